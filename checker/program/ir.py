@@ -1,0 +1,359 @@
+"""What a litmus test says: threads of instructions, initial memory, and the question.
+
+A front end (C, AArch64, x86) makes a `Test`. C threads are made of *statements* (`Assign Write Do If While`) whose
+expressions may still read memory (`Deref`) or call a primitive (`Call`); `expand` turns them into *instructions*
+(`Assign Load Store Mark Choose Branch Label Cut`), the only thing the later stages know. Assembly front ends emit
+instructions at once.
+
+    WRITE_ONCE(*x, 1);      Do(Call("WRITE_ONCE", (Deref(Reg("x")), Const(1))))
+                            Store(addr=Reg("x"), value=Const(1), tags={"ONCE"})
+
+Values are integers (signed, 64 bits) or symbolic addresses of globals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from checker.core.source import NOWHERE, Source, Span
+
+# ---------------------------------------------------------------- values and expressions
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """The address of global `name`, plus `offset` (elements of an array in C, bytes in assembly)."""
+
+    name: str
+    offset: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.offset}]" if self.offset else self.name
+
+
+Value: TypeAlias = int | Address
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Reg:
+    """A register (a local variable, in C) of the thread. Names beginning with '%' are temporaries of `expand`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """A pure operation; `op` names a row of `OPERATORS`. 'ite' takes (condition, then, else)."""
+
+    op: str
+    args: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deref:
+    """`*addr` in a C expression: a plain read, or the location itself where a primitive takes one (`READ_ONCE(*x)`)."""
+
+    addr: Expr
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call of a primitive or of one of the built-ins a `.def` body uses: `__load{ONCE}(X)` has tags ("ONCE",)."""
+
+    name: str
+    args: tuple[Expr, ...]
+    tags: tuple[str, ...] = ()
+    span: Span = NOWHERE
+
+
+Expr: TypeAlias = Const | Reg | Op | Deref | Call
+
+# One row an operator: how many operands it takes. Comparisons and logic give 0 or 1.
+OPERATORS: dict[str, int] = {
+    "add": 2, "sub": 2, "mul": 2, "div": 2, "mod": 2,
+    "and": 2, "or": 2, "xor": 2, "andnot": 2, "shl": 2, "shr": 2, "sar": 2,
+    "lt": 2, "le": 2, "gt": 2, "ge": 2, "eq": 2, "ne": 2, "ltu": 2, "leu": 2, "gtu": 2, "geu": 2,
+    "land": 2, "lor": 2, "lnot": 1, "neg": 1, "not": 1,
+    "ite": 3,
+    "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
+}  # fmt: skip
+
+# ---------------------------------------------------------------- statements (C, before expand)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """`*addr = value;` a plain store."""
+
+    addr: Expr
+    value: Expr
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """A call for its effect: `smp_mb();`, or an expression whose value is thrown away."""
+
+    call: Expr
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    cond: Expr
+    then: tuple[Stmt, ...]
+    orelse: tuple[Stmt, ...] = ()
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    cond: Expr
+    body: tuple[Stmt, ...]
+    span: Span = NOWHERE
+
+
+# ---------------------------------------------------------------- instructions (after expand; what assembly emits)
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """dst := value; moves no memory."""
+
+    dst: str
+    value: Expr
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """dst := memory[addr]. `tags` are names of event sets the read is in. `size` is in bytes, 0: the whole location.
+
+    `pair` > 0 names the read-modify-write this read is a part of: the Store of the same thread with the same `pair`.
+    """
+
+    dst: str
+    addr: Expr
+    tags: frozenset[str] = frozenset()
+    span: Span = NOWHERE
+    size: int = 0
+    pair: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """memory[addr] := value. `pair` as in Load."""
+
+    addr: Expr
+    value: Expr
+    tags: frozenset[str] = frozenset()
+    span: Span = NOWHERE
+    size: int = 0
+    pair: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An event that neither reads nor writes memory for the engine: a fence (tags hold "F"), a lock event, a grace period.
+
+    With `addr` it has a location; with `dst` it sets that register to `value`, and the register depends on it as on a read.
+    """
+
+    tags: frozenset[str]
+    addr: Expr | None = None
+    dst: str = ""
+    value: Expr | None = None
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """dst := 0 or 1, whichever: both are explored (a trylock that may fail)."""
+
+    dst: str
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Go to `target` when `cond` is not 0.
+
+    Every later event of the thread is control dependent on the reads in `cond`, as far as the label `scope`
+    (C: the join of the `if`), or to the end when `scope` is ""; not at all when `ctrl` is false.
+    """
+
+    cond: Expr
+    target: str
+    scope: str = ""
+    ctrl: bool = True
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The loop bound: an execution that comes here was not followed further."""
+
+    span: Span = NOWHERE
+
+
+Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Branch | Label | Cut
+Stmt: TypeAlias = Write | Do | If | While | Instr
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """Process `tid` (the n of Pn): its parameters (globals it may name), its declared locals, its code."""
+
+    tid: int
+    body: tuple[Stmt, ...]
+    params: tuple[str, ...] = ()
+    span: Span = NOWHERE
+
+
+# ---------------------------------------------------------------- the question
+
+
+@dataclass(frozen=True, slots=True)
+class RegLoc:
+    """Register `reg` of process `tid`, as in `0:r1`."""
+
+    tid: int
+    reg: str
+
+    def __str__(self) -> str:
+        return f"{self.tid}:{self.reg}"
+
+
+@dataclass(frozen=True, slots=True)
+class MemLoc:
+    """The global at `address`, as in `x` or `[x]`."""
+
+    address: Address
+
+    def __str__(self) -> str:
+        return f"[{self.address}]"
+
+
+Loc: TypeAlias = RegLoc | MemLoc
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`left op right`; op is one of == != < <= > >=; each side is a location or a value."""
+
+    op: str
+    left: Loc | Value
+    right: Loc | Value
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    arg: Prop
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    args: tuple[Prop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    args: tuple[Prop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Implies:
+    left: Prop
+    right: Prop
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    value: bool
+
+
+Prop: TypeAlias = Compare | Not | And | Or | Implies | Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`quantifier` is "exists", "~exists" or "forall"; `text` is herd's spelling of the proposition."""
+
+    quantifier: str
+    prop: Prop
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What the file says of one model: `verdict` (Never Sometimes Always DEADLOCK Maybe) and `race` (a DATARACE is expected).
+
+    `race` is None where the file says nothing about races (our `Result(model):` lines).
+    """
+
+    model: str
+    verdict: str
+    race: bool | None
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A location that exists: its initial value, its C type as written ("int", "spinlock_t", "int *", "" when unsaid)."""
+
+    address: Address
+    value: Value = 0
+    type: str = ""
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One litmus test, as parsed.
+
+    `registers` holds initial register values; `shown` is what `locations [...]` adds to the condition's locations;
+    `filter` keeps only the executions that satisfy it. `warnings` are remarks for people (a global used as a local).
+    """
+
+    name: str
+    arch: str
+    threads: tuple[Thread, ...]
+    globals: tuple[Global, ...]
+    registers: tuple[tuple[RegLoc, Value], ...]
+    condition: Condition
+    shown: tuple[Loc, ...] = ()
+    filter: Prop | None = None
+    expect: tuple[Expectation, ...] = ()
+    info: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[tuple[str, Span], ...] = ()
+    source: Source = field(default_factory=lambda: Source("<none>", ""))
+
+
+# ---------------------------------------------------------------- what a .def file says
+
+
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """One line of a `.def` table: `name(params)` stands for an expression (`value`) or for statements (`body`)."""
+
+    name: str
+    params: tuple[str, ...]
+    value: Expr | None
+    body: tuple[Stmt, ...]
+    span: Span = NOWHERE
+
+
+Table: TypeAlias = dict[str, Macro]
