@@ -1,0 +1,125 @@
+"""Lark grammars: found, cached, and their errors turned into ours.
+
+`parser("cat", callbacks)` is an LALR parser whose rules call the methods of `callbacks` as they are reduced (no tree is
+built). `run(parser, source)` parses a text. Tables are cached under the user's cache folder, keyed by the grammar's text
+and the versions of Lark and Python; a damaged cache is rebuilt by Lark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import lark
+from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, VisitError
+
+from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem
+
+MAX_CHARACTERS = 1_000_000
+MAX_NESTING = 100
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def data_folder(name: str) -> Path:
+    """The folder `name` of files that ship beside the package: in an installed wheel, or in a checkout."""
+    shipped = _PACKAGE / "_data" / name
+    return shipped if shipped.is_dir() else _PACKAGE.parent / name
+
+
+def _cache_file(name: str, text: str, start: str) -> str | bool:
+    import platformdirs
+
+    key = hashlib.sha256(f"{lark.__version__}\0{sys.version}\0{start}\0{text}".encode()).hexdigest()[:16]
+    folder = Path(platformdirs.user_cache_dir("litmus-checker")) / "grammar"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return False  # an unwritable home costs time, never a verdict
+    return str(folder / f"{name}-{key}.pickle") if os.access(folder, os.W_OK) else False
+
+
+def parser(name: str, callbacks: Any, *, start: str = "start") -> lark.Lark:
+    """The parser of grammar/`name`.lark, with the contextual lexer; `callbacks` is a lark Transformer."""
+    text = (data_folder("grammar") / f"{name}.lark").read_text(encoding="utf-8")
+    return lark.Lark(
+        text,
+        parser="lalr",
+        lexer="contextual",
+        start=start,
+        transformer=callbacks,
+        cache=_cache_file(name, text, start),
+        maybe_placeholders=True,
+    )
+
+
+def span_of(source: Source, token: lark.Token) -> Span:
+    """Where a token stands. A token of several lines ends on its first."""
+    line, column = token.line or 1, token.column or 1
+    end = token.end_column if token.end_line == token.line and token.end_column else column + 1
+    return Span(source, line, column, end)
+
+
+def check_size(source: Source) -> None:
+    """Refuse a text that is too long or nested too deep for the stages behind the parser."""
+    if len(source.text) > MAX_CHARACTERS:
+        raise LimitExceeded(
+            f"the file has {len(source.text):,} characters; the limit is {MAX_CHARACTERS:,}", Span(source, 1, 1)
+        )
+    depth = 0
+    for number, line in enumerate(source.text.split("\n"), 1):
+        for column, c in enumerate(line, 1):
+            if c in "([{":
+                depth += 1
+                if depth > MAX_NESTING:
+                    raise LimitExceeded(f"nested more than {MAX_NESTING} deep", Span(source, number, column))
+            elif c in ")]}":
+                depth = max(0, depth - 1)
+
+
+def run(grammar: lark.Lark, source: Source, *, text: str | None = None, start: str | None = None) -> Any:
+    """Parse `source` (or `text`, which must keep its line and column positions); raise SyntaxProblem where it does not fit."""
+    try:
+        return grammar.parse(source.text if text is None else text, start=start)
+    except VisitError as error:
+        if isinstance(error.orig_exc, CheckerError):
+            raise error.orig_exc from None
+        raise
+    except UnexpectedInput as error:
+        raise syntax_problem(source, error) from None
+
+
+def syntax_problem(source: Source, error: UnexpectedInput) -> SyntaxProblem:
+    """What Lark objected to, in our words, with what it would have taken."""
+    match error:
+        case UnexpectedToken(token=token) if token.type != "$END":
+            return SyntaxProblem(f"unexpected {str(token)!r}", span_of(source, token), hint=_expected(error.accepts or error.expected))
+        case UnexpectedToken() | UnexpectedEOF():
+            lines = source.text.rstrip().split("\n")
+            wanted = getattr(error, "accepts", None) or error.expected
+            return SyntaxProblem(
+                "the text ends too early", Span(source, len(lines), max(1, len(lines[-1]))), hint=_expected(wanted)
+            )
+        case UnexpectedCharacters():
+            text = source.line(error.line)
+            character = text[error.column - 1 : error.column] or "end of line"
+            return SyntaxProblem(
+                f"unexpected {character!r}", Span(source, error.line, error.column), hint=_expected(error.allowed or set())
+            )
+    return SyntaxProblem(str(error), Span(source, 1, 1))
+
+
+_SPELLED = {
+    "SEMICOLON": ";", "COMMA": ",", "LPAR": "(", "RPAR": ")", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]",
+    "EQUAL": "=", "COLON": ":", "STAR": "*", "PLUS": "+", "MINUS": "-", "VBAR": "|", "AMPERSAND": "&", "DOT": ".",
+}  # fmt: skip
+
+
+def _expected(names: Any) -> str:
+    wanted = sorted({_SPELLED.get(n, n.lower().strip("_").replace("_", " ")) for n in names if n != "$END"})
+    if not wanted or len(wanted) > 12:
+        return ""
+    return "expected " + " or ".join(repr(w) if not w[0].isalpha() else w for w in wanted)
