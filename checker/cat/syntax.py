@@ -269,10 +269,14 @@ class EnumIns:
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """`instructions R[{'once,'release}]` or `instructions W[Accesses]`: which tags an event class may carry."""
+    """`instructions R[{'once,'release}]` or `instructions W[Accesses]`: which tags an event class may carry.
+
+    `default R[{'once}]` instead names the tag that an event gets when it is written without one.
+    """
 
     name: str
     args: tuple[Exp, ...]
+    default: bool = False
     span: Span = NOWHERE
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, VisitError
@@ -42,13 +43,15 @@ def _cache_file(name: str, text: str, start: str) -> str | bool:
     return str(folder / f"{name}-{key}.pickle") if os.access(folder, os.W_OK) else False
 
 
-def parser(name: str, callbacks: Any, *, start: str = "start") -> lark.Lark:
-    """The parser of grammar/`name`.lark, with the contextual lexer; `callbacks` is a lark Transformer."""
+def parser(
+    name: str, callbacks: Any, *, start: str = "start", lexer: Literal["contextual", "basic"] = "contextual"
+) -> lark.Lark:
+    """The parser of grammar/`name`.lark; `callbacks` is a lark Transformer. With the basic lexer all keywords are reserved."""
     text = (data_folder("grammar") / f"{name}.lark").read_text(encoding="utf-8")
     return lark.Lark(
         text,
         parser="lalr",
-        lexer="contextual",
+        lexer=lexer,
         start=start,
         transformer=callbacks,
         cache=_cache_file(name, text, start),
@@ -57,10 +60,9 @@ def parser(name: str, callbacks: Any, *, start: str = "start") -> lark.Lark:
 
 
 def span_of(source: Source, token: lark.Token) -> Span:
-    """Where a token stands. A token of several lines ends on its first."""
+    """Where a token stands, without the blanks behind it. A token of several lines ends on its first."""
     line, column = token.line or 1, token.column or 1
-    end = token.end_column if token.end_line == token.line and token.end_column else column + 1
-    return Span(source, line, column, end)
+    return Span(source, line, column, column + max(1, len(token.rstrip().partition("\n")[0])))
 
 
 def check_size(source: Source) -> None:
@@ -69,6 +71,8 @@ def check_size(source: Source) -> None:
         raise LimitExceeded(
             f"the file has {len(source.text):,} characters; the limit is {MAX_CHARACTERS:,}", Span(source, 1, 1)
         )
+    if sum(map(source.text.count, "([{")) <= MAX_NESTING:
+        return
     depth = 0
     for number, line in enumerate(source.text.split("\n"), 1):
         for column, c in enumerate(line, 1):
@@ -80,8 +84,16 @@ def check_size(source: Source) -> None:
                 depth = max(0, depth - 1)
 
 
-def run(grammar: lark.Lark, source: Source, *, text: str | None = None, start: str | None = None) -> Any:
-    """Parse `source` (or `text`, which must keep its line and column positions); raise SyntaxProblem where it does not fit."""
+Explain: TypeAlias = Callable[[Source, UnexpectedInput], CheckerError | None]
+
+
+def run(
+    grammar: lark.Lark, source: Source, *, text: str | None = None, start: str | None = None, explain: Explain | None = None
+) -> Any:
+    """Parse `source` (or `text`, which must keep its line and column positions); raise SyntaxProblem where it does not fit.
+
+    `explain` may know more about an error than what was expected there.
+    """
     try:
         return grammar.parse(source.text if text is None else text, start=start)
     except VisitError as error:
@@ -89,14 +101,16 @@ def run(grammar: lark.Lark, source: Source, *, text: str | None = None, start: s
             raise error.orig_exc from None
         raise
     except UnexpectedInput as error:
-        raise syntax_problem(source, error) from None
+        raise (explain and explain(source, error)) or syntax_problem(source, error) from None
 
 
 def syntax_problem(source: Source, error: UnexpectedInput) -> SyntaxProblem:
     """What Lark objected to, in our words, with what it would have taken."""
     match error:
         case UnexpectedToken(token=token) if token.type != "$END":
-            return SyntaxProblem(f"unexpected {str(token)!r}", span_of(source, token), hint=_expected(error.accepts or error.expected))
+            return SyntaxProblem(
+                f"unexpected {str(token).strip()!r}", span_of(source, token), hint=_expected(error.accepts or error.expected)
+            )
         case UnexpectedToken() | UnexpectedEOF():
             lines = source.text.rstrip().split("\n")
             wanted = getattr(error, "accepts", None) or error.expected
@@ -115,6 +129,7 @@ def syntax_problem(source: Source, error: UnexpectedInput) -> SyntaxProblem:
 _SPELLED = {
     "SEMICOLON": ";", "COMMA": ",", "LPAR": "(", "RPAR": ")", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]",
     "EQUAL": "=", "COLON": ":", "STAR": "*", "PLUS": "+", "MINUS": "-", "VBAR": "|", "AMPERSAND": "&", "DOT": ".",
+    "ARROW": "->", "BACKSLASH": "\\", "PLUSPLUS": "++", "QMARK": "?", "TILDE": "~", "UNDERSCORE": "_", "ZERO": "0",
 }  # fmt: skip
 
 
