@@ -1,0 +1,47 @@
+"""A file from disk as a `Source`, or a reason why it cannot be read as text.
+
+read_source("MP.litmus")    Source("MP.litmus", "C MP\\n{…}…")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from checker.core.source import Source, Span, Unreadable
+
+MAX_BYTES = 1_000_000
+
+
+def read_source(path: str | Path) -> Source:
+    """The text of the file `path`: UTF-8, at most a million bytes, no NUL; line ends become newlines."""
+    name = str(path)
+    here = Span(Source(name, ""), 0, 0)
+    try:
+        file = Path(path)
+        if file.is_dir():
+            raise Unreadable("this is a directory", here, hint="give a file, or the files inside it")
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise Unreadable("there is no such file", here) from None
+    except PermissionError:
+        raise Unreadable("the file may not be read", here, hint="check its permissions") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Unreadable(f"the file cannot be read: {reason}", here) from None
+    return decode(name, data)
+
+
+def decode(name: str, data: bytes) -> Source:
+    """The text in `data`, under `name`."""
+    here = Span(Source(name, ""), 0, 0)
+    if len(data) > MAX_BYTES:
+        raise Unreadable(f"the file is larger than {MAX_BYTES:,} bytes", here, hint="a litmus test is a page of text")
+    if b"\0" in data:
+        raise Unreadable("this is a binary file", here, hint="a litmus test is text")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise Unreadable(f"line {line} is not UTF-8 text", here, hint="save the file as UTF-8") from None
+    return Source(name, text.replace("\r\n", "\n").replace("\r", "\n"))

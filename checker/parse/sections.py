@@ -1,0 +1,281 @@
+"""A litmus file cut into its parts, for every architecture: header, initial state, code, condition.
+
+Each part comes back as a text in which everything else, and every comment `(* … *)`, is blanked, so that lines and columns
+stay those of the file. Comments are read for what they expect: `Result: Never`, `Result(aarch64): Sometimes`.
+
+    C MP                        Sections(arch="C", name="MP", …)
+    { x=1; }                    .init   "\\n  x=1; "
+    P0(int *x) { … }            .code
+    exists (0:r1=1)             .tail
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from checker.core.source import Source, Span, SyntaxProblem
+from checker.program.ir import Expectation
+
+VERDICTS = ("Never", "Sometimes", "Always", "DEADLOCK", "Maybe")
+KEYWORDS = ("exists", "forall", "locations", "filter", "final")
+
+_HEAD = re.compile(r"[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]+([^\s{}();\"]+)[ \t]*(?:\([^()\n]*\)[ \t]*)?")
+_DOC = re.compile(r"\s*\"([^\"]*)\"")
+_INFO = re.compile(r"([A-Za-z][A-Za-z0-9_/.-]*)[ \t]*=[ \t]*([^\r\n]*)")
+_LINE = re.compile(r"(?:(?!\(\*)[^\n{])+")
+_NEST = re.compile(r"\(\*|\*\)")
+_COMMENT = re.compile(r"\(\*|//|/\*")
+_BRACES = re.compile(r"\(\*|//|/\*|[{}]")
+_OUTSIDE = re.compile(r"\(\*|//|/\*|[{}]|(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not)(?![A-Za-z0-9_])|~")
+_TAIL_START = re.compile(
+    r"(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not\s+exists)(?![A-Za-z0-9_])|~\s*exists|\(\*"
+)
+_PROCESS = re.compile(r"\s*(?:(?:static|inline|void)\s+)*P[0-9]+\s*\(")
+_NEXT = re.compile(r"^[ \t]*((?:void[ \t]+)?P[0-9]+[ \t]*\(|(?:~|not[ \t]+)?exists\b|forall\b|locations\b|filter\b)", re.M)
+_RESULT = re.compile(
+    r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*Result[ \t]*(?:\(([^()\n]*)\))?[ \t]*:[ \t]*([A-Za-z]*)(?:[ \t]+(DATARACE)\b)?", re.M
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The parts of one file. `init`, `code` and `tail` are the file's text with all the rest blanked."""
+
+    arch: str
+    name: str
+    info: tuple[tuple[str, str], ...]
+    init: str
+    code: str
+    tail: str
+    expect: tuple[Expectation, ...]
+    arch_span: Span
+    tail_span: Span
+
+
+class _Cutter:
+    """A position in the text, and the comments passed so far."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.text = source.text
+        self.comments: list[tuple[int, int]] = []
+
+    def span(self, at: int, length: int = 1) -> Span:
+        return span_at(self.source, at, length)
+
+    def comment(self, at: int) -> int:
+        """Past the comment that begins at `at`."""
+        text, opener = self.text, self.text[at : at + 2]
+        if opener == "//":
+            end = text.find("\n", at)
+            end = len(text) if end < 0 else end
+        elif opener == "/*":
+            end = text.find("*/", at + 2) + 2
+            if end < 2:
+                raise SyntaxProblem("this comment is never closed", self.span(at, 2), hint="close it with '*/'")
+        else:
+            end = self._nested(at)
+        self.comments.append((at, end))
+        return end
+
+    def _nested(self, at: int) -> int:
+        depth, deepest = 0, 0
+        for mark in _NEST.finditer(self.text, at):
+            depth += 1 if mark[0] == "(*" else -1
+            deepest = max(deepest, depth)
+            if depth == 0:
+                return mark.end()
+        hint = "close it with '*)'" + ("; a '(*' inside it opens another comment" if deepest > 1 else "")
+        raise SyntaxProblem("this comment is never closed", self.span(at, 2), hint=hint)
+
+    def piece(self, start: int, end: int) -> str:
+        """The text from `start` to `end` with everything around it, and its comments, blanked."""
+        text = self.text[start:end]
+        for a, b in self.comments:
+            if start <= a < end:
+                text = text[: a - start] + re.sub(r"[^\n]", " ", text[a - start : b - start]) + text[b - start :]
+        line_start = self.text.rfind("\n", 0, start) + 1
+        return "\n" * self.text.count("\n", 0, start) + " " * (start - line_start) + text
+
+    def skip_blanks(self, at: int) -> int:
+        """Past blanks and comments."""
+        text = self.text
+        while at < len(text):
+            if text[at].isspace():
+                at += 1
+            elif _COMMENT.match(text, at):
+                at = self.comment(at)
+            else:
+                break
+        return at
+
+
+def span_at(source: Source, at: int, length: int = 1) -> Span:
+    line = source.text.count("\n", 0, at) + 1
+    column = at - source.text.rfind("\n", 0, at)
+    return Span(source, line, column, column + length)
+
+
+def split(source: Source) -> Sections:
+    """Cut a litmus file into its parts."""
+    cut = _Cutter(source)
+    start = cut.skip_blanks(0)
+    if start >= len(source.text):
+        raise SyntaxProblem("the file is empty", Span(source, 1, 1), hint="a litmus test begins with a line like 'C name'")
+    head = _HEAD.match(source.text, start)
+    if not head:
+        length = max(1, len(source.text[start:].partition("\n")[0].rstrip()))
+        raise SyntaxProblem("this is not the first line of a litmus test", cut.span(start, length), hint="write 'C name'")
+    opening, info = _header(cut, head.end())
+    init_end = _closing(cut, opening)
+    if head[1] == "C":
+        code_end = _code_end_c(cut, init_end + 1)
+    else:
+        code_end = _code_end(cut, init_end + 1)
+    tail_at = cut.skip_blanks(code_end)
+    at = code_end
+    while mark := _COMMENT.search(source.text, at):
+        at = cut.comment(mark.start())
+    return Sections(
+        head[1],
+        head[2],
+        info,
+        cut.piece(opening + 1, init_end),
+        cut.piece(init_end + 1, code_end),
+        cut.piece(code_end, len(source.text)),
+        _expectations(cut),
+        cut.span(head.start(1), len(head[1])),
+        cut.span(min(tail_at, max(0, len(source.text) - 1))),
+    )
+
+
+def _header(cut: _Cutter, at: int) -> tuple[int, tuple[tuple[str, str], ...]]:
+    """Where the initial state opens, and the key=value lines before."""
+    text = cut.text
+    info: list[tuple[str, str]] = []
+    if doc := _DOC.match(text, at):
+        info.append(("Doc", doc[1]))
+        at = doc.end()
+    while (at := cut.skip_blanks(at)) < len(text):
+        if text[at] == "{":
+            return at, tuple(info)
+        if _PROCESS.match(text, at):
+            raise SyntaxProblem("there is no initial state", cut.span(at), hint="write '{ }' or '{ x=1; }' before the code")
+        if line := _INFO.match(text, at):
+            info.append((line[1], line[2].strip()))
+            at = line.end()
+        elif line := _LINE.match(text, at):
+            at = line.end()
+    raise SyntaxProblem("there is no initial state", cut.span(len(text) - 1), hint="write '{ }' or '{ x=1; }' before the code")
+
+
+def _closing(cut: _Cutter, opening: int) -> int:
+    """The '}' of the '{' at `opening`."""
+    at, depth = opening, 0
+    while mark := _BRACES.search(cut.text, at):
+        if mark[0] == "{":
+            depth += 1
+        elif mark[0] == "}":
+            depth -= 1
+            if depth == 0:
+                return mark.start()
+        else:
+            at = cut.comment(mark.start())
+            continue
+        at = mark.end()
+        if depth and (stray := _PROCESS.match(cut.text, at)) and mark[0] == "{":
+            raise SyntaxProblem("the initial state is not closed before this", cut.span(stray.end() - 1), hint="missing '}'")
+    raise SyntaxProblem("this '{' is never closed", cut.span(opening), hint="the initial state ends with '}'")
+
+
+def _code_end_c(cut: _Cutter, start: int) -> int:
+    """Where the condition begins behind C code. Inside braces a comment is C's."""
+    text, at, depth, opened = cut.text, start, 0, start
+    done = start
+    while mark := (_BRACES if depth else _OUTSIDE).search(text, at):
+        found, at = mark[0], mark.end()
+        match found:
+            case "{":
+                if not depth:
+                    opened = mark.start()
+                depth += 1
+            case "}":
+                if not depth:
+                    raise SyntaxProblem("this '}' closes nothing", cut.span(mark.start()))
+                depth -= 1
+                if not depth:
+                    done = at
+            case "(*":
+                if not depth:
+                    at = cut.comment(mark.start())
+            case "//" | "/*":
+                known = len(cut.comments)
+                at = cut.comment(mark.start())
+                if depth:
+                    del cut.comments[known:]
+            case _:
+                return _stray(cut, done, mark.start())
+    if depth:
+        raise _unclosed(cut, opened)
+    return _stray(cut, done, len(text))
+
+
+def _stray(cut: _Cutter, done: int, end: int) -> int:
+    """`end`, when nothing but blanks and the condition stands between the last process and there."""
+    known = len(cut.comments)
+    at = cut.skip_blanks(done)
+    del cut.comments[known:]
+    if at >= end or _PROCESS.match(cut.text, at):
+        return end
+    if cut.text[at] == "(":
+        return at
+    word = re.match(r"[~A-Za-z0-9_]*", cut.text[at:])
+    shown = word[0] if word and word[0] else cut.text[at]
+    near = difflib.get_close_matches(shown, KEYWORDS, 1, 0.6)
+    hint = f"did you mean {near[0]!r}?" if near else "expected a process 'P0(…) { … }' or a condition 'exists (…)'"
+    raise SyntaxProblem(f"unexpected {shown!r}", cut.span(at, len(shown)), hint=hint)
+
+
+def _unclosed(cut: _Cutter, opened: int) -> SyntaxProblem:
+    """The '{' at `opened` has no '}': say where one must be missing."""
+    if later := _NEXT.search(cut.text, opened):
+        at = later.start(1)
+        line = cut.text.count("\n", 0, opened) + 1
+        return SyntaxProblem(
+            "a '}' is missing before this", cut.span(at, len(later[1])), hint=f"the '{{' of line {line} is still open here"
+        )
+    return SyntaxProblem("this '{' is never closed", cut.span(opened), hint="missing '}'")
+
+
+def _code_end(cut: _Cutter, start: int) -> int:
+    """Where the condition begins behind assembly."""
+    at = start
+    while mark := _TAIL_START.search(cut.text, at):
+        if mark[0] != "(*":
+            return mark.start()
+        at = cut.comment(mark.start())
+    return len(cut.text)
+
+
+def _expectations(cut: _Cutter) -> tuple[Expectation, ...]:
+    """What the comments say of the outcome."""
+    result: list[Expectation] = []
+    if "Result" not in cut.text:
+        return ()
+    for start, end in sorted(set(cut.comments)):
+        for found in _RESULT.finditer(cut.text[start:end]):
+            at = start + found.start(2)
+            span = cut.span(at, max(1, len(found[2])))
+            if found[2] in VERDICTS:
+                race = found[3] is not None if found[1] is None else (True if found[3] else None)
+                result.append(Expectation((found[1] or "lkmm").strip(), found[2], race, span))
+            elif found[1] is not None:
+                near = difflib.get_close_matches(found[2], VERDICTS, 1, 0.5)
+                raise SyntaxProblem(
+                    f"{found[2]!r} is not a verdict",
+                    span,
+                    hint=f"did you mean {near[0]!r}?" if near else "write Never, Sometimes or Always",
+                )
+    return tuple(result)
