@@ -201,7 +201,7 @@ class LetIns:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: `kind` acyclic | irreflexive | empty; `role` check | flag | undefined_unless | assert; `name` after `as`, or ""."""
+    """`kind` is acyclic | irreflexive | empty; `role` check | flag | undefined_unless | assert; `name` is after `as`, or ""."""
 
     kind: str
     exp: Exp

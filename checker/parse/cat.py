@@ -100,7 +100,7 @@ def _check_depth(body: tuple[Ins, ...]) -> None:
         elif names := _PARTS.get(type(node)):
             if depth > MAX_DEPTH:
                 raise LimitExceeded(
-                    f"operators and expressions are nested more than {MAX_DEPTH} deep",
+                    f"nested more than {MAX_DEPTH} deep, counting operators",
                     node.span,
                     hint="name a part of it with 'let'",
                 )
@@ -205,7 +205,7 @@ class _Expressions(Transformer[Token, File]):
             fold()
         return operands[0]
 
-    def unclear(self, left: Exp, op: Token) -> Exp:
+    def unclear(self, left: Exp, op: Token, right: Exp | None = None) -> Exp:
         match left, op.type:
             case syntax.Binary(), "STAR":
                 hint = "write (A * B) * C or A * (B * C)"

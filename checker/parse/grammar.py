@@ -130,6 +130,7 @@ _SPELLED = {
     "SEMICOLON": ";", "COMMA": ",", "LPAR": "(", "RPAR": ")", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]",
     "EQUAL": "=", "COLON": ":", "STAR": "*", "PLUS": "+", "MINUS": "-", "VBAR": "|", "AMPERSAND": "&", "DOT": ".",
     "ARROW": "->", "BACKSLASH": "\\", "PLUSPLUS": "++", "QMARK": "?", "TILDE": "~", "UNDERSCORE": "_", "ZERO": "0",
+    "BARBAR": "||", "AMPAMP": "&&", "NEGATION": "~", "CONVERSE": "^-1",
 }  # fmt: skip
 
 
