@@ -37,13 +37,9 @@ def parse_test(source: Source) -> Test:
     sections = split(source)
     front = _FRONT_ENDS.get(sections.arch)
     if front is None:
-        near = difflib.get_close_matches(sections.arch, _FRONT_ENDS, 1, 0.5)
-        known = ", ".join(_FRONT_ENDS)
-        raise Unsupported(
-            f"tests for {sections.arch!r}",
-            sections.arch_span,
-            hint=f"did you mean {near[0]!r}?" if near else f"the first line begins with one of: {known}",
-        )
+        near = [arch for arch in _FRONT_ENDS if arch.lower() == sections.arch.lower()]
+        hint = f"did you mean {near[0]!r}?" if near else f"the first line begins with one of: {', '.join(_FRONT_ENDS)}"
+        raise Unsupported(f"tests for {sections.arch!r} are not supported", sections.arch_span, hint=hint)
     return assemble(source, sections, front(source, sections.code))
 
 

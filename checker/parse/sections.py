@@ -11,6 +11,7 @@ stay those of the file. Comments are read for what they expect: `Result: Never`,
 
 from __future__ import annotations
 
+import bisect
 import difflib
 import re
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _DOC = re.compile(r"\s*\"([^\"]*)\"")
 _INFO = re.compile(r"([A-Za-z][A-Za-z0-9_/.-]*)[ \t]*=[ \t]*([^\r\n]*)")
 _LINE = re.compile(r"(?:(?!\(\*)[^\n{])+")
 _NEST = re.compile(r"\(\*|\*\)")
+_BLANKS = re.compile(r"\s*")
 _COMMENT = re.compile(r"\(\*|//|/\*")
 _BRACES = re.compile(r"\(\*|//|/\*|[{}]")
 _OUTSIDE = re.compile(r"\(\*|//|/\*|[{}]|(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not)(?![A-Za-z0-9_])|~")
@@ -61,9 +63,14 @@ class _Cutter:
         self.source = source
         self.text = source.text
         self.comments: list[tuple[int, int]] = []
+        self.starts: list[int] = []  # of lines, once a place is asked for
 
     def span(self, at: int, length: int = 1) -> Span:
-        return span_at(self.source, at, length)
+        if not self.starts:
+            self.starts = [0, *(m.end() for m in re.finditer("\n", self.text))]
+        line = bisect.bisect_right(self.starts, at)
+        column = at - self.starts[line - 1] + 1
+        return Span(self.source, line, column, column + length)
 
     def comment(self, at: int) -> int:
         """Past the comment that begins at `at`."""
@@ -92,30 +99,23 @@ class _Cutter:
 
     def piece(self, start: int, end: int) -> str:
         """The text from `start` to `end` with everything around it, and its comments, blanked."""
-        text = self.text[start:end]
-        for a, b in self.comments:
+        text = self.text
+        line_start = text.rfind("\n", 0, start) + 1
+        parts = ["\n" * text.count("\n", 0, start), " " * (start - line_start)]
+        for a, b in sorted(set(self.comments)):
             if start <= a < end:
-                text = text[: a - start] + re.sub(r"[^\n]", " ", text[a - start : b - start]) + text[b - start :]
-        line_start = self.text.rfind("\n", 0, start) + 1
-        return "\n" * self.text.count("\n", 0, start) + " " * (start - line_start) + text
+                parts += text[start:a], re.sub(r"[^\n]", " ", text[a:b])
+                start = b
+        return "".join([*parts, text[start:end]])
 
     def skip_blanks(self, at: int) -> int:
         """Past blanks and comments."""
-        text = self.text
-        while at < len(text):
-            if text[at].isspace():
-                at += 1
-            elif _COMMENT.match(text, at):
-                at = self.comment(at)
-            else:
-                break
-        return at
-
-
-def span_at(source: Source, at: int, length: int = 1) -> Span:
-    line = source.text.count("\n", 0, at) + 1
-    column = at - source.text.rfind("\n", 0, at)
-    return Span(source, line, column, column + length)
+        while True:
+            blanks = _BLANKS.match(self.text, at)
+            at = blanks.end() if blanks else at
+            if not _COMMENT.match(self.text, at):
+                return at
+            at = self.comment(at)
 
 
 def split(source: Source) -> Sections:
@@ -140,7 +140,7 @@ def split(source: Source) -> Sections:
         at = cut.comment(mark.start())
     return Sections(
         head[1],
-        head[2],
+        head[2].removesuffix(".litmus"),
         info,
         cut.piece(opening + 1, init_end),
         cut.piece(init_end + 1, code_end),
@@ -181,13 +181,18 @@ def _closing(cut: _Cutter, opening: int) -> int:
             depth -= 1
             if depth == 0:
                 return mark.start()
+        elif mark[0] == "(*" and _argument(cut.text, mark.start()):
+            break  # C code: the initial state was never closed
         else:
             at = cut.comment(mark.start())
             continue
         at = mark.end()
-        if depth and (stray := _PROCESS.match(cut.text, at)) and mark[0] == "{":
-            raise SyntaxProblem("the initial state is not closed before this", cut.span(stray.end() - 1), hint="missing '}'")
-    raise SyntaxProblem("this '{' is never closed", cut.span(opening), hint="the initial state ends with '}'")
+    raise _unclosed(cut, opening)
+
+
+def _argument(text: str, at: int) -> bool:
+    """Is the '(*' at `at` the beginning of an argument, as in READ_ONCE(*x)?"""
+    return text[at - 1 : at].isalnum() or text[at - 1 : at] == "_"
 
 
 def _code_end_c(cut: _Cutter, start: int) -> int:
@@ -203,12 +208,12 @@ def _code_end_c(cut: _Cutter, start: int) -> int:
                 depth += 1
             case "}":
                 if not depth:
-                    raise SyntaxProblem("this '}' closes nothing", cut.span(mark.start()))
+                    raise SyntaxProblem("this '}' closes nothing", cut.span(mark.start()), hint="is a '{' missing before?")
                 depth -= 1
                 if not depth:
                     done = at
             case "(*":
-                if not depth:
+                if not depth and not _argument(text, mark.start()):
                     at = cut.comment(mark.start())
             case "//" | "/*":
                 known = len(cut.comments)

@@ -341,10 +341,49 @@ def _cut(chain: list[Any], connectives: tuple[str, str]) -> list[list[Any]]:
 
 def _explain(source: Source, error: UnexpectedInput) -> CheckerError | None:
     """What is unsupported, or missing, at the place where the parser stopped."""
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        word = error.token.strip()
-        if word in ("fault", "Fault", "with", "observed", "cases"):
-            return Unsupported(f"'{word}' in a condition", span_of(source, error.token))
-        if "SEMI" in error.expected and error.token.type in ("DECL", "NAME", "REGISTER"):
-            return SyntaxProblem(f"missing ';' before {word!r}", span_of(source, error.token))
-    return None
+    wanted = set(error.expected) if isinstance(error, UnexpectedToken) else set(getattr(error, "allowed", None) or ())
+    if isinstance(error, UnexpectedToken):
+        if error.token.type == "$END":
+            return SyntaxProblem("the condition is not complete", _text_end(source), hint=_hint(wanted))
+        word, span = error.token.strip(), span_of(source, error.token)
+    else:
+        line = source.line(error.line)
+        word = line[error.column - 1 : error.column] or "end of line"
+        span = Span(source, error.line, error.column)
+    if word == "(" and (before := re.search(r"([A-Za-z]+)\s*$", source.line(span.line)[: span.column - 1])):
+        word = before[1] if before[1] in _UNSUPPORTED else word
+    if word in _UNSUPPORTED:
+        return Unsupported(f"'{word}' is not supported here", span, hint=_UNSUPPORTED[word])
+    if "SEMI" in wanted and "CONNECTIVE" not in wanted and (word[0].isalnum() or word[0] in "_["):
+        return SyntaxProblem(f"missing ';' before {word!r}", span)
+    return SyntaxProblem(f"unexpected {word!r}", span, hint=_hint(wanted))
+
+
+def _text_end(source: Source) -> Span:
+    lines = source.text.rstrip().split("\n")
+    return Span(source, len(lines), max(1, len(lines[-1])))
+
+
+_UNSUPPORTED = {
+    "fault": "a condition compares registers and locations",
+    "Fault": "a condition compares registers and locations",
+    "with": "a condition is 'exists P', '~exists P' or 'forall P'",
+    "PTE": "page tables are not modelled",
+}
+
+# What each terminal looks like to the one who writes.
+_SPELLED = {
+    "SEMI": "';'", "RPAR": "')'", "LPAR": "'('", "LSQB": "'['", "RSQB": "']'", "LBRACE": "'{'", "RBRACE": "'}'", "COMMA": "','",
+    "EQUAL": "'='", "CMP": "'='", "CONNECTIVE": "'/\\' or '\\/'", "NUM": "a number", "NAME": "a name", "DECL": "a name",
+    "REGISTER": "a register like 0:r1", "QUANTIFIER": "'exists', '~exists' or 'forall'", "LOCATIONS": "'locations'",
+    "FILTER": "'filter'",
+}  # fmt: skip
+
+
+def _hint(wanted: set[str]) -> str:
+    if "CONNECTIVE" in wanted:
+        wanted = wanted & {"CONNECTIVE", "RPAR"}
+    elif "CMP" in wanted:
+        wanted = {"CMP"}
+    words = sorted({_SPELLED[name] for name in wanted if name in _SPELLED})
+    return "expected " + " or ".join(words) if words else ""

@@ -1,0 +1,210 @@
+"""The callbacks of c.lark for names, lists and expressions; `c.py` adds those for statements.
+
+Each takes the list of what the symbols of its rule made (tokens still have the blanks behind them) and gives a piece of
+`ir.Expr`. Two things are kept meanwhile: the names used and declared, and how many operators the statement has.
+
+    prefix([Token("PREFIX", "*"), Reg("x")])    Deref(Reg("x"))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lark
+
+from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem, Unsupported
+from checker.parse.c_text import ATOMIC, BINARY, NAMED, PREFIX, RESERVED, bind, number, prefix_operators, tags
+from checker.program.ir import Call, Const, Deref, Expr, Op, Reg
+
+MAX_OPERATORS = 200  # in one statement; what bounds the depth of an expression
+
+
+def end_of(token: lark.Token) -> int:
+    return int(token.column or 1) + len(token.rstrip())
+
+
+def pure(e: Expr) -> bool:
+    match e:
+        case Const() | Reg():
+            return True
+        case Op(args=args):
+            return all(pure(a) for a in args)
+    return False
+
+
+class Expressions:
+    """What the rules of c.lark for lists and expressions make. `begin` says of which source."""
+
+    source: Source
+    used: dict[str, lark.Token]
+    declared: set[str]
+    weight: int
+    doubled: int
+
+    def begin(self, source: Source) -> None:
+        self.source = source
+        self.used = {}
+        self.declared = set()
+        self.weight = 0
+        self.doubled = 0
+
+    def at(self, token: lark.Token) -> Span:
+        return Span(self.source, token.line or 1, token.column or 1, end_of(token))
+
+    def reach(self, first: lark.Token, last: lark.Token) -> Span:
+        """From the first token to the end of the last, or to the end of the first one's line."""
+        end = end_of(last) if last.line == first.line else end_of(first)
+        return Span(self.source, first.line or 1, first.column or 1, end)
+
+    def heavier(self, by: int, token: lark.Token) -> None:
+        self.weight += by
+        if self.weight > MAX_OPERATORS:
+            raise LimitExceeded(f"more than {MAX_OPERATORS} operators in one statement", self.at(token))
+
+    # lists
+
+    def empty(self, c: list[Any]) -> list[Any]:
+        return []
+
+    def first(self, c: list[Any]) -> list[Any]:
+        return c
+
+    same_list = first
+
+    def grow(self, c: list[Any]) -> list[Any]:
+        c[0].append(c[1])
+        return c[0]  # type: ignore[no-any-return]
+
+    def grow_list(self, c: list[Any]) -> list[Any]:
+        c[0].append(c[2])
+        return c[0]  # type: ignore[no-any-return]
+
+    def grow_chain(self, c: list[Any]) -> list[Any]:
+        chain: list[Any] = c[0]
+        chain += c[1:]
+        return chain
+
+    # names
+
+    def local(self, token: lark.Token) -> str:
+        name = token.rstrip()
+        if name not in self.used:
+            if name in RESERVED:
+                raise self.reserved(name, token)
+            self.used[name] = token
+        return name
+
+    def reserved(self, name: str, token: lark.Token) -> CheckerError:
+        return SyntaxProblem(f"{name!r} is a word of C, not a variable", self.at(token))
+
+    # expressions
+
+    def same(self, c: list[Any]) -> Any:
+        return c[0]
+
+    def bind(self, c: list[Any]) -> Expr:
+        chain = c[0]
+        self.heavier(len(chain) >> 1, chain[1])
+        if len(chain) == 3:
+            return Op(BINARY[chain[1].rstrip()][1], (chain[0], chain[2]))
+        return bind(chain)
+
+    def choice(self, c: list[Any]) -> Expr:
+        self.heavier(1, c[1])
+        return Op("ite", (c[0], c[2], c[4]))
+
+    def choice_chain(self, c: list[Any]) -> Expr:
+        return self.choice([self.bind(c[:1]), *c[1:]])
+
+    def prefix(self, c: list[Any]) -> Expr:
+        token: lark.Token = c[0]
+        value: Expr = c[1]
+        if token == "*" and type(value) is Reg:
+            column = token.column or 1
+            return Deref(value, Span(self.source, token.line or 1, column, column + 1 + len(value.name)))
+        operators = prefix_operators(token)
+        if "--" in operators or "++" in operators:
+            raise Unsupported(
+                "'++' and '--' inside an expression", self.at(token), hint="write them as statements of their own"
+            )
+        operators = "".join(operators.split())
+        self.heavier(len(operators), token)
+        for op in reversed(operators):
+            value = self._unary(op, value, token)
+        return value
+
+    def _unary(self, op: str, value: Expr, token: lark.Token) -> Expr:
+        match op:
+            case "*":
+                return Deref(value, self.at(token))
+            case "-" if isinstance(value, Const) and isinstance(value.value, int):
+                return Const(-value.value)
+            case "+":
+                return value
+            case "&":
+                if isinstance(value, Deref):
+                    return value.addr
+                raise Unsupported(
+                    "'&' of a local variable",
+                    self.at(token),
+                    hint="the address of a global is its parameter's name: P0(int *x) { r = x; }",
+                )
+        return Op(PREFIX[op], (value,))
+
+    def name(self, c: list[Any]) -> Expr:
+        token = c[0]
+        name = token.rstrip()
+        if name in NAMED:
+            return Const(NAMED[name])
+        if name not in self.used:
+            self.local(token)
+        return Reg(name)
+
+    def number(self, c: list[Any]) -> Expr:
+        value = number(c[0])
+        if value is None:
+            raise SyntaxProblem("not an integer of 64 bits", self.at(c[0]))
+        return Const(value)
+
+    def parens(self, c: list[Any]) -> Any:
+        return c[1]
+
+    def index(self, c: list[Any]) -> Expr:
+        self.heavier(2, c[1])
+        addr = c[0] if c[2] == Const(0) else Op("add", (c[0], c[2]))
+        return Deref(addr, self.at(c[1]))
+
+    def call(self, c: list[Any]) -> Expr:
+        token: lark.Token = c[0]
+        name = token[: token.index("(")].rstrip()
+        if name in RESERVED:
+            raise self.reserved(name, token)
+        self.heavier(1, token)
+        args = c[1]
+        for arg in args:
+            if isinstance(arg, lark.Token):
+                raise SyntaxProblem(f"{str(arg).strip()!r} is not a value", self.at(arg))
+        column = token.column or 1
+        return Call(name, tuple(args), (), Span(self.source, token.line or 1, column, column + len(name)))
+
+    def call0(self, c: list[Any]) -> Expr:
+        return self.call([c[0], ()])
+
+    def operator(self, c: list[Any]) -> lark.Token:
+        return c[0]  # type: ignore[no-any-return]
+
+    def builtin(self, c: list[Any]) -> Expr:
+        token: lark.Token = c[0]
+        name, _, inside = token.partition("{")
+        args = list(c[1])
+        if name.rstrip() in ("__atomic_op", "__atomic_op_return", "__atomic_fetch_op"):
+            if len(args) != 3 or not isinstance(args[1], lark.Token):
+                raise SyntaxProblem(f"{name.rstrip()} takes a pointer, an operator and a value", self.at(token))
+            name = f"{name.rstrip()}:{ATOMIC[''.join(args.pop(1).split())]}"
+        call = self.call([lark.Token.new_borrow_pos("CALL", f"{name.rstrip()}(", token), args])
+        assert isinstance(call, Call)
+        return Call(call.name, call.args, tags(inside.partition("}")[0], call.span), call.span)
+
+    def fence(self, c: list[Any]) -> Expr:
+        token: lark.Token = c[0]
+        return Call("__fence", (), tags(token.partition("{")[2].partition("}")[0], self.at(token)), self.at(token))
