@@ -82,6 +82,7 @@ OPERATORS: dict[str, int] = {
     "lt": 2, "le": 2, "gt": 2, "ge": 2, "eq": 2, "ne": 2, "ltu": 2, "leu": 2, "gtu": 2, "geu": 2,
     "land": 2, "lor": 2, "lnot": 1, "neg": 1, "not": 1,
     "ite": 3,
+    "first": 2,  # the value of the first operand, depending on both
     "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
 }  # fmt: skip
 
@@ -137,6 +138,8 @@ class Load:
     """dst := memory[addr]. `tags` are names of event sets the read is in. `size` is in bytes, 0: the whole location.
 
     `pair` > 0 names the read-modify-write this read is a part of: the Store of the same thread with the same `pair`.
+    `group` > 0 is shared by the events of one statement (one instruction): they are in program order only from a read to
+    what uses its temporary, and from the read of a pair to its write.
     """
 
     dst: str
@@ -145,11 +148,12 @@ class Load:
     span: Span = NOWHERE
     size: int = 0
     pair: int = 0
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """memory[addr] := value. `pair` as in Load."""
+    """memory[addr] := value. `pair` and `group` as in Load."""
 
     addr: Expr
     value: Expr
@@ -157,6 +161,7 @@ class Store:
     span: Span = NOWHERE
     size: int = 0
     pair: int = 0
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +176,7 @@ class Mark:
     dst: str = ""
     value: Expr | None = None
     span: Span = NOWHERE
+    group: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,342 @@
+"""Terms to bounds: what of every set and relation is known before solving.
+
+One walk over the terms. Leaves come from the event graph; where they are exact, so is the result, which is why the same
+walk certifies a witness (all leaves exact) and bounds an encoding (rf and co unknown). A bound is a pair (must, may);
+when both are one object the value is exact.
+
+    must(r; s): through a b that executes whenever a does, or whenever c does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from checker.cat.term import Term, Terms
+from checker.core.circuit import FALSE, TRUE
+from checker.core.rel import (
+    Rows, bits, closure, codomain, compose, diff, domain, identity, inter, inverse, product, restrict, union,
+)  # fmt: skip
+from checker.core.source import Unsupported
+from checker.program.events import EventGraph, Leaf
+
+Bound: TypeAlias = tuple[Any, Any]
+"""(must, may): two sets (int) or two relations (Rows); the same object twice when exact."""
+
+MAX_ROUNDS = 200
+
+
+class Bounds:
+    """The bounds of a model's terms over one event graph, computed on demand. Subclassed by nobody; see `Exact` for leaves.
+
+    `values[term.index]` is a term's bound; `literal` of an undecided leaf pair is in `literals[term.index]`.
+    """
+
+    def __init__(self, graph: EventGraph, terms: Terms) -> None:
+        self.graph, self.terms = graph, terms
+        self.rounds_of: dict[int, Term] = {}  # a fix that is not monotone and stays open -> its rounds written out
+        self.n = n = graph.n
+        self.values: dict[int, Bound] = {}
+        self.everything = (1 << n) - 1
+        self.empty: Rows = (0,) * n
+        self.always = all(e.guard == TRUE for e in graph.events)
+        self.implying = inverse(graph.implied)  # implying[b]: the events whose execution implies b's
+        self.memory = graph.sets["M"]
+
+    # ------------------------------------------------------------ leaves
+
+    def leaf(self, term: Term) -> Bound:
+        graph, name = self.graph, term.name
+        if term.kind == "set":
+            if name == "_":
+                return self.everything, self.everything
+            if name == "FW":
+                return self.final_writes()
+            mask = graph.sets.get(name, 0)
+            return mask, mask
+        must, may, _ = graph.leaves.get(name) or _none(self.empty)
+        return (may, may) if must is may or must == may else (must, may)
+
+    def final_writes(self) -> Bound:
+        must = may = 0
+        for lits in self.graph.final_write.values():
+            for w, lit in lits.items():
+                if lit != FALSE:
+                    may |= 1 << w
+                if lit == self.graph.events[w].guard:
+                    must |= 1 << w
+        return (may, may) if must == may else (must, may)
+
+    # ------------------------------------------------------------ the walk
+
+    def of(self, term: Term) -> Bound:
+        """The bound of `term`."""
+        found = self.values.get(term.index)
+        if found is None:
+            found = self.values[term.index] = self.compute(term)
+        return found
+
+    def compute(self, term: Term) -> Bound:
+        match term.op:
+            case "leaf":
+                return self.leaf(term)
+            case "empty":
+                return (0, 0) if term.kind == "set" else (self.empty, self.empty)
+            case "union":
+                return self.union([self.of(a) for a in term.args], term.kind)
+            case "inter" | "diff":
+                return self.combine(term.op, term.kind, self.of(term.args[0]), self.of(term.args[1]))
+            case "seq":
+                return self.seq(term)
+            case "id":
+                must, may = self.of(term.args[0])
+                return self.pair(identity(must, self.n), identity(may, self.n) if may is not must else None)
+            case "product":
+                (a, b), (c, d) = self.of(term.args[0]), self.of(term.args[1])
+                exact = a is b and c is d
+                return self.pair(product(a, c, self.n), None if exact else product(b, d, self.n))
+            case "inverse":
+                must, may = self.of(term.args[0])
+                return self.pair(inverse(must), None if must is may else inverse(may))
+            case "domain" | "range":
+                return self.projection(term)
+            case "plus":
+                return self.plus(self.of(term.args[0]))
+            case "fix":
+                return self.fix(term)
+            case "orders":
+                return self.orders(term)
+            case "choice":
+                return self.choice(term)
+            case "single":
+                mask = 1 << int(term.name[1:])
+                return mask, mask
+            case "values":
+                return self.different_values(self.of(term.args[0]))
+        raise AssertionError(f"unbound {term.op} '{term.name}'")
+
+    def pair(self, must: Rows, may: Rows | None) -> Bound:
+        """A bound, shared when exact; the empty relation is always the same object."""
+        if may is None:
+            may = must
+        if not any(may):
+            return self.empty, self.empty
+        return (may, may) if must == may else (must, may)
+
+    def union(self, parts: list[Bound], kind: str) -> Bound:
+        if kind == "set":
+            least = most = 0
+            for a, b in parts:
+                least |= a
+                most |= b
+            return (most, most) if least == most else (least, most)
+        parts = [p for p in parts if p[1] is not self.empty]
+        if not parts:
+            return self.empty, self.empty
+        must, may = parts[0]
+        exact = must is may
+        for a, b in parts[1:]:
+            exact = exact and a is b
+            must = union(must, a)
+            if not exact:
+                may = union(may, b)
+        return (must, must) if exact else self.pair(must, may)
+
+    def combine(self, op: str, kind: str, left: Bound, right: Bound) -> Bound:
+        (a, b), (c, d) = left, right
+        if kind == "set":
+            must, may = (a & c, b & d) if op == "inter" else (a & ~d, b & ~c)
+            return (may, may) if must == may else (must, may)
+        if b is self.empty:
+            return left
+        if d is self.empty:
+            return right if op == "inter" else left
+        exact = a is b and c is d
+        if op == "inter":
+            return self.pair(inter(a, c), None if exact else inter(b, d))
+        return self.pair(diff(a, d), None if exact else diff(b, c))
+
+    def seq(self, term: Term) -> Bound:
+        first, second = term.args
+        if first.op == "id":
+            (sa, sb), (ra, rb) = self.of(first.args[0]), self.of(second)
+            exact = sa is sb and ra is rb
+            full = self.everything
+            return self.pair(restrict(sa, ra, full), None if exact else restrict(sb, rb, full))
+        if second.op == "id":
+            (ra, rb), (sa, sb) = self.of(first), self.of(second.args[0])
+            exact = sa is sb and ra is rb
+            full = self.everything
+            return self.pair(restrict(full, ra, sa), None if exact else restrict(full, rb, sb))
+        left = self.of(first)
+        if left[1] is self.empty:
+            return left
+        return self.composed(left, self.of(second))
+
+    def composed(self, left: Bound, right: Bound) -> Bound:
+        (a, b), (c, d) = left, right
+        if b is self.empty or d is self.empty:
+            return self.empty, self.empty
+        may = compose(b, d)
+        if self.always:
+            return self.pair(may if a is b and c is d else compose(a, c), may)
+        return self.pair(self.compose_must(a, c), may)
+
+    def compose_must(self, r: Rows, s: Rows) -> Rows:
+        """The pairs (a, c) with (a, b) in r and (b, c) in s for some b that executes with a or with c."""
+        implied, implying = self.graph.implied, self.implying
+        rows = []
+        for a, row in enumerate(r):
+            out = 0
+            for b in bits(row):
+                out |= s[b] if implied[a] >> b & 1 else s[b] & implying[b]
+            rows.append(out)
+        return tuple(rows)
+
+    def projection(self, term: Term) -> Bound:
+        must, may = self.of(term.args[0])
+        forward = term.op == "domain"
+        most = domain(may) if forward else codomain(may)
+        if must is may and self.always:
+            return most, most
+        rows = must if forward else inverse(must)
+        least = 0
+        for a, row in enumerate(rows):
+            if row & self.graph.implied[a]:
+                least |= 1 << a
+        return (most, most) if least == most else (least, most)
+
+    def plus(self, arg: Bound) -> Bound:
+        must, may = arg
+        if may is self.empty:
+            return arg
+        if must is may and self.always:
+            return self.pair(closure(must), None)
+        return self.pair(self.closure_must(must), closure(may))
+
+    def closure_must(self, r: Rows) -> Rows:
+        if self.always:
+            return closure(r)
+        while True:
+            more = union(r, self.compose_must(r, r))
+            if more == r:
+                return r
+            r = more
+
+    # ------------------------------------------------------------ let rec
+
+    def fix(self, term: Term) -> Bound:
+        """A component of a `let rec`: the least fixpoint, by rounds; herd's Gauss-Seidel rounds where it is not monotone."""
+        mine, _, group = term.name.partition("@")
+        variables = group.split("+")
+        state = self.rounds(term, variables)
+        if not term.monotone and any(a is not b for a, b in state):
+            written = self.rounds_of[term.index] = self.written_out(term, variables)[variables.index(mine)]
+            return self.of(written)
+        return state[variables.index(mine)]
+
+    def rounds(self, term: Term, variables: list[str]) -> list[Bound]:
+        state: list[Bound] = [(0, 0) if b.kind == "set" else (self.empty, self.empty) for b in term.bodies]
+        opened = {t.index: t for b in term.bodies for t in _open_terms(b, frozenset(variables))}
+        slots = [(t.index, variables.index(t.name)) for t in opened.values() if t.op == "var"]
+        values = self.values
+        for _ in range(MAX_ROUNDS):
+            settled = True
+            for i, body in enumerate(term.bodies):
+                for index in opened:
+                    values.pop(index, None)
+                for index, slot in slots:
+                    values[index] = state[slot]
+                new = self.of(body)
+                settled = settled and _within(new, state[i])
+                state[i] = new
+            if settled:
+                break
+        else:
+            raise Unsupported("a 'let rec' that does not settle", term.span)
+        for index in opened:
+            values.pop(index, None)
+        return state
+
+    def written_out(self, term: Term, variables: list[str]) -> list[Term]:
+        """The right sides after as many rounds as can matter: each round decides at least one more event."""
+        empty = {"set": self.terms.empty_set, "rel": self.terms.empty_rel}
+        state = {v: empty[b.kind] for v, b in zip(variables, term.bodies, strict=True)}
+        busy = sum(1 for e in self.graph.events if e.kind == "F")
+        for _ in range(min(busy, MAX_ROUNDS) + 1):
+            for v, body in zip(variables, term.bodies, strict=True):
+                state[v] = self.terms.substitute(body, state)
+        return [state[v] for v in variables]
+
+    # ------------------------------------------------------------ orders and choices
+
+    def orders(self, term: Term) -> Bound:
+        """A total order per location on the events of a set: undecided pairs are those that nothing orders yet."""
+        events, within = self.of(term.args[0]), self.of(term.args[1])
+        at = self.graph.leaves["loc"]
+        least = self.closure_must(within[0]) if within[0] is not self.empty else self.empty
+        back = inverse(least)
+        may = []
+        must = []
+        for a in range(self.n):
+            bit = 1 << a
+            if not events[1] & bit:
+                may.append(0)
+                must.append(0)
+                continue
+            row = at[1][a] & events[1] & ~bit
+            may.append(row & ~back[a])
+            must.append(row & least[a] & at[0][a] & (events[0] if events[0] & bit else 0))
+        return self.pair(tuple(must), tuple(may))
+
+    def choice(self, term: Term) -> Bound:
+        """One pair of the member relation for each event of the domain."""
+        events = self.of(term.args[0])[1]
+        result: Rows = self.empty
+        for e in bits(events):
+            result = union(result, self.of(self.member(term, e))[1])
+        return self.pair(self.empty, result)
+
+    def member(self, term: Term, e: int) -> Term:
+        """The member relation of a choice at event e."""
+        event = self.terms.make("single", "set", name=f"@{e}")
+        return self.terms.substitute(term.args[1], {term.name: event})
+
+    def different_values(self, arg: Bound) -> Bound:
+        events = self.graph.events
+        must, may = [0] * self.n, [0] * self.n
+        for a, row in enumerate(arg[1]):
+            for b in bits(row):
+                left, right = events[a].value or {}, events[b].value or {}
+                if len(left) == 1 and len(right) == 1:
+                    if next(iter(left)) != next(iter(right)):
+                        may[a] |= 1 << b
+                        must[a] |= arg[0][a] & 1 << b
+                elif left and right:
+                    may[a] |= 1 << b
+        return self.pair(tuple(must), tuple(may))
+
+
+def _none(empty: Rows) -> Leaf:
+    return empty, empty, {}
+
+
+def _within(new: Bound, old: Bound) -> bool:
+    if isinstance(new[1], int):
+        return not (new[1] & ~old[1]) and not (new[0] & ~old[0])
+    return not any(map(int.__and__, new[1], map(int.__invert__, old[1]))) and not any(
+        map(int.__and__, new[0], map(int.__invert__, old[0]))
+    )
+
+
+def _open_terms(term: Term, names: frozenset[str]) -> list[Term]:
+    """The subterms of `term` in which a variable of `names` is free."""
+    found: dict[int, Term] = {}
+    todo = [term]
+    while todo:
+        t = todo.pop()
+        if t.index not in found and t.free & names:
+            found[t.index] = t
+            todo.extend(t.args)
+            todo.extend(t.bodies)
+    return list(found.values())
+

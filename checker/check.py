@@ -1,0 +1,126 @@
+"""The pipeline: a test and a model in, a result out. Every line of `check` is a stage; every stage is a pure function."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from checker.cat.evaluate import Bounds
+from checker.cat.term import Model
+from checker.core.source import CheckerError, Unsupported
+from checker.program.execute import execute
+from checker.program.expand import expand
+from checker.program.ir import Expectation, Loc, RegLoc, Test, Value
+from checker.program.unroll import unroll
+from checker.result import ALWAYS, NEVER, SOMETIMES, UNKNOWN, Result
+from checker.solve.encode import encode
+from checker.solve.outcome import Found, State, observed_memory, solve
+from checker.solve.solver import Timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model."""
+
+    states: bool = False
+    counts: bool = False
+    witness: bool = True
+    unroll: int = 2
+    timeout: float | None = None
+
+
+def check(test: Test, model: Model, options: Options | None = None) -> Result:
+    """Decide `test` under `model`. Raises CheckerError for a test the model cannot be asked about."""
+    options = options or Options()
+    clock = _Clock(options.timeout)
+    try:
+        found, size = _decide(test, model, options, clock)
+    except Timeout:
+        return _unknown(test, model, clock, f"not decided within {options.timeout:g} s")
+    return conclude(test, model, found, options, clock.laps, size)
+
+
+def _decide(test: Test, model: Model, options: Options, clock: _Clock) -> tuple[Found, dict[str, int]]:
+    if test.arch not in model.archs:
+        raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
+    codes = [expand(thread, model.primitives or {}) for thread in test.threads]
+    codes = [unroll(code, options.unroll, t.span) for code, t in zip(codes, test.threads, strict=True)]
+    graph = execute(test, codes, observed_memory(test))
+    clock.lap("execute")
+    bounds = Bounds(graph, model.terms)
+    for axiom in model.axioms:
+        bounds.of(axiom.term)
+    clock.lap("evaluate")
+    problem = encode(model, graph, bounds)
+    clock.lap("encode")
+    found = solve(
+        problem, model, test, want_states=options.states, want_counts=options.counts, want_witness=options.witness,
+        deadline=clock.deadline,
+    )  # fmt: skip
+    clock.lap("solve")
+    return found, {"events": graph.n, "nodes": len(problem.circuit.gates)}
+
+
+def conclude(
+    test: Test, model: Model, found: Found, options: Options, seconds: dict[str, float], size: dict[str, int]
+) -> Result:
+    """The verdict: what the solver found, put in herd's words and held against the file's expectation."""
+    because = ""
+    if found.wild:
+        because = "memory may be accessed through something that is no address"
+    if found.cut:
+        because = f"a loop may run more than {options.unroll} times (--unroll)"
+    positive, negative = found.positive, found.negative
+    observation = SOMETIMES if positive and negative else ALWAYS if positive else NEVER
+    ok = {"exists": positive, "~exists": not positive, "forall": not negative and positive}[test.condition.quantifier]
+    if because and not (positive and negative):
+        observation = UNKNOWN
+    return Result(
+        test=test.name, file=test.source.name, model=model.name, condition=test.condition, observation=observation,
+        ok=None if observation == UNKNOWN else ok, flags=found.flags,
+        states=None if found.states is None else tuple(sorted(map(show_state, found.states))),
+        counts=found.counts, undefined=found.undefined, deadlock=not positive and not negative, cut=found.cut,
+        witness=found.witness, witness_state=found.witness_state, expected=expectation(test, model),
+        unknown_because=because if observation == UNKNOWN else "",
+        warnings=tuple([f"{span}: {message}" for message, span in test.warnings]), seconds=seconds, size=size,
+    )  # fmt: skip
+
+
+def _unknown(test: Test, model: Model, clock: _Clock, because: str) -> Result:
+    return Result(
+        test=test.name, file=test.source.name, model=model.name, condition=test.condition, observation=UNKNOWN, ok=None,
+        expected=expectation(test, model), unknown_because=because, seconds=clock.laps,
+    )  # fmt: skip
+
+
+def expectation(test: Test, model: Model) -> Expectation | None:
+    """What the file says of this model."""
+    return next((e for e in test.expect if e.model == model.name), None)
+
+
+def show_state(state: State) -> str:
+    """A final state in herd's spelling: `0:r0=1; [x]=2;`."""
+    return " ".join([f"{show_location(loc)}={value};" for loc, value in state])
+
+
+def show_location(loc: Loc) -> str:
+    return str(loc) if isinstance(loc, RegLoc) else f"[{loc.address}]"
+
+
+class _Clock:
+    """Wall time by stage, and the deadline."""
+
+    def __init__(self, timeout: float | None) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = time.perf_counter()
+        self.deadline = None if timeout is None else time.monotonic() + timeout
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = now - self.last
+        self.last = now
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise Timeout
+
+
+__all__ = ["CheckerError", "Options", "Value", "check"]

@@ -1,0 +1,182 @@
+"""Boolean circuits, hash-consed: a literal is an int, its negation is minus it, TRUE is 1.
+
+Gates fold at construction, so constants never reach the solver. `name` makes a free variable; `both`/`either` make (or
+find) gates. `Circuit.imply` records a one-sided constraint `body => head`, which is how closures are written: any relation
+closed under its rules is large enough (Plaisted and Greenbaum 1986). `clauses` turns what a set of asserted literals needs
+into CNF, each gate only in the directions in which it is used.
+
+    c = Circuit(); x = c.name(); y = c.name()
+    c.both((x, y, TRUE)) == c.both((y, x))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+Lit: TypeAlias = int
+TRUE: Lit = 1
+FALSE: Lit = -1
+
+
+class Circuit:
+    """Mutable while one test is encoded; one per check. Node i is a variable (`gates[i]` is None) or an AND of literals."""
+
+    __slots__ = ("_table", "constraints", "exclusive", "gates")
+
+    def __init__(self) -> None:
+        self.gates: list[tuple[Lit, ...] | None] = [None, None]  # 0 is unused, 1 is TRUE
+        self._table: dict[tuple[Lit, ...], Lit] = {}
+        self.constraints: list[tuple[Lit, ...]] = []  # each an asserted clause over literals
+        self.exclusive: dict[Lit, int] = {}  # literals with the same group number never hold together
+
+    def name(self) -> Lit:
+        """A new free variable."""
+        self.gates.append(None)
+        return len(self.gates) - 1
+
+    def both(self, lits: Iterable[Lit]) -> Lit:
+        """The conjunction of `lits`."""
+        found: set[Lit] = set()
+        for lit in lits:
+            if lit == FALSE or -lit in found:
+                return FALSE
+            if lit != TRUE:
+                found.add(lit)
+        if not found:
+            return TRUE
+        if len(found) == 1:
+            return found.pop()
+        exclusive = self.exclusive
+        if exclusive:
+            groups = [g for g in map(exclusive.get, found) if g is not None]
+            if len(groups) > 1 and len(set(groups)) < len(groups):
+                return FALSE
+        key = tuple(sorted(found))
+        lit = self._table.get(key, 0)
+        if not lit:
+            self.gates.append(key)
+            self._table[key] = lit = len(self.gates) - 1
+        return lit
+
+    def both2(self, a: Lit, b: Lit) -> Lit:
+        """a and b."""
+        if a == TRUE or a == b:
+            return b
+        if b == TRUE:
+            return a
+        if a == FALSE or b == FALSE or a == -b:
+            return FALSE
+        if self.exclusive:
+            group = self.exclusive.get(a)
+            if group is not None and group == self.exclusive.get(b):
+                return FALSE
+        key = (a, b) if a < b else (b, a)
+        lit = self._table.get(key, 0)
+        if not lit:
+            self.gates.append(key)
+            self._table[key] = lit = len(self.gates) - 1
+        return lit
+
+    def either(self, lits: Iterable[Lit]) -> Lit:
+        """The disjunction of `lits`."""
+        found: set[Lit] = set()
+        for lit in lits:
+            if lit == TRUE or -lit in found:
+                return TRUE
+            if lit != FALSE:
+                found.add(lit)
+        if not found:
+            return FALSE
+        if len(found) == 1:
+            return found.pop()
+        key = tuple(sorted([-lit for lit in found]))
+        lit = self._table.get(key, 0)
+        if not lit:
+            self.gates.append(key)
+            self._table[key] = lit = len(self.gates) - 1
+        return -lit
+
+    def either2(self, a: Lit, b: Lit) -> Lit:
+        """a or b."""
+        if a == FALSE or a == b:
+            return b
+        if b == FALSE:
+            return a
+        if a == TRUE or b == TRUE or a == -b:
+            return TRUE
+        key = (-a, -b) if a > b else (-b, -a)
+        lit = self._table.get(key, 0)
+        if not lit:
+            self.gates.append(key)
+            self._table[key] = lit = len(self.gates) - 1
+        return -lit
+
+    def require(self, clause: Iterable[Lit]) -> None:
+        """Assert that some literal of `clause` holds."""
+        lits = set(clause)
+        if TRUE in lits:
+            return
+        lits.discard(FALSE)
+        for lit in lits:
+            if -lit in lits:
+                return
+        self.constraints.append(tuple(sorted(lits)))
+
+    def imply(self, body: Lit, head: Lit) -> None:
+        """Assert body => head."""
+        if body == FALSE or head == TRUE or body == head:
+            return
+        self.require((-body, head))
+
+    def exactly_one(self, guard: Lit, lits: Sequence[Lit]) -> None:
+        """Assert: if `guard`, exactly one of `lits`; in any case at most one."""
+        self.require((-guard, *lits))
+        for i, a in enumerate(lits):
+            for b in lits[i + 1 :]:
+                self.require((-a, -b))
+
+    def clauses(self, roots: Iterable[Lit]) -> list[Sequence[Lit]]:
+        """CNF of the constraints and of what defines `roots` and the literals in constraints.
+
+        A literal in `roots` may be assumed or asserted: whenever it holds in a solution, so does what it stands for.
+        """
+        gates = self.gates
+        cnf: list[Sequence[Lit]] = list(self.constraints)
+        seen: set[Lit] = {TRUE, FALSE}
+        todo = [lit for clause in self.constraints for lit in clause]
+        todo.extend(roots)
+        while todo:
+            lit = todo.pop()
+            if lit in seen:
+                continue
+            seen.add(lit)
+            if lit > 0:
+                args = gates[lit]
+                if args is not None:
+                    for arg in args:
+                        cnf.append((-lit, arg))
+                    todo.extend(args)
+            else:
+                args = gates[-lit]
+                if args is not None:
+                    negated = [-arg for arg in args]
+                    cnf.append((-lit, *negated))
+                    todo.extend(negated)
+        return cnf
+
+    def value(self, lit: Lit, holds: set[int], cache: dict[Lit, bool]) -> bool:
+        """Whether `lit` is true when exactly the variables in `holds` are; `cache` is filled (nodes to truth)."""
+        if lit < 0:
+            return not self.value(-lit, holds, cache)
+        known = cache.get(lit)
+        if known is None:
+            args = self.gates[lit]
+            if lit == TRUE:
+                known = True
+            elif args is None:
+                known = lit in holds
+            else:
+                known = all(self.value(arg, holds, cache) for arg in args)
+            cache[lit] = known
+        return known

@@ -1,0 +1,123 @@
+"""Models by name or path: which files they are made of, read, parsed and elaborated once per process.
+
+Shipped models live under `models/`; a foreign one is the path of a `.cat`, with its own bell and macros. Includes are
+looked for beside the including file, in the folders given, and in the shipped library, and may not leave these.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from checker.cat import syntax
+from checker.cat.elaborate import elaborate
+from checker.cat.term import Model, Term
+from checker.core.source import Source, Span, UnknownName
+from checker.parse.cat import parse_cat
+from checker.parse.files import read_source
+from checker.parse.litmus import parse_test
+from checker.parse.macros import parse_table
+from checker.program.ir import Test
+
+_FOLDER = Path(__file__).resolve().parent / "models"
+LIBRARY = _FOLDER / "lib"
+VARIANTS = frozenset({"lkmmv2"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A model that comes with the checker: its files (relative to models/), and which tests it takes."""
+
+    cat: str
+    bell: str = ""
+    macros: str = ""
+    archs: tuple[str, ...] = ("C",)
+    about: str = ""
+
+
+SHIPPED: dict[str, Shipped] = {
+    "lkmm": Shipped(
+        "lkmm/lkmm.cat", "lkmm/lkmm.bell", "lkmm/linux.def", about="the kernel's own memory model (v6.15 and later)"
+    ),
+    "x86-tso": Shipped("x86-tso/x86-tso.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64"), "x86-64, kernel C as compiled"),
+    "aarch64": Shipped(
+        "aarch64/aarch64.cat", "", "aarch64/linux-lse.def", ("C", "AArch64"), "Armv8, kernel C as compiled with LSE atomics"
+    ),
+    "aarch64-llsc": Shipped(
+        "aarch64/aarch64.cat", "", "aarch64/linux-llsc.def", ("C",), "Armv8, kernel C as compiled with LL/SC atomics"
+    ),
+    "sc": Shipped("sc/sc.cat", "", "lkmm/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency"),
+}
+
+
+def load_test(path: str | Path) -> Test:
+    """Read and parse a litmus test. Raises CheckerError."""
+    return parse_test(read_source(path))
+
+
+def load_model(
+    name: str, *, bell: str | None = None, macros: str | None = None, include: Sequence[str] = (), variants: Sequence[str] = ()
+) -> Model:
+    """The model called `name` (a shipped one, or the path of a .cat file). Raises CheckerError.
+
+    `bell` and `macros` are paths that replace the model's own; `include` lists more folders to find includes in.
+    """
+    return _load(name, bell, macros, tuple(include), frozenset(variants) | VARIANTS)
+
+
+@cache
+def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str]) -> Model:
+    shipped = SHIPPED.get(name)
+    if shipped is None and not name.endswith(".cat"):
+        near = difflib.get_close_matches(name, [*SHIPPED], n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the models are {', '.join(SHIPPED)}; a path ends in .cat"
+        raise UnknownName(f"unknown model '{name}'", hint=hint)
+    cat_path = _FOLDER / shipped.cat if shipped else Path(name)
+    bell_path = Path(bell) if bell else _FOLDER / shipped.bell if shipped and shipped.bell else None
+    macro_path = Path(macros) if macros else _FOLDER / shipped.macros if shipped and shipped.macros else None
+    reader = _Reader([cat_path.parent, *map(Path, include), LIBRARY])
+    files = [reader.read(path) for path in (LIBRARY / "stdlib.cat", bell_path, cat_path) if path is not None]
+    made = elaborate(files, reader.include, variants)
+    table = None
+    if macro_path is not None:
+        source = read_source(macro_path)
+        reader.digest.update(source.text.encode())
+        table = parse_table(source)
+    names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
+    archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
+    return Model(
+        name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
+        reader.digest.hexdigest()[:16], archs,
+    )  # fmt: skip
+
+
+class _Reader:
+    """Finds, reads and parses the files of one model."""
+
+    def __init__(self, folders: list[Path]) -> None:
+        self.folders = [f.resolve() for f in folders]
+        self.digest = hashlib.sha256()
+
+    def read(self, path: Path) -> syntax.File:
+        return self.parse(read_source(path))
+
+    def parse(self, source: Source) -> syntax.File:
+        self.digest.update(source.text.encode())
+        return parse_cat(source)
+
+    def include(self, name: str, span: Span) -> syntax.File:
+        for folder in self.folders:
+            path = (folder / name).resolve()
+            if not any(path.is_relative_to(root) for root in self.folders):
+                raise UnknownName(
+                    f"include \"{name}\" leaves the include path", span, hint="name its folder with -I and include it by its name"
+                )
+            if path.is_file():
+                return self.read(path)
+        raise UnknownName(
+            f"included file \"{name}\" is not found", span, hint="looked in " + ", ".join(map(str, self.folders))
+        )

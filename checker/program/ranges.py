@@ -1,0 +1,138 @@
+"""What every access may touch and every store may write, before anything is symbolic.
+
+An abstract run of all threads over sets of values: a load yields what the stores to its locations may have written, and
+the run is repeated until nothing is added. A chain of reads and writes passes each store at most once, so as many rounds
+as there are stores are enough: values that would need more could only come out of thin air.
+
+    P0: x = 1     P1: r = x; y = r + 1     ──►  x: {0, 1}, y: {0, 1, 2}
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from checker.core.source import LimitExceeded, Span
+from checker.core.value import DOMAIN_LIMIT, Undetermined, compute
+from checker.program.ir import (
+    Address, Assign, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, Store, Value,
+)  # fmt: skip
+
+Values = frozenset[Value]
+Site = tuple[int, int]
+"""(index of the thread, position in its code)."""
+ZERO: Values = frozenset({0})
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """By site: the values an access's address may have, and what a load may read or a store may write.
+
+    `opaque` holds the stores whose value could not be computed for some operands (their sites); `thread_order` the sites of
+    all stores in a fixed order.
+    """
+
+    addresses: dict[Site, Values]
+    values: dict[Site, Values]
+    stores: tuple[Site, ...]
+
+
+def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values]) -> Ranges:
+    """The ranges of all accesses; `envs` are initial registers by thread, `memory` initial values."""
+    run = _Run(codes, envs, dict(memory))
+    rounds = 1 + sum(isinstance(i, Store) for code in codes for i in code)
+    for _ in range(rounds + 1):
+        if not run.once():
+            break
+    return Ranges(run.addresses, run.values, tuple(sorted(run.stores)))
+
+
+class _Run:
+    def __init__(self, codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values]) -> None:
+        self.codes, self.envs, self.memory = codes, envs, memory
+        self.addresses: dict[Site, Values] = {}
+        self.values: dict[Site, Values] = {}
+        self.stores: set[Site] = set()
+
+    def once(self) -> bool:
+        """Run every thread once; whether memory may now hold anything new, or a load ran before a store that feeds it."""
+        before = dict(self.memory)
+        loads = {s: v for s, v in self.values.items() if s not in self.stores}
+        for t, code in enumerate(self.codes):
+            self.thread(t, code)
+        return before != self.memory or loads != {s: v for s, v in self.values.items() if s not in self.stores}
+
+    def thread(self, t: int, code: tuple[Instr, ...]) -> None:
+        env: dict[str, Values] | None = dict(self.envs[t])
+        pending: dict[str, dict[str, Values]] = {}
+        for i, instr in enumerate(code):
+            if isinstance(instr, Label):
+                env = _merged(env, pending.pop(instr.name, None))
+            elif env is not None:
+                env = self.step((t, i), instr, env, pending)
+
+    def step(
+        self, site: Site, instr: Instr, env: dict[str, Values], pending: dict[str, dict[str, Values]]
+    ) -> dict[str, Values] | None:
+        match instr:
+            case Load(dst, addr, _, span):
+                where = self.addresses[site] = evaluate(addr, env, span)
+                read: Values = frozenset().union(*[self.memory.get(a, ZERO) for a in where if isinstance(a, Address)])
+                env[dst] = self.values[site] = read or ZERO
+            case Store(addr, value, _, span):
+                where = self.addresses[site] = evaluate(addr, env, span)
+                written = self.values[site] = evaluate(value, env, span)
+                self.stores.add(site)
+                for a in where:
+                    if isinstance(a, Address):
+                        self.memory[a] = self.memory.get(a, ZERO) | written
+            case Assign(dst, value, span):
+                env[dst] = evaluate(value, env, span)
+            case Mark(dst=dst, value=value, span=span) if dst and value is not None:
+                env[dst] = evaluate(value, env, span)
+            case Choose(dst):
+                env[dst] = frozenset({0, 1})
+            case Branch(cond, target, span=span):
+                outcomes = evaluate(cond, env, span)
+                if outcomes != ZERO:
+                    merged = _merged(dict(env), pending.get(target))
+                    assert merged is not None
+                    pending[target] = merged
+                if 0 not in outcomes:
+                    return None
+            case Cut():
+                return None
+        return env
+
+
+def _merged(a: dict[str, Values] | None, b: dict[str, Values] | None) -> dict[str, Values] | None:
+    if a is None or b is None:
+        return a if b is None else b
+    return {name: a.get(name, ZERO) | b.get(name, ZERO) for name in {**a, **b}}
+
+
+def evaluate(e: Expr, env: dict[str, Values], span: Span) -> Values:
+    """The values `e` may have. Operands without a meaning for the operator (address + address) add none."""
+    match e:
+        case Const(value):
+            return frozenset({value})
+        case Reg(name):
+            return env.get(name, ZERO)
+        case Op(op, args):
+            domains = [evaluate(a, env, span) for a in args]
+            size = 1
+            for d in domains:
+                size *= len(d)
+            if size > DOMAIN_LIMIT:
+                raise LimitExceeded(f"an expression has more than {DOMAIN_LIMIT} combinations of operand values", span)
+            found = set()
+            for values in product(*domains):
+                try:
+                    found.add(compute(op, values))
+                except Undetermined:
+                    continue
+            return frozenset(found) or ZERO  # type: ignore[arg-type]
+        case _:
+            raise AssertionError(f"not an instruction's operand: {e}")
+
+

@@ -1,0 +1,448 @@
+"""Bounds to a problem: only what the bounds leave open becomes literals, and only what an axiom asks for.
+
+`literal(term, a, b)` is the one way to get one: outside *may* it is FALSE, inside *must* "both execute", else it is built
+from the term's parts. `up` says which side matters. An axiom `acyclic r` needs "in the value ⇒ literal", so any relation
+closed under the rules will do and a closure costs one implication a step; a `flag ~empty r` needs the other direction, and
+closures are unfolded by squaring. `\\` turns the request round (Plaisted and Greenbaum 1986).
+
+Acyclicity is encoded by vertex elimination on the strongly connected parts (Rankooh and Rintanen, AAAI 2022).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from checker.cat.evaluate import Bounds
+from checker.cat.term import Axiom, Model, Term
+from checker.core.circuit import FALSE, TRUE, Circuit, Lit
+from checker.core.rel import bits, components, inverse, pairs
+from checker.core.source import Unsupported
+from checker.program.events import EventGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the solver is asked: `circuit` with the axioms asserted in it, and the questions as literals.
+
+    `flags` has one literal per flag that can be raised; `cut` holds when a loop bound was hit, `wild` when memory was
+    accessed through something that is no address. `encoder` stays for those who look at a solution.
+    """
+
+    graph: EventGraph
+    circuit: Circuit
+    flags: tuple[tuple[str, Lit], ...]
+    undefined: Lit
+    cut: Lit
+    wild: Lit
+    encoder: Encoder
+
+
+def encode(model: Model, graph: EventGraph, bounds: Bounds) -> Problem:
+    """Assert the model's checks in the graph's circuit and make a literal of each flag."""
+    encoder = Encoder(graph, bounds)
+    flags: dict[str, list[Lit]] = {}
+    undefined: list[Lit] = []
+    for axiom in model.axioms:
+        match axiom.role:
+            case "check":
+                encoder.check(axiom)
+            case "flag":
+                lit = encoder.holds(axiom)
+                if lit != FALSE:
+                    flags.setdefault(axiom.name, []).append(lit)
+            case _:  # undefined_unless, assert: what fails makes the execution meaningless
+                undefined.append(-encoder.holds(axiom))
+    circuit = graph.circuit
+    raised = tuple([(name, circuit.either(lits)) for name, lits in sorted(flags.items())])
+    cut = circuit.either([lit for lit, _ in graph.cut])
+    wild = circuit.either([lit for lit, _, _ in graph.wild])
+    return Problem(graph, circuit, raised, circuit.either(undefined), cut, wild, encoder)
+
+
+class Encoder:
+    """Literals of terms over one graph. `memo` is keyed by term, pair and, where closures are inside, direction."""
+
+    def __init__(self, graph: EventGraph, bounds: Bounds) -> None:
+        self.graph, self.bounds, self.circuit = graph, bounds, graph.circuit
+        self.n = graph.n
+        self.guard = [e.guard for e in graph.events]
+        self.memo: dict[tuple[int, int, bool], Lit] = {}
+        self.inverses: dict[int, tuple[int, ...]] = {}
+        self.squares: dict[int, list[dict[tuple[int, int], Lit]]] = {}
+        self.reached: dict[int, tuple[int, ...]] = {}
+        self.order_lits: dict[tuple[int, int, int], Lit] = {}
+        self.orders_done: set[int] = set()
+        self.choices: dict[int, dict[tuple[int, int], Lit]] = {}
+        self.elements: dict[str, int] = {}
+
+    # ------------------------------------------------------------ axioms
+
+    def check(self, axiom: Axiom) -> None:
+        """Assert an axiom."""
+        term, circuit = axiom.term, self.circuit
+        if axiom.negated:
+            circuit.require([self.holds(axiom)])
+            return
+        may = self.bounds.of(term)[1]
+        match axiom.kind:
+            case "acyclic":
+                self.acyclic(term)
+            case "irreflexive":
+                for a in range(self.n):
+                    if may[a] >> a & 1:
+                        circuit.require([-self.literal(term, a, a, up=True)])
+            case _:
+                for lit in self.members(term, up=True):
+                    circuit.require([-lit])
+
+    def holds(self, axiom: Axiom) -> Lit:
+        """The literal for "this check succeeds": true only if it does."""
+        term, kind, negated = axiom.term, axiom.kind, axiom.negated
+        up = not negated
+        if kind == "acyclic":
+            term = self.bounds.terms.plus(term)
+        if kind in ("acyclic", "irreflexive"):
+            may = self.bounds.of(term)[1]
+            found = [self.literal(term, a, a, up=up) for a in range(self.n) if may[a] >> a & 1]
+        else:
+            found = self.members(term, up=up)
+        some = self.circuit.either(found)
+        return some if negated else -some
+
+    def members(self, term: Term, *, up: bool) -> list[Lit]:
+        """The literals of all members of a set or relation, in order."""
+        may = self.bounds.of(term)[1]
+        if term.kind == "set":
+            return [self.member(term, a, up=up) for a in bits(may)]
+        return [self.literal(term, a, b, up=up) for a, row in enumerate(may) for b in bits(row)]
+
+    def acyclic(self, term: Term) -> None:
+        """Assert that a relation has no cycle: eliminate the events of each strongly connected part one by one."""
+        may = self.bounds.of(term)[1]
+        for component in components(may):
+            edges: dict[int, dict[int, Lit]] = {}
+            back: dict[int, set[int]] = {v: set() for v in bits(component)}
+            for a in bits(component):
+                row = {}
+                for b in bits(may[a] & component):
+                    lit = self.literal(term, a, b, up=True)
+                    if lit != FALSE:
+                        row[b] = lit
+                        back[b].add(a)
+                edges[a] = row
+            self.eliminate(edges, back)
+
+    def eliminate(self, edges: dict[int, dict[int, Lit]], back: dict[int, set[int]]) -> None:
+        circuit = self.circuit
+        for a, row in edges.items():
+            if a in row:
+                circuit.require([-row.pop(a)])
+                back[a].discard(a)
+        left = set(edges)
+        while left:
+            v = min(left, key=lambda x: (len(back[x]) * len(edges[x]), x))
+            left.discard(v)
+            before, after = sorted(back[v]), edges[v]
+            for u in before:
+                into = edges[u].pop(v)
+                row = edges[u]
+                for w, lit in after.items():
+                    through = circuit.both2(into, lit)
+                    if through == FALSE:
+                        continue
+                    if u == w:
+                        circuit.require((-into, -lit))
+                        continue
+                    old = row.get(w, FALSE)
+                    if old == TRUE or old == through:
+                        continue
+                    row[w] = self.at_least(old, through)
+                    back[w].add(u)
+            for w in after:
+                back[w].discard(v)
+
+    def at_least(self, a: Lit, b: Lit) -> Lit:
+        """A literal implied by both a and b."""
+        return self.circuit.either2(a, b)
+
+    # ------------------------------------------------------------ sets
+
+    def member(self, term: Term, a: int, *, up: bool) -> Lit:
+        """The literal for "event a executes and is in this set"."""
+        must, may = self.bounds.of(term)
+        if not may >> a & 1:
+            return FALSE
+        if must >> a & 1:
+            return self.guard[a]
+        key = (term.index, a, up and term.loops)
+        lit = self.memo.get(key)
+        if lit is None:
+            lit = self.memo[key] = self.make_member(term, a, up)
+        return lit
+
+    def make_member(self, term: Term, a: int, up: bool) -> Lit:
+        circuit = self.circuit
+        match term.op:
+            case "leaf":
+                assert term.name == "FW", term.name
+                return circuit.either([lits[a] for lits in self.graph.final_write.values() if a in lits])
+            case "union":
+                return circuit.either([self.member(t, a, up=up) for t in term.args])
+            case "inter":
+                return circuit.both2(self.member(term.args[0], a, up=up), self.member(term.args[1], a, up=up))
+            case "diff":
+                return circuit.both2(self.member(term.args[0], a, up=up), -self.member(term.args[1], a, up=not up))
+            case "domain":
+                row = self.bounds.of(term.args[0])[1][a]
+                return circuit.either([self.literal(term.args[0], a, b, up=up) for b in bits(row)])
+            case "range":
+                column = self.back(term.args[0])[a]
+                return circuit.either([self.literal(term.args[0], b, a, up=up) for b in bits(column)])
+            case "fix":
+                return self.component(term, up, (term.index, a, up and term.loops))
+        raise Unsupported(f"a set made by '{term.op}' inside a 'let rec' that the bounds leave open", term.span)
+
+    def back(self, term: Term) -> tuple[int, ...]:
+        """The inverse of a relation's may."""
+        found = self.inverses.get(term.index)
+        if found is None:
+            found = self.inverses[term.index] = inverse(self.bounds.of(term)[1])
+        return found
+
+    # ------------------------------------------------------------ relations
+
+    def literal(self, term: Term, a: int, b: int, *, up: bool) -> Lit:
+        """The literal for "a and b execute and (a, b) is in this relation"; see the module's text for `up`."""
+        must, may = self.bounds.values.get(term.index) or self.bounds.of(term)
+        if not may[a] >> b & 1:
+            return FALSE
+        if must[a] >> b & 1:
+            return self.circuit.both2(self.guard[a], self.guard[b])
+        key = (term.index, a * self.n + b, up and term.loops)
+        lit = self.memo.get(key)
+        if lit is None:
+            lit = self.make(term, a, b, up, key)
+            self.memo[key] = lit
+        return lit
+
+    def make(self, term: Term, a: int, b: int, up: bool, key: tuple[int, int, bool]) -> Lit:
+        circuit = self.circuit
+        match term.op:
+            case "leaf":
+                return self.graph.leaves[term.name][2].get((a, b), FALSE)
+            case "union":
+                return circuit.either([self.literal(t, a, b, up=up) for t in term.args])
+            case "inter":
+                left = self.literal(term.args[0], a, b, up=up)
+                return FALSE if left == FALSE else circuit.both2(left, self.literal(term.args[1], a, b, up=up))
+            case "diff":
+                left = self.literal(term.args[0], a, b, up=up)
+                return FALSE if left == FALSE else circuit.both2(left, -self.literal(term.args[1], a, b, up=not up))
+            case "seq":
+                return self.sequence(term, a, b, up)
+            case "inverse":
+                return self.literal(term.args[0], b, a, up=up)
+            case "id":
+                return self.member(term.args[0], a, up=up)
+            case "product":
+                left = self.member(term.args[0], a, up=up)
+                return FALSE if left == FALSE else circuit.both2(left, self.member(term.args[1], b, up=up))
+            case "plus":
+                return self.closure(term, a, b, up, key)
+            case "fix":
+                return self.component(term, up, key)
+            case "orders":
+                return self.order(term, a, b)
+            case "choice":
+                return self.chosen(term, a, b)
+            case "values":
+                return circuit.both2(self.literal(term.args[0], a, b, up=up), self.differ(a, b))
+        raise AssertionError(f"unbound {term.op} '{term.name}'")
+
+    def sequence(self, term: Term, a: int, b: int, up: bool) -> Lit:
+        first, second = term.args
+        circuit = self.circuit
+        if first.op == "id":
+            left = self.member(first.args[0], a, up=up)
+            return FALSE if left == FALSE else circuit.both2(left, self.literal(second, a, b, up=up))
+        if second.op == "id":
+            right = self.member(second.args[0], b, up=up)
+            return FALSE if right == FALSE else circuit.both2(right, self.literal(first, a, b, up=up))
+        steps = []
+        for m in bits(self.bounds.of(first)[1][a] & self.back(second)[b]):
+            left = self.literal(first, a, m, up=up)
+            if left != FALSE:
+                step = circuit.both2(left, self.literal(second, m, b, up=up))
+                if step == TRUE:
+                    return TRUE
+                steps.append(step)
+        return circuit.either(steps)
+
+    # ------------------------------------------------------------ closures
+
+    def closure(self, term: Term, a: int, b: int, up: bool, key: tuple[int, int, bool]) -> Lit:
+        """r+ at (a, b): through the last step, r+(a, m) and r(m, b). On a cycle of may this needs a name, or squaring."""
+        base = term.args[0]
+        reach = self.bounds.of(term)[1]
+        looping = bool(reach[b] >> b & 1)
+        if looping and not up:
+            return self.squared(term, a, b)
+        circuit = self.circuit
+        named = FALSE
+        if looping:
+            named = self.memo[key] = circuit.name()
+        steps = []
+        must = self.bounds.of(base)[1]
+        if must[a] >> b & 1:
+            steps.append(self.literal(base, a, b, up=up))
+        for m in bits(reach[a] & self.back(base)[b]):
+            if m == b:
+                continue
+            last = self.literal(base, m, b, up=up)
+            if last != FALSE:
+                steps.append(circuit.both2(self.literal(term, a, m, up=up), last))
+        if not looping:
+            return circuit.either(steps)
+        for step in steps:
+            circuit.imply(step, named)
+        return named
+
+    def squared(self, term: Term, a: int, b: int) -> Lit:
+        """r+ at (a, b) exactly: paths of at most 1, 2, 4, … steps."""
+        return self.squares_of(term)[-1].get((a, b), FALSE)
+
+    def squares_of(self, term: Term) -> list[dict[tuple[int, int], Lit]]:
+        found = self.squares.get(term.index)
+        if found is None:
+            base, circuit = term.args[0], self.circuit
+            may = self.bounds.of(base)[1]
+            current = {
+                (a, b): self.literal(base, a, b, up=False) for a, row in enumerate(may) for b in bits(row)
+            }
+            found = [current]
+            longest = max((c.bit_count() for c in components(may)), default=0) + self.n.bit_length()
+            steps = 1
+            while steps < min(self.n, 2 * longest + self.n):
+                rows: dict[int, list[tuple[int, Lit]]] = {}
+                for (m, b), lit in current.items():
+                    rows.setdefault(m, []).append((b, lit))
+                gathered: dict[tuple[int, int], list[Lit]] = {k: [v] for k, v in current.items()}
+                for (a, m), left in current.items():
+                    for b, right in rows.get(m, ()):
+                        both = circuit.both2(left, right)
+                        if both != FALSE:
+                            gathered.setdefault((a, b), []).append(both)
+                following = {k: circuit.either(v) for k, v in gathered.items()}
+                steps *= 2
+                if following == current:
+                    break
+                current = following
+                found.append(current)
+            self.squares[term.index] = found
+        return found
+
+    def component(self, term: Term, up: bool, key: tuple[int, int, bool]) -> Lit:
+        """A component of `let rec`, at the pair or event of `key`: a name that its right side implies."""
+        _, at, _ = key
+        written = self.bounds.rounds_of.get(term.index)
+        if written is not None:
+            return self.at(written, at, up)
+        if not up or not term.monotone:
+            raise Unsupported(
+                f"'{term.name.partition('#')[0]}' is recursive and is needed exactly", term.span,
+                hint="a recursive definition may not stand on the right of a difference, or in a flag",
+            )  # fmt: skip
+        named = self.memo[key] = self.circuit.name()
+        self.circuit.imply(self.at(term.unfolded, at, True), named)
+        return named
+
+    def at(self, term: Term, place: int, up: bool) -> Lit:
+        """The literal of a set at an event, or of a relation at a pair a * n + b."""
+        if term.kind == "set":
+            return self.member(term, place, up=up)
+        return self.literal(term, place // self.n, place % self.n, up=up)
+
+    # ------------------------------------------------------------ coherence orders and choices
+
+    def order(self, term: Term, a: int, b: int) -> Lit:
+        """A total order per location: one free literal per unordered pair; transitivity and `within` are asserted once."""
+        if term.index not in self.orders_done:
+            self.orders_done.add(term.index)
+            self.constrain_orders(term)
+        return self.ordered(term, a, b)
+
+    def ordered(self, term: Term, a: int, b: int) -> Lit:
+        """a before b, both executed and at one location."""
+        low, high = min(a, b), max(a, b)
+        lit = self.order_lits.get((term.index, low, high))
+        if lit is None:
+            lit = self.order_lits[term.index, low, high] = self.circuit.name()
+        return self.circuit.both((lit if a < b else -lit, self.guard[a], self.guard[b], self.same_location(a, b)))
+
+    def same_location(self, a: int, b: int) -> Lit:
+        must, may, lits = self.graph.leaves["loc"]
+        if must[a] >> b & 1:
+            return TRUE
+        return lits.get((a, b), FALSE) if may[a] >> b & 1 else FALSE
+
+    def constrain_orders(self, term: Term) -> None:
+        circuit = self.circuit
+        events_term, within = term.args
+        must, may = self.bounds.of(term)
+        events = self.bounds.of(events_term)[1]
+        at = self.graph.leaves["loc"][1]
+        for a, row in enumerate(self.bounds.of(within)[1]):
+            if events >> a & 1:
+                for b in bits(row & events & at[a] & ~must[a]):
+                    circuit.imply(self.literal(within, a, b, up=True), self.literal(term, a, b, up=True))
+        linked = [row | column for row, column in zip(may, inverse(may))]
+        for a, near in enumerate(linked):
+            for b in bits(near >> (a + 1) << (a + 1)):
+                for c in bits((near & linked[b]) >> (b + 1) << (b + 1)):
+                    self.transitive(term, a, b, c)
+                    self.transitive(term, c, b, a)
+
+    def transitive(self, term: Term, a: int, b: int, c: int) -> None:
+        whole = self.literal(term, a, c, up=True)
+        if whole != TRUE:
+            self.circuit.require((-self.literal(term, a, b, up=True), -self.literal(term, b, c, up=True), whole))
+
+    def chosen(self, term: Term, a: int, b: int) -> Lit:
+        lits = self.choices.get(term.index)
+        if lits is None:
+            lits = self.choices[term.index] = {}
+            self.make_choices(term, lits)
+        return lits.get((a, b), FALSE)
+
+    def make_choices(self, term: Term, lits: dict[tuple[int, int], Lit]) -> None:
+        """For each event of the domain, exactly one pair of its member relation."""
+        domain = term.args[0]
+        circuit = self.circuit
+        for e in bits(self.bounds.of(domain)[1]):
+            member = self.bounds.member(term, e)
+            picked = []
+            for a, row in enumerate(self.bounds.of(member)[1]):
+                for b in bits(row):
+                    lit = circuit.name()
+                    picked.append(lit)
+                    circuit.imply(lit, self.literal(member, a, b, up=False))
+                    lits[a, b] = circuit.either2(lits.get((a, b), FALSE), lit)
+            circuit.exactly_one(self.member(domain, e, up=True), picked)
+
+    def chosen_terms(self) -> list[tuple[Term, dict[tuple[int, int], Lit]]]:
+        """The coherence orders and choices that got literals, with the literal of each of their pairs."""
+        found = []
+        for term in self.bounds.terms.all:
+            if term.op == "choice" and term.index in self.choices:
+                found.append((term, self.choices[term.index]))
+            elif term.op == "orders" and term.index in self.bounds.values:
+                may = self.bounds.of(term)[1]
+                found.append((term, {(a, b): self.literal(term, a, b, up=True) for a, b in pairs(may)}))
+        return found
+
+    def differ(self, a: int, b: int) -> Lit:
+        """Whether two events have different values."""
+        left, right = self.graph.events[a].value or {}, self.graph.events[b].value or {}
+        return self.circuit.either(
+            [self.circuit.both2(x, -right.get(v, FALSE)) for v, x in left.items()]
+        )

@@ -1,0 +1,242 @@
+"""Answers from the solver: final states, verdict, flags and a certified witness.
+
+All questions go to one solver: a state, a flag, the loop bound is an assumption. States are enumerated by blocking the
+observed values of each one found, never whole executions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from checker.cat.term import Model
+from checker.core.circuit import FALSE, TRUE, Circuit, Lit
+from checker.core.source import UnknownName
+from checker.core.value import INTEGER, Symbolic, apply, known, merge, nonzero
+from checker.program.events import EventGraph
+from checker.program.ir import Address, And, Compare, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Truth, Value
+from checker.solve.encode import Problem
+from checker.solve.execution import Execution, certify, execution
+from checker.solve.solver import Solver
+
+State = tuple[tuple[Loc, Value], ...]
+STATE_LIMIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the solver said. `states` is None unless they were asked for; `positive` and `negative` tell whether some
+    execution satisfies the proposition, and whether some does not."""
+
+    positive: bool
+    negative: bool
+    flags: tuple[str, ...]
+    undefined: bool
+    cut: bool
+    wild: bool
+    states: tuple[State, ...] | None
+    witness: Execution | None
+    witness_state: State
+    counts: tuple[int, int] | None
+
+
+def locations(prop: Prop) -> list[Loc]:
+    """The locations a proposition looks at, in order of appearance."""
+    match prop:
+        case Compare(_, left, right):
+            return [x for x in (left, right) if isinstance(x, RegLoc | MemLoc)]
+        case Not(arg):
+            return locations(arg)
+        case And(args) | Or(args):
+            return [x for a in args for x in locations(a)]
+        case Implies(left, right):
+            return locations(left) + locations(right)
+    return []
+
+
+def observed(test: Test) -> tuple[Loc, ...]:
+    """The locations a state shows: those of the condition and of `locations`, registers first."""
+    found = {*locations(test.condition.prop), *test.shown}
+    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=lambda x: (x.tid, x.reg))
+    memory = sorted([x for x in found if isinstance(x, MemLoc)], key=lambda x: (x.address.name, x.address.offset))
+    return (*registers, *memory)
+
+
+def observed_memory(test: Test) -> frozenset[Address]:
+    """The globals whose final value the condition, the filter or `locations` look at."""
+    found = [*locations(test.condition.prop), *test.shown, *(locations(test.filter) if test.filter else ())]
+    return frozenset(x.address for x in found if isinstance(x, MemLoc))
+
+
+def final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
+    """The symbolic value of a location when all threads are done."""
+    if isinstance(loc, RegLoc):
+        value = graph.finals.get(loc)
+        return value if value is not None else known(dict(test.registers).get(loc, 0))
+    cases = []
+    for w, lit in graph.final_write[loc.address].items():
+        written = graph.events[w].value
+        assert written is not None
+        cases.append((lit, written))
+    return merge(graph.circuit, cases)
+
+
+_COMPARISONS = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+
+
+def proposition(graph: EventGraph, test: Test, prop: Prop) -> Lit:
+    """The literal for "the final state satisfies prop"."""
+    circuit = graph.circuit
+    match prop:
+        case Truth(value):
+            return TRUE if value else FALSE
+        case Not(arg):
+            return -proposition(graph, test, arg)
+        case And(args):
+            return circuit.both([proposition(graph, test, a) for a in args])
+        case Or(args):
+            return circuit.either([proposition(graph, test, a) for a in args])
+        case Implies(left, right):
+            return circuit.either2(-proposition(graph, test, left), proposition(graph, test, right))
+        case Compare(op, left, right, span):
+            sides = [final_value(graph, test, x) if isinstance(x, RegLoc | MemLoc) else known(x) for x in (left, right)]
+            name = _COMPARISONS[op]
+            if name in INTEGER and any(isinstance(v, Address) for side in sides for v in side):
+                raise UnknownName(f"'{op}' compares addresses", span, hint="addresses are equal or not; only = and != make sense")
+            if name == "eq" and len(sides[1]) == 1:
+                return sides[0].get(next(iter(sides[1])), FALSE)
+            return nonzero(apply(circuit, name, sides, span))
+
+
+def solve(
+    problem: Problem, model: Model, test: Test, *, want_states: bool, want_counts: bool, want_witness: bool, deadline: float | None
+) -> Found:
+    """Answer the test's questions. Raises solver.Timeout when the deadline passes."""
+    graph, circuit = problem.graph, problem.circuit
+    prop = proposition(graph, test, test.condition.prop)
+    if test.filter is not None:
+        circuit.require([proposition(graph, test, test.filter)])
+    shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
+    observed_lits = [lit for _, value in shown for lit in value.values()]
+    whole = [-problem.cut, -problem.wild]
+    roots = [prop, -prop, *[-lit for lit in observed_lits], *whole, problem.cut, problem.wild, problem.undefined]
+    roots.extend(lit for _, lit in problem.flags)
+    clauses = circuit.clauses(roots)
+    with Solver(clauses, len(circuit.gates) - 1, deadline) as solver:
+        asked = _Asked(solver, problem, model, whole)
+        flags = tuple([name for name, lit in problem.flags if asked.possible(lit)])
+        undefined = problem.undefined != FALSE and asked.possible(problem.undefined)
+        cut = problem.cut != FALSE and solver.satisfiable([problem.cut, -problem.wild])
+        wild = problem.wild != FALSE and solver.satisfiable([problem.wild])
+        states: tuple[State, ...] | None = None
+        witness, witness_state = None, ()
+        wanted = -prop if test.condition.quantifier == "forall" else prop
+        if want_witness and asked.possible(wanted):
+            witness = asked.witness()
+            witness_state = state_of(circuit, shown, asked.holding(observed_lits))
+        if want_states:
+            found = list(asked.states(shown, observed_lits, prop))
+            states = tuple([state for state, _ in found])
+            positive, negative = any(p for _, p in found), any(not p for _, p in found)
+        else:
+            positive = witness is not None or asked.possible(prop)
+            negative = asked.possible(-prop)
+        counts = None
+    if want_counts:
+        counts = count(problem, prop, whole, deadline)
+    return Found(positive, negative, flags, undefined, cut, wild, states, witness, witness_state, counts)
+
+
+class _Asked:
+    """Questions to one solver, under the assumption that an execution is whole (no loop bound hit, no wild access)."""
+
+    def __init__(self, solver: Solver, problem: Problem, model: Model, whole: list[Lit]) -> None:
+        self.solver, self.problem, self.model, self.whole = solver, problem, model, whole
+        self.circuit = problem.circuit
+
+    def possible(self, lit: Lit) -> bool:
+        return lit != FALSE and self.solver.satisfiable([lit, *self.whole])
+
+    def holding(self, lits: Iterable[Lit]) -> set[Lit]:
+        return self.solver.holding(_variables(self.circuit, lits))
+
+    def witness(self) -> Execution:
+        """The execution of the last solution, certified."""
+        problem = self.problem
+        gates = self.circuit.gates
+        holds = self.solver.holding([v for v in range(2, len(gates)) if gates[v] is None])
+        found = execution(problem.graph, problem.encoder, self.model, holds)
+        certify(self.model, found)
+        return found
+
+    def states(self, shown: list[tuple[Loc, Symbolic]], lits: list[Lit], prop: Lit) -> Iterable[tuple[State, bool]]:
+        """Every final state, with whether it satisfies the proposition."""
+        variables = sorted(_variables(self.circuit, [*lits, prop]))
+        open_values = [(loc, value) for loc, value in shown if len(value) > 1]
+        circuit, solver = self.circuit, self.solver
+        while solver.satisfiable(self.whole):
+            holds = solver.holding(variables)
+            cache: dict[Lit, bool] = {}
+            state, block = [], []
+            for loc, value in shown:
+                if len(value) == 1:
+                    state.append((loc, next(iter(value))))
+                    continue
+                for v, lit in value.items():
+                    if circuit.value(lit, holds, cache):
+                        state.append((loc, v))
+                        block.append(-lit)
+                        break
+            yield tuple(state), circuit.value(prop, holds, cache)
+            if not open_values:
+                return
+            solver.add(block)
+
+
+def state_of(circuit: Circuit, shown: list[tuple[Loc, Symbolic]], holds: set[Lit]) -> State:
+    """The observed values in a solution."""
+    cache: dict[Lit, bool] = {}
+    return tuple([(loc, next(v for v, lit in value.items() if circuit.value(lit, holds, cache))) for loc, value in shown])
+
+
+def _variables(circuit: Circuit, lits: Iterable[Lit]) -> set[Lit]:
+    """The free variables that `lits` are made of."""
+    found: set[Lit] = set()
+    seen: set[Lit] = set()
+    todo = [abs(lit) for lit in lits]
+    while todo:
+        node = todo.pop()
+        if node in seen or node == TRUE:
+            continue
+        seen.add(node)
+        args = circuit.gates[node]
+        if args is None:
+            found.add(node)
+        else:
+            todo.extend(map(abs, args))
+    return found
+
+
+def count(problem: Problem, prop: Lit, whole: list[Lit], deadline: float | None) -> tuple[int, int]:
+    """How many executions satisfy the proposition and how many do not: one for each choice of rf, co and lock sources."""
+    graph, circuit = problem.graph, problem.circuit
+    choices = [e.guard for e in graph.events] + list(graph.leaves["rf"][2].values())
+    for _, lits in problem.encoder.chosen_terms():
+        choices.extend(lits.values())
+    choices = sorted({lit for lit in choices if abs(lit) != TRUE})
+    clauses = circuit.clauses([*choices, *[-lit for lit in choices], prop, -prop, *whole])
+    totals = []
+    for side in (prop, -prop):
+        total = 0
+        with Solver(clauses, len(circuit.gates) - 1, deadline) as solver:
+            variables = sorted(_variables(circuit, choices))
+            while side != FALSE and solver.satisfiable([side, *whole]):
+                holds = solver.holding(variables)
+                cache: dict[Lit, bool] = {}
+                total += 1
+                block = [-lit if circuit.value(lit, holds, cache) else lit for lit in choices]
+                if not block or total >= STATE_LIMIT:
+                    break
+                solver.add(block)
+        totals.append(total)
+    return totals[0], totals[1]
