@@ -133,13 +133,11 @@ class Bounds:
         if not parts:
             return self.empty, self.empty
         must, may = parts[0]
-        exact = must is may
         for a, b in parts[1:]:
-            exact = exact and a is b
+            exact = must is may and a is b
             must = union(must, a)
-            if not exact:
-                may = union(may, b)
-        return (must, must) if exact else self.pair(must, may)
+            may = must if exact else union(may, b)
+        return (may, may) if must is may else self.pair(must, may)
 
     def combine(self, op: str, kind: str, left: Bound, right: Bound) -> Bound:
         (a, b), (c, d) = left, right

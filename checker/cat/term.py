@@ -42,6 +42,7 @@ class Terms:
     def __init__(self) -> None:
         self._table: dict[tuple[object, ...], Term] = {}
         self.all: list[Term] = []
+        self.generators: list[Term] = []  # orders and choices, in the order in which the model makes them
         self.empty_rel = self.make("empty", "rel")
         self.empty_set = self.make("empty", "set")
         self.universe = self.make("leaf", "set", name="_")
@@ -54,6 +55,8 @@ class Terms:
         if term is None:
             term = self._table[key] = Term(op, kind, args, name, span, len(self.all))
             self.all.append(term)
+            if op in ("orders", "choice"):
+                self.generators.append(term)
         return term
 
     def _is_empty(self, t: Term) -> bool:

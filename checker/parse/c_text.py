@@ -111,26 +111,26 @@ def parameters(text: str, at: Callable[[int, int], Span]) -> tuple[tuple[str, st
     seen: set[str] = set()
     start = 0
     for part in text.split(","):
-        stripped = part.strip()
-        span = at(start + len(part) - len(part.lstrip()) if stripped else start, max(1, len(stripped)))
-        name, kind = _parameter(stripped, span)
+        offset = start + len(part) - len(part.lstrip())
+        name, kind = _parameter(part.strip(), offset, at)
         if name in seen:
-            raise SyntaxProblem(f"two parameters are called {name!r}", span)
+            raise SyntaxProblem(f"two parameters are called {name!r}", at(offset, len(part.strip())))
         seen.add(name)
         result.append((name, kind))
         start += len(part) + 1
     return tuple(result)
 
 
-def _parameter(text: str, span: Span) -> tuple[str, str]:
+def _parameter(text: str, offset: int, at: Callable[[int, int], Span]) -> tuple[str, str]:
     match = _PARAMETER.match(text) if len(text) <= MAX_PARAMETER else None
     if not match or match[2] in RESERVED or not match[1]:
-        raise SyntaxProblem(f"{text[:MAX_PARAMETER]!r} is not a parameter", span, hint="write 'int *x'")
+        shown = text[:MAX_PARAMETER]
+        raise SyntaxProblem(f"{shown!r} is not a parameter", at(offset, max(1, len(shown))), hint="write 'int *x'")
     kind, name = " ".join(match[1].split()) + ("*" if match[3] else ""), match[2]
     if not kind.endswith("*"):
         raise Unsupported(
             f"the parameter {name!r} is not a pointer",
-            span,
+            at(offset, len(text)),
             hint=f"write '{kind} *{name}': a parameter is the address of the global of its name",
         )
     return name, kind[:-1].rstrip()

@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from checker.core.source import Source, Span, SyntaxProblem, UnknownName, Unsupported
+from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName, Unsupported
 from checker.parse.c import Function, parse_functions
 from checker.parse.grammar import check_size
 from checker.parse.sections import Sections, split
 from checker.parse.state import Entry, parse_init, parse_tail
 from checker.program.ir import Address, Global, Loc, MemLoc, RegLoc, Test, Thread, Value
+
+
+MAX_LOCATIONS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ def _globals(entries: tuple[Entry, ...], code: Code) -> dict[Address, Global]:
     for entry in entries:
         if isinstance(entry.loc, RegLoc):
             continue
+        if len(world) + entry.size > MAX_LOCATIONS:
+            raise LimitExceeded(f"more than {MAX_LOCATIONS:,} locations", entry.span)
         for i in range(max(1, entry.size)):
             address = Address(entry.loc.address.name, entry.loc.address.offset + i)
             old = world.get(address)

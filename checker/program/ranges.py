@@ -92,13 +92,12 @@ class _Run:
                 env[dst] = evaluate(value, env, span)
             case Choose(dst):
                 env[dst] = frozenset({0, 1})
-            case Branch(cond, target, span=span):
-                outcomes = evaluate(cond, env, span)
-                if outcomes != ZERO:
-                    merged = _merged(dict(env), pending.get(target))
-                    assert merged is not None
-                    pending[target] = merged
-                if 0 not in outcomes:
+            case Branch(cond, target):
+                # Both ways are followed whatever the condition's range: a branch may be what makes itself possible.
+                merged = _merged(dict(env), pending.get(target))
+                assert merged is not None
+                pending[target] = merged
+                if isinstance(cond, Const) and cond.value != 0:
                     return None
             case Cut():
                 return None

@@ -52,6 +52,7 @@ def encode(model: Model, graph: EventGraph, bounds: Bounds) -> Problem:
                     flags.setdefault(axiom.name, []).append(lit)
             case _:  # undefined_unless, assert: what fails makes the execution meaningless
                 undefined.append(-encoder.holds(axiom))
+    encoder.constrain_generators()
     circuit = graph.circuit
     raised = tuple([(name, circuit.either(lits)) for name, lits in sorted(flags.items())])
     cut = circuit.either([lit for lit, _ in graph.cut])
@@ -71,7 +72,6 @@ class Encoder:
         self.squares: dict[int, list[dict[tuple[int, int], Lit]]] = {}
         self.reached: dict[int, tuple[int, ...]] = {}
         self.order_lits: dict[tuple[int, int, int], Lit] = {}
-        self.orders_done: set[int] = set()
         self.choices: dict[int, dict[tuple[int, int], Lit]] = {}
         self.elements: dict[str, int] = {}
 
@@ -364,11 +364,17 @@ class Encoder:
 
     # ------------------------------------------------------------ coherence orders and choices
 
+    def constrain_generators(self) -> None:
+        """Assert what makes orders orders and choices choices, whether or not an axiom looks at them."""
+        for term in self.bounds.terms.generators:
+            if term.op == "orders":
+                self.constrain_orders(term)
+            elif term.index not in self.choices:
+                self.choices[term.index] = {}
+                self.make_choices(term, self.choices[term.index])
+
     def order(self, term: Term, a: int, b: int) -> Lit:
-        """A total order per location: one free literal per unordered pair; transitivity and `within` are asserted once."""
-        if term.index not in self.orders_done:
-            self.orders_done.add(term.index)
-            self.constrain_orders(term)
+        """A total order per location: one free literal per unordered pair."""
         return self.ordered(term, a, b)
 
     def ordered(self, term: Term, a: int, b: int) -> Lit:
@@ -432,10 +438,10 @@ class Encoder:
     def chosen_terms(self) -> list[tuple[Term, dict[tuple[int, int], Lit]]]:
         """The coherence orders and choices that got literals, with the literal of each of their pairs."""
         found = []
-        for term in self.bounds.terms.all:
-            if term.op == "choice" and term.index in self.choices:
+        for term in self.bounds.terms.generators:
+            if term.op == "choice":
                 found.append((term, self.choices[term.index]))
-            elif term.op == "orders" and term.index in self.bounds.values:
+            else:
                 may = self.bounds.of(term)[1]
                 found.append((term, {(a, b): self.literal(term, a, b, up=True) for a, b in pairs(may)}))
         return found
