@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
 from checker.core.source import CheckerError, Unsupported
+from checker.program.events import EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
 from checker.program.ir import Expectation, Loc, RegLoc, Test, Value
 from checker.program.unroll import unroll
 from checker.result import ALWAYS, NEVER, SOMETIMES, UNKNOWN, Result
-from checker.solve.encode import encode
+from checker.solve.encode import Problem, encode
 from checker.solve.outcome import Found, State, observed_memory, solve
 from checker.solve.solver import Timeout
+
+RECURSION = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +40,37 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     options = options or Options()
     clock = _Clock(options.timeout)
     try:
-        found, size = _decide(test, model, options, clock)
+        with _deep_recursion():
+            found, size = _decide(test, model, options, clock)
     except Timeout:
         return _unknown(test, model, clock, f"not decided within {options.timeout:g} s")
     return conclude(test, model, found, options, clock.laps, size)
 
 
-def _decide(test: Test, model: Model, options: Options, clock: _Clock) -> tuple[Found, dict[str, int]]:
+def stages(
+    test: Test, model: Model, options: Options, lap: Callable[[str], None] = lambda _: None
+) -> tuple[EventGraph, Bounds, Problem]:
+    """Everything before the solver: the event graph, the bounds of the model's terms over it, and the problem encoded.
+
+    `lap` is called with the name of each stage when it is done.
+    """
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
     codes = [expand(thread, model.primitives or {}) for thread in test.threads]
     codes = [unroll(code, options.unroll, t.span) for code, t in zip(codes, test.threads, strict=True)]
     graph = execute(test, codes, observed_memory(test))
-    clock.lap("execute")
+    lap("execute")
     bounds = Bounds(graph, model.terms)
     for axiom in model.axioms:
         bounds.of(axiom.term)
-    clock.lap("evaluate")
+    lap("evaluate")
     problem = encode(model, graph, bounds)
-    clock.lap("encode")
+    lap("encode")
+    return graph, bounds, problem
+
+
+def _decide(test: Test, model: Model, options: Options, clock: _Clock) -> tuple[Found, dict[str, int]]:
+    graph, _, problem = stages(test, model, options, clock.lap)
     found = solve(
         problem, model, test, want_states=options.states, want_counts=options.counts, want_witness=options.witness,
         deadline=clock.deadline,
@@ -105,6 +123,17 @@ def show_state(state: State) -> str:
 
 def show_location(loc: Loc) -> str:
     return str(loc) if isinstance(loc, RegLoc) else f"[{loc.address}]"
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """Room for walks over terms and circuits, whose depth grows with the length of the longest thread."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, RECURSION))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class _Clock:
