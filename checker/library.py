@@ -69,6 +69,11 @@ def load_model(
     return _load(name, bell, macros, tuple(include), frozenset(variants) | VARIANTS)
 
 
+def forget() -> None:
+    """Drop what this process keeps of models: the next `load_model` reads them again."""
+    _load.cache_clear()
+
+
 @cache
 def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str]) -> Model:
     shipped = SHIPPED.get(name)
