@@ -55,6 +55,8 @@ def _missing(word: str, statement: str, here: Span, behind: Span, wanted: set[st
     inside = statement.count("(") > statement.count(")")
     if wanted and wanted <= {"PROC", "$END"}:
         return SyntaxProblem(f"unexpected {word!r}", here, hint="a process is 'P0(int *x, int *y) { … }'")
+    if "CALL" in wanted and wanted <= {"CALL", "$END"}:
+        return SyntaxProblem(f"unexpected {word!r}", here, hint="a definition is 'f(X, V) expression' or 'f(X, V) { … }'")
     if wanted == {"LBRACE"}:
         return SyntaxProblem(f"missing '{{' before {word!r}", here)
     if "BINOP" in wanted or ("SEMI" in wanted and "PREFIX" not in wanted):

@@ -38,6 +38,7 @@ MAX_PARAMETER = 200  # characters
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 _CAST = re.compile(r"\([^()]*\)")
 _PARAMETER = re.compile(r"(.*?)([A-Za-z_][A-Za-z0-9_]*)\s*((?:\[[^\]]*\])?)$", re.S)
+_QUALIFIERS = re.compile(r"\* ?(?:(?:const|volatile|restrict|__restrict)(?: |$))+$")  # of the pointer itself
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -126,7 +127,7 @@ def _parameter(text: str, offset: int, at: Callable[[int, int], Span]) -> tuple[
     if not match or match[2] in RESERVED or not match[1]:
         shown = text[:MAX_PARAMETER]
         raise SyntaxProblem(f"{shown!r} is not a parameter", at(offset, max(1, len(shown))), hint="write 'int *x'")
-    kind, name = " ".join(match[1].split()) + ("*" if match[3] else ""), match[2]
+    kind, name = _QUALIFIERS.sub("*", " ".join(match[1].split())) + ("*" if match[3] else ""), match[2]
     if not kind.endswith("*"):
         raise Unsupported(
             f"the parameter {name!r} is not a pointer",

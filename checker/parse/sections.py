@@ -14,9 +14,10 @@ from __future__ import annotations
 import bisect
 import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from checker.core.source import Source, Span, SyntaxProblem
+from checker.core.source import Source, Span, SyntaxProblem, Unsupported
 from checker.program.ir import Expectation
 
 VERDICTS = ("Never", "Sometimes", "Always", "DEADLOCK", "Maybe")
@@ -52,7 +53,6 @@ class Sections:
     code: str
     tail: str
     expect: tuple[Expectation, ...]
-    arch_span: Span
     tail_span: Span
 
 
@@ -118,8 +118,8 @@ class _Cutter:
             at = self.comment(at)
 
 
-def split(source: Source) -> Sections:
-    """Cut a litmus file into its parts."""
+def split(source: Source, known: Collection[str]) -> Sections:
+    """Cut a litmus file into its parts; its first word must be one of the `known` architectures."""
     cut = _Cutter(source)
     start = cut.skip_blanks(0)
     if start >= len(source.text):
@@ -128,6 +128,10 @@ def split(source: Source) -> Sections:
     if not head:
         length = max(1, len(source.text[start:].partition("\n")[0].rstrip()))
         raise SyntaxProblem("this is not the first line of a litmus test", cut.span(start, length), hint="write 'C name'")
+    if head[1] not in known:
+        near = [arch for arch in known if arch.lower() == head[1].lower()]
+        hint = f"did you mean {near[0]!r}?" if near else f"the first line begins with one of: {', '.join(known)}"
+        raise Unsupported(f"tests for {head[1]!r} are not supported", cut.span(head.start(1), len(head[1])), hint=hint)
     opening, info = _header(cut, head.end())
     init_end = _closing(cut, opening)
     if head[1] == "C":
@@ -146,7 +150,6 @@ def split(source: Source) -> Sections:
         cut.piece(init_end + 1, code_end),
         cut.piece(code_end, len(source.text)),
         _expectations(cut),
-        cut.span(head.start(1), len(head[1])),
         cut.span(min(tail_at, max(0, len(source.text) - 1))),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from checker.program.ir import Address, And, Compare, Condition, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Truth, Value
+from checker.program.ir import And, Compare, Condition, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Truth, Value
 
 
 def show_value(value: Value) -> str:
@@ -23,8 +23,13 @@ def show_loc(loc: Loc) -> str:
     return str(loc)
 
 
-def _side(side: Loc | Value) -> str:
+def _left(side: Loc | Value) -> str:
     return show_loc(side) if isinstance(side, RegLoc | MemLoc) else show_value(side)
+
+
+def _compare(op: str, p: Compare) -> str:
+    """On the right a location keeps its brackets: `z[1]` there is the address of an element."""
+    return f"{_left(p.left)}{op}{p.right}"
 
 
 # How tightly each connective binds, loosest first; a term is put into parentheses under one that binds more tightly.
@@ -39,11 +44,11 @@ def show_prop(prop: Prop) -> str:
 def _show(prop: Prop, above: int) -> str:
     match prop:
         case Compare(op="=="):
-            return f"{_side(prop.left)}={_side(prop.right)}"
+            return _compare("=", prop)
         case Compare(op="!="):
-            return f"not ({_side(prop.left)}={_side(prop.right)})"
+            return f"not ({_compare('=', prop)})"
         case Compare():
-            return f"{_side(prop.left)}{prop.op}{_side(prop.right)}"
+            return _compare(prop.op, prop)
         case Not():
             return f"not ({_show(prop.arg, _TOP)})"
         case And():
@@ -67,6 +72,3 @@ def _within(text: str, here: int, above: int) -> str:
 def show_condition(condition: Condition) -> str:
     """`exists (…)`, `~exists (…)` or `forall (…)`."""
     return f"{condition.quantifier} ({show_prop(condition.prop)})"
-
-
-__all__ = ["Address", "show_condition", "show_loc", "show_prop", "show_value"]
