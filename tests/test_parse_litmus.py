@@ -62,6 +62,7 @@ def prop(text: str, init: str = "") -> Prop:
         ("int z[2];", {"z": 0, "z[1]": 0}),
         ("int z[2]={1,2};", {"z": 1, "z[1]": 2}),
         ("z[1]=3;", {"z[1]": 3}),
+        ("x[1]=3;", {"x[1]": 3}),
         ("int z[2]; x=&z[1];", {"z": 0, "z[1]": 0, "x": Address("z", 1)}),
         ("x=0xffffffffffffffff;", {"x": -1}),
         ("(* int q; *) x=1; // int q\n y=2 /* int q */", {"x": 1, "y": 2}),
@@ -109,6 +110,8 @@ def test_registers_may_be_initialised() -> None:
         ("x=123456789012345678901", "not an integer of 64 bits"),
         ("x=foo(1)", "the initial value 'foo'"),
         ("int z[99999999]", "an array has at most"),
+        ("int z[2]; x=&z[2]", "'z' has no element 2"),
+        ("x=&z[2]", "there is no location 'z[2]'"),
     ],
 )
 def test_a_mistake_in_the_initial_state_is_named(init: str, message: str) -> None:

@@ -118,8 +118,24 @@ def assemble(source: Source, sections: Sections, code: Code) -> Test:
 
 def _globals(entries: tuple[Entry, ...], code: Code) -> dict[Address, Global]:
     """Every location that exists: declared ones first, then those the code names, then those only pointed to."""
+    world = _declared(entries, {name: kind for name, kind, _ in reversed(code.globals)})
+    for name, kind, span in code.globals:
+        if (address := Address(name)) not in world:
+            world[address] = Global(address, 0, kind, span)
+    for entry in entries:
+        for value in entry.values:
+            if isinstance(value, Address) and value not in world:
+                if value.offset:
+                    raise UnknownName(
+                        _no_location(value, world), entry.span, hint=f"declare 'int {value.name}[{value.offset + 1}]'"
+                    )
+                world[value] = Global(value, 0, "", entry.span)
+    return world
+
+
+def _declared(entries: tuple[Entry, ...], types: dict[str, str]) -> dict[Address, Global]:
+    """The locations of the initial state; `types` are what the code says of them."""
     world: dict[Address, Global] = {}
-    types = {name: kind for name, kind, _ in reversed(code.globals)}
     valued: set[Address] = set()
     for entry in entries:
         if isinstance(entry.loc, RegLoc):
@@ -136,16 +152,6 @@ def _globals(entries: tuple[Entry, ...], code: Code) -> dict[Address, Global]:
                 valued.add(address)
             kind = entry.type or (old.type if old else types.get(address.name, ""))
             world[address] = Global(address, value, kind, entry.span)
-    named = {address.name for address in world}
-    for name, kind, span in code.globals:
-        if name not in named:
-            named.add(name)
-            world[Address(name)] = Global(Address(name), 0, kind, span)
-    for entry in entries:
-        for value in entry.values:
-            if isinstance(value, Address) and value.name not in named:
-                named.add(value.name)
-                world[Address(value.name)] = Global(Address(value.name), 0, "", entry.span)
     return world
 
 
@@ -196,9 +202,9 @@ def _check_mentions(
 
 
 def _no_location(address: Address, world: dict[Address, Global]) -> str:
-    if any(a.name == address.name for a in world):
+    if address.offset and any(a.name == address.name for a in world):
         return f"{address.name!r} has no element {address.offset}"
-    return f"there is no location {address.name!r}"
+    return f"there is no location {str(address)!r}"
 
 
 def _near(name: str, known: Iterable[str]) -> str:
