@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
-from checker.core.source import CheckerError, Unsupported
+from checker.core.source import Unsupported
 from checker.program.events import EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
-from checker.program.ir import Expectation, Loc, RegLoc, Test, Value
+from checker.program.ir import Expectation, Test
 from checker.program.unroll import unroll
 from checker.result import ALWAYS, NEVER, SOMETIMES, UNKNOWN, Result
 from checker.solve.encode import Problem, encode
-from checker.solve.outcome import Found, State, observed_memory, solve
+from checker.solve.outcome import Found, observed_memory, solve
 from checker.solve.solver import Timeout
 
 RECURSION = 200_000
@@ -96,7 +96,7 @@ def conclude(
     return Result(
         test=test.name, file=test.source.name, model=model.name, condition=test.condition, observation=observation,
         ok=None if observation == UNKNOWN else ok, flags=found.flags,
-        states=None if found.states is None else tuple(sorted(map(show_state, found.states))),
+        states=found.states,
         counts=found.counts, undefined=found.undefined, deadlock=not positive and not negative, cut=found.cut,
         witness=found.witness, witness_state=found.witness_state, expected=expectation(test, model),
         unknown_because=because if observation == UNKNOWN else "",
@@ -114,15 +114,6 @@ def _unknown(test: Test, model: Model, clock: _Clock, because: str) -> Result:
 def expectation(test: Test, model: Model) -> Expectation | None:
     """What the file says of this model."""
     return next((e for e in test.expect if e.model == model.name), None)
-
-
-def show_state(state: State) -> str:
-    """A final state in herd's spelling: `0:r0=1; [x]=2;`."""
-    return " ".join([f"{show_location(loc)}={value};" for loc, value in state])
-
-
-def show_location(loc: Loc) -> str:
-    return str(loc) if isinstance(loc, RegLoc) else f"[{loc.address}]"
 
 
 @contextmanager
@@ -150,6 +141,3 @@ class _Clock:
         self.last = now
         if self.deadline is not None and time.monotonic() > self.deadline:
             raise Timeout
-
-
-__all__ = ["CheckerError", "Options", "Value", "check"]

@@ -22,18 +22,25 @@ FALSE: Lit = -1
 class Circuit:
     """Mutable while one test is encoded; one per check. Node i is a variable (`gates[i]` is None) or an AND of literals."""
 
-    __slots__ = ("_table", "constraints", "exclusive", "gates")
+    __slots__ = ("_table", "constraints", "derived", "exclusive", "gates")
 
     def __init__(self) -> None:
         self.gates: list[tuple[Lit, ...] | None] = [None, None]  # 0 is unused, 1 is TRUE
         self._table: dict[tuple[Lit, ...], Lit] = {}
         self.constraints: list[tuple[Lit, ...]] = []  # each an asserted clause over literals
+        self.derived: set[Lit] = set()  # names that constraints define (the least solution is meant), not free choices
         self.exclusive: dict[Lit, int] = {}  # literals with the same group number never hold together
 
     def name(self) -> Lit:
         """A new free variable."""
         self.gates.append(None)
         return len(self.gates) - 1
+
+    def derive(self) -> Lit:
+        """A new variable that `imply` will define from below: closures and `let rec`."""
+        lit = self.name()
+        self.derived.add(lit)
+        return lit
 
     def both(self, lits: Iterable[Lit]) -> Lit:
         """The conjunction of `lits`."""
@@ -177,6 +184,10 @@ class Circuit:
             elif args is None:
                 known = lit in holds
             else:
-                known = all(self.value(arg, holds, cache) for arg in args)
+                known = True
+                for arg in args:
+                    if not self.value(arg, holds, cache):
+                        known = False
+                        break
             cache[lit] = known
         return known

@@ -290,7 +290,7 @@ class Encoder:
         circuit = self.circuit
         named = FALSE
         if looping:
-            named = self.memo[key] = circuit.name()
+            named = self.memo[key] = circuit.derive()
         steps = []
         must = self.bounds.of(base)[1]
         if must[a] >> b & 1:
@@ -352,7 +352,7 @@ class Encoder:
                 f"'{term.name.partition('#')[0]}' is recursive and is needed exactly", term.span,
                 hint="a recursive definition may not stand on the right of a difference, or in a flag",
             )  # fmt: skip
-        named = self.memo[key] = self.circuit.name()
+        named = self.memo[key] = self.circuit.derive()
         self.circuit.imply(self.at(term.unfolded, at, True), named)
         return named
 

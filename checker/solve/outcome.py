@@ -7,7 +7,7 @@ observed values of each one found, never whole executions.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checker.cat.term import Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
@@ -17,10 +17,12 @@ from checker.program.events import EventGraph
 from checker.program.ir import Address, And, Compare, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Truth, Value
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution, certify, execution
+from checker.solve.search import GiveUp, Search
 from checker.solve.solver import Solver
 
 State = tuple[tuple[Loc, Value], ...]
-STATE_LIMIT = 1_000_000
+COUNT_LIMIT = 1_000_000
+SEARCH_CLAUSES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Found:
     undefined: bool
     cut: bool
     wild: bool
-    states: tuple[State, ...] | None
+    states: tuple[str, ...] | None
     witness: Execution | None
     witness_state: State
     counts: tuple[int, int] | None
@@ -117,80 +119,98 @@ def solve(
     if test.filter is not None:
         circuit.require([proposition(graph, test, test.filter)])
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
-    observed_lits = [lit for _, value in shown for lit in value.values()]
-    whole = [-problem.cut, -problem.wild]
-    roots = [prop, -prop, *[-lit for lit in observed_lits], *whole, problem.cut, problem.wild, problem.undefined]
-    roots.extend(lit for _, lit in problem.flags)
+    questions = _Questions(
+        problem, model, prop, -prop if test.condition.quantifier == "forall" else prop, shown, want_states, want_witness
+    )
+    roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
+    for _, value in shown:
+        for lit in value.values():
+            roots.extend((lit, -lit))
     clauses = circuit.clauses(roots)
-    with Solver(clauses, len(circuit.gates) - 1, deadline) as solver:
-        asked = _Asked(solver, problem, model, whole)
-        flags = tuple([name for name, lit in problem.flags if asked.possible(lit)])
-        undefined = problem.undefined != FALSE and asked.possible(problem.undefined)
-        cut = problem.cut != FALSE and solver.satisfiable([problem.cut, -problem.wild])
-        wild = problem.wild != FALSE and solver.satisfiable([problem.wild])
-        states: tuple[State, ...] | None = None
-        witness, witness_state = None, ()
-        wanted = -prop if test.condition.quantifier == "forall" else prop
-        if want_witness and asked.possible(wanted):
-            witness = asked.witness()
-            witness_state = state_of(circuit, shown, asked.holding(observed_lits))
-        if want_states:
-            found = list(asked.states(shown, observed_lits, prop))
-            states = tuple([state for state, _ in found])
-            positive, negative = any(p for _, p in found), any(not p for _, p in found)
+    variables = len(circuit.gates) - 1
+    counts = count(problem, prop, questions.whole, deadline) if want_counts else None
+    if len(clauses) <= SEARCH_CLAUSES:
+        inputs = sorted(_variables(circuit, [lit for clause in clauses for lit in clause] + roots) - circuit.derived)
+        try:
+            return replace(questions.answered(Search(clauses, variables, inputs, deadline)), counts=counts)
+        except GiveUp:
+            pass
+    with Solver(clauses, variables, deadline) as solver:
+        return replace(questions.answered(solver), counts=counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Questions:
+    """What one test wants to know, to be put to either engine."""
+
+    problem: Problem
+    model: Model
+    prop: Lit
+    wanted: Lit  # what a witness must satisfy
+    shown: list[tuple[Loc, Symbolic]]
+    want_states: bool
+    want_witness: bool
+
+    @property
+    def whole(self) -> list[Lit]:
+        """That an execution is whole: no loop bound hit, no wild access."""
+        return [lit for lit in (-self.problem.cut, -self.problem.wild) if lit != TRUE]
+
+    def answered(self, engine: Search | Solver) -> Found:
+        problem, whole, prop = self.problem, self.whole, self.prop
+
+        def possible(lit: Lit) -> bool:
+            return lit != FALSE and engine.satisfiable([lit, *whole])
+
+        witness: Execution | None = None
+        witness_state: State = ()
+        if self.want_witness and possible(self.wanted):
+            witness, witness_state = self.witness(engine)
+        states: tuple[str, ...] | None = None
+        if self.want_states:
+            found = self.states(engine)
+            states = tuple(sorted(found))
+            positive, negative = any(found.values()), not all(found.values())
         else:
-            positive = witness is not None or asked.possible(prop)
-            negative = asked.possible(-prop)
-        counts = None
-    if want_counts:
-        counts = count(problem, prop, whole, deadline)
-    return Found(positive, negative, flags, undefined, cut, wild, states, witness, witness_state, counts)
+            positive = witness is not None if self.want_witness and self.wanted == prop else possible(prop)
+            negative = witness is not None if self.want_witness and self.wanted == -prop else possible(-prop)
+        flags = tuple([name for name, lit in problem.flags if possible(lit)])
+        undefined = possible(problem.undefined)
+        cut = problem.cut != FALSE and engine.satisfiable([problem.cut, -problem.wild])
+        wild = problem.wild != FALSE and engine.satisfiable([problem.wild])
+        return Found(positive, negative, flags, undefined, cut, wild, states, witness, witness_state, None)
 
-
-class _Asked:
-    """Questions to one solver, under the assumption that an execution is whole (no loop bound hit, no wild access)."""
-
-    def __init__(self, solver: Solver, problem: Problem, model: Model, whole: list[Lit]) -> None:
-        self.solver, self.problem, self.model, self.whole = solver, problem, model, whole
-        self.circuit = problem.circuit
-
-    def possible(self, lit: Lit) -> bool:
-        return lit != FALSE and self.solver.satisfiable([lit, *self.whole])
-
-    def holding(self, lits: Iterable[Lit]) -> set[Lit]:
-        return self.solver.holding(_variables(self.circuit, lits))
-
-    def witness(self) -> Execution:
-        """The execution of the last solution, certified."""
-        problem = self.problem
-        gates = self.circuit.gates
-        holds = self.solver.holding([v for v in range(2, len(gates)) if gates[v] is None])
+    def witness(self, engine: Search | Solver) -> tuple[Execution, State]:
+        """The execution of the engine's last solution, certified, and its final state."""
+        problem, gates = self.problem, self.problem.circuit.gates
+        holds = engine.holding([v for v in range(2, len(gates)) if gates[v] is None])
         found = execution(problem.graph, problem.encoder, self.model, holds)
         certify(self.model, found)
+        return found, state_of(problem.circuit, self.shown, holds)
+
+    def states(self, engine: Search | Solver) -> dict[str, bool]:
+        """Every final state as text, with whether it satisfies the proposition."""
+        columns = [
+            [(lit, f"{show_location(loc)}={v};") for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))]
+            for loc, value in self.shown
+        ]
+        projected = [lit for column in columns if len(column) > 1 for lit, _ in column]
+        prop = self.prop
+        found: dict[str, bool] = {}
+        for true in engine.solutions(self.whole, projected, [*projected, prop]):
+            words = []
+            for column in columns:
+                for lit, word in column:
+                    if true[lit] > 0:
+                        words.append(word)
+                        break
+            found[" ".join(words)] = true[prop] > 0
         return found
 
-    def states(self, shown: list[tuple[Loc, Symbolic]], lits: list[Lit], prop: Lit) -> Iterable[tuple[State, bool]]:
-        """Every final state, with whether it satisfies the proposition."""
-        variables = sorted(_variables(self.circuit, [*lits, prop]))
-        open_values = [(loc, value) for loc, value in shown if len(value) > 1]
-        circuit, solver = self.circuit, self.solver
-        while solver.satisfiable(self.whole):
-            holds = solver.holding(variables)
-            cache: dict[Lit, bool] = {}
-            state, block = [], []
-            for loc, value in shown:
-                if len(value) == 1:
-                    state.append((loc, next(iter(value))))
-                    continue
-                for v, lit in value.items():
-                    if circuit.value(lit, holds, cache):
-                        state.append((loc, v))
-                        block.append(-lit)
-                        break
-            yield tuple(state), circuit.value(prop, holds, cache)
-            if not open_values:
-                return
-            solver.add(block)
+
+def show_location(loc: Loc) -> str:
+    """A location in herd's spelling: `0:r1` or `[x]`."""
+    return str(loc)
 
 
 def state_of(circuit: Circuit, shown: list[tuple[Loc, Symbolic]], holds: set[Lit]) -> State:
@@ -235,7 +255,7 @@ def count(problem: Problem, prop: Lit, whole: list[Lit], deadline: float | None)
                 cache: dict[Lit, bool] = {}
                 total += 1
                 block = [-lit if circuit.value(lit, holds, cache) else lit for lit in choices]
-                if not block or total >= STATE_LIMIT:
+                if not block or total >= COUNT_LIMIT:
                     break
                 solver.add(block)
         totals.append(total)

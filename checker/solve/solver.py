@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,11 @@ def _z3() -> Any:
     return _Library()
 
 
+def forget() -> None:
+    """Have the next solver start afresh: for when an exception may have cut short a call of the library."""
+    _z3.cache_clear()
+
+
 def version() -> str:
     """Z3's version, as it names itself."""
     return str(_z3().get_full_version().decode())
@@ -132,6 +137,7 @@ class Solver:
         self.context = z3.context
         self.deadline = deadline
         self.contradiction = any(not c for c in clauses)
+        self.variables = variables
         z3.grow(variables)
         self.handle = z3.mk_solver_for_logic(self.context, z3.logic)
         z3.solver_inc_ref(self.context, self.handle)
@@ -201,6 +207,29 @@ class Solver:
             if ast and value(context, ast) == 1:
                 found.add(v)
         return found
+
+    def solutions(self, assumptions: Iterable[Lit], projected: Sequence[Lit], read: Sequence[Lit]) -> Iterator[Mapping[int, int]]:
+        """One solution for each way the literals `projected` can come out: a table from literal to 1 (true) or -1, good for
+        the literals `read`."""
+        assumptions = list(assumptions)
+        blocking = self.fresh()
+        names = sorted({abs(lit) for lit in projected} - {TRUE})
+        looked_at = sorted({abs(lit) for lit in read} | set(names))
+        while self.satisfiable([*assumptions, blocking]):
+            true = self.holding(looked_at)
+            table = {TRUE: 1, FALSE: -1}
+            for v in looked_at:
+                if v != TRUE:
+                    table[v] = 1 if v in true else -1
+                    table[-v] = -table[v]
+            yield table
+            self.add([-blocking, *[-v if v in true else v for v in names]])
+
+    def fresh(self) -> Lit:
+        """A variable that is in no clause yet."""
+        self.variables += 1
+        self.z3.grow(self.variables)
+        return self.variables
 
     def add(self, clause: Sequence[Lit]) -> None:
         """Assert one more clause."""
