@@ -214,6 +214,8 @@ def test_a_condition_becomes(text: str, wanted: Prop) -> None:
         ("exists (x!=3)", "exists (not ([x]=3))"),
         ("exists ((0:r0=1 => x=3) => x=y)", "exists ((0:r0=1 => [x]=3) => [x]=y)"),
         ("", "forall (true)"),
+        ("exists x=3 with tso: ~exists; sc: forall;", "exists ([x]=3)"),
+        ("exists x=3\n<<\nnotes {\n>>", "exists ([x]=3)"),
     ],
 )
 def test_a_question_is_spelled(tail: str, spelled: str) -> None:

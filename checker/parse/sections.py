@@ -30,6 +30,7 @@ _LINE = re.compile(r"(?:(?!\(\*)[^\n{])+")
 _NEST = re.compile(r"\(\*|\*\)")
 _BLANKS = re.compile(r"\s*")
 _COMMENT = re.compile(r"\(\*|//|/\*")
+_NOTES = re.compile(r"\(\*|//|/\*|<<")
 _BRACES = re.compile(r"\(\*|//|/\*|[{}]")
 _OUTSIDE = re.compile(r"\(\*|//|/\*|[{}]|(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not)(?![A-Za-z0-9_])|~")
 _TAIL_START = re.compile(
@@ -139,19 +140,26 @@ def split(source: Source, known: Collection[str]) -> Sections:
     else:
         code_end = _code_end(cut, init_end + 1)
     tail_at = cut.skip_blanks(code_end)
-    at = code_end
-    while mark := _COMMENT.search(source.text, at):
-        at = cut.comment(mark.start())
+    tail_end = _tail_end(cut, code_end)
     return Sections(
         head[1],
         head[2].removesuffix(".litmus"),
         info,
         cut.piece(opening + 1, init_end),
         cut.piece(init_end + 1, code_end),
-        cut.piece(code_end, len(source.text)),
+        cut.piece(code_end, tail_end),
         _expectations(cut),
         cut.span(min(tail_at, max(0, len(source.text) - 1))),
     )
+
+
+def _tail_end(cut: _Cutter, at: int) -> int:
+    """Where the condition ends: at the end of the file, or at '<<', behind which files keep notes."""
+    while mark := _NOTES.search(cut.text, at):
+        if mark[0] == "<<":
+            return mark.start()
+        at = cut.comment(mark.start())
+    return len(cut.text)
 
 
 def _header(cut: _Cutter, at: int) -> tuple[int, tuple[tuple[str, str], ...]]:

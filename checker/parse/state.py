@@ -367,7 +367,6 @@ def _text_end(source: Source) -> Span:
 _UNSUPPORTED = {
     "fault": "a condition compares registers and locations",
     "Fault": "a condition compares registers and locations",
-    "with": "a condition is 'exists P', '~exists P' or 'forall P'",
     "PTE": "page tables are not modelled",
 }
 
