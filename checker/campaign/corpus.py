@@ -16,15 +16,16 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from checker import library
+from checker.cat.term import Model
 from checker.check import Options, check
-from checker.core.source import CheckerError, Unsupported
+from checker.core.source import CheckerError, Unsupported, printable
 from checker.library import load_model, load_test
 from checker.program.ir import Test
 from checker.result import UNKNOWN, Result
@@ -87,9 +88,10 @@ class Outcome:
 
 ExecutorOf: TypeAlias = Callable[[int], Executor]
 """Makes an executor with (at most) so many workers."""
+Outcomes: TypeAlias = Generator[Outcome, None, None]
 
 
-def run(jobs: Iterable[Job], setup: Setup, *, workers: int = 1, executor: ExecutorOf | None = None) -> Iterator[Outcome]:
+def run(jobs: Iterable[Job], setup: Setup, *, workers: int = 1, executor: ExecutorOf | None = None) -> Outcomes:
     """The outcomes of `jobs`, in their order. Closing the iterator early ends what is under way.
 
     With one worker and no `executor` everything happens in this process.
@@ -110,14 +112,13 @@ def decide(job: Job, setup: Setup) -> Outcome:
         return Outcome(job.path, job.model, time.perf_counter() - start, result, error, code, unknown_because)
 
     try:
-        model = load_model(job.model, bell=setup.bell, macros=setup.macros, include=setup.include)
+        model = model_of(job.model, setup)
         start = time.perf_counter()
         with _alarm(setup.options.timeout):
-            result = check(_accepted(load_test(job.path), setup), model, setup.options)
+            result = check(test_of(job.path, setup), model, setup.options)
         return outcome(replace(result, witness=None))
     except CheckerError as error:
-        where = f"{job.path}: " if error.span is None else ""
-        return outcome(error=where + error.render(), code=error.code)
+        return outcome(error=located(error, job.path), code=error.code)
     except Timeout:
         return outcome(unknown_because=f"not decided within {setup.options.timeout:g} s")
     except MemoryError:
@@ -126,12 +127,23 @@ def decide(job: Job, setup: Setup) -> Outcome:
         return outcome(unknown_because=f"internal error: {type(error).__name__}: {error}")
 
 
-def _accepted(test: Test, setup: Setup) -> Test:
-    """`test`, if its warnings are to be tolerated."""
+def model_of(name: str, setup: Setup) -> Model:
+    """The model called `name`, with the files that the setup puts in place of its own. Raises CheckerError."""
+    return load_model(name, bell=setup.bell, macros=setup.macros, include=setup.include)
+
+
+def test_of(path: str, setup: Setup) -> Test:
+    """The test in the file `path`, if its warnings are to be tolerated. Raises CheckerError."""
+    test = load_test(path)
     if setup.strict and test.warnings:
         message, span = test.warnings[0]
         raise Unsupported(message, span, hint="without --strict this is a warning")
     return test
+
+
+def located(error: CheckerError, path: str) -> str:
+    """The error as shown to people, with the file it came up in."""
+    return error.render() if error.span is not None else f"{printable(path)}: {error.render()}"
 
 
 @contextmanager
@@ -178,7 +190,7 @@ def _ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _run_on(jobs: Iterator[Job], setup: Setup, workers: int, make: ExecutorOf) -> Iterator[Outcome]:
+def _run_on(jobs: Iterator[Job], setup: Setup, workers: int, make: ExecutorOf) -> Outcomes:
     others = set(multiprocessing.active_children())
     pool, waiting = make(workers), deque[tuple[Job, Future[Outcome]]]()
     finished = False

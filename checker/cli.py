@@ -1,0 +1,170 @@
+"""The command `checker`: options in, rendered results out, an exit code. Nothing is decided here.
+
+Results go to stdout, everything for people about the run (errors, warnings, the bar) to stderr. Exit code 0: every verdict as
+expected; 1: some verdict or race is not, or is Unknown; 2: some input could not be checked; 130: interrupted.
+Everything heavy is imported when a command needs it, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import click
+
+from checker import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from checker.campaign.corpus import Job, Setup
+    from checker.report.printer import Printer
+
+AS_EXPECTED, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+STAGES = ("graph", "bounds", "problem", "execution")
+
+
+def main() -> None:
+    """The entry point: what a terminal cannot spell must not end the run."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    cli()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="checker", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Decides litmus tests of kernel synchronisation under weak memory models."""
+
+
+_FORMATS = click.Choice(("table", "herd", "json"))
+_FORMAT_HELP = "A table, what herd7 prints, or one JSON object a line."
+_MODEL_HELP = "A name that `checker models` lists, or the path of a .cat file. Repeatable. Default: lkmm."
+_LOOPS = click.IntRange(1, 1000)
+_SECONDS = click.FloatRange(min=0, min_open=True)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("-m", "--model", "models", multiple=True, help=_MODEL_HELP)
+@click.option("--expected", is_flag=True, help="Check each file under every model that it expects something of.")
+@click.option("--bell", metavar="FILE", help="The bell file of the model, in place of its own.")
+@click.option("--macros", metavar="FILE", help="The .def table of primitives, in place of the model's own.")
+@click.option("-I", "include", multiple=True, metavar="FOLDER", help="Look for included cat files here too. Repeatable.")
+@click.option("--states", is_flag=True, help="List all final states.")
+@click.option("--unroll", type=_LOOPS, default=2, show_default=True, metavar="N", help="How often a loop body runs at most.")
+@click.option("--timeout", type=_SECONDS, metavar="S", help="Seconds for one test under one model; after them it is Unknown.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many processes. Default: the number of cores.")
+@click.option("--format", "layout", type=_FORMATS, default="table", show_default=True, help=_FORMAT_HELP)
+@click.option("--strict", is_flag=True, help="A warning about a file (a global used as a local variable, …) is an error.")
+@click.option("--dump", type=click.Choice(STAGES), help="Show a stage of the work instead of the verdict.")
+def run(
+    paths: tuple[str, ...], models: tuple[str, ...], *, expected: bool, bell: str | None, macros: str | None,
+    include: tuple[str, ...], states: bool, unroll: int, timeout: float | None, jobs: int | None, layout: str, strict: bool,
+    dump: str | None,
+) -> None:  # fmt: skip
+    """Check litmus tests: files, folders of *.litmus files, and lists (a name starting with @ holds one path a line).
+
+    Exit code: 0 all verdicts as the files expect (or nothing is expected), 1 a verdict or a race is not as expected, or
+    is Unknown, 2 some input cannot be checked, 130 interrupted.
+    """
+    from checker.campaign.corpus import Setup
+    from checker.campaign.paths import plan
+    from checker.check import Options
+    from checker.report.printer import printer_of
+
+    if expected and models:
+        raise click.UsageError("--expected takes the models from the files, -m names them: give one of the two")
+    options = Options(states=states or layout == "herd", counts=layout == "herd", unroll=unroll, timeout=timeout)
+    setup = Setup(options, bell, macros, include, strict)
+    printer = printer_of(layout, sys.stdout, sys.stderr)
+    chosen = None if expected else _loadable(models or ("lkmm",), setup, printer)
+    todo, errors = plan(paths, chosen)
+    for error in errors:
+        printer.tell(error.render())
+    failed = _dump(dump, todo, setup, printer) if dump else _check(todo, setup, printer, jobs or _cores(), layout)
+    sys.exit(BAD_INPUT if errors and failed != INTERRUPTED else failed)
+
+
+def _loadable(models: tuple[str, ...], setup: Setup, printer: Printer) -> tuple[str, ...]:
+    """The models, once it is clear that each can be loaded: what is wrong with one is said before any test is looked at."""
+    from checker.campaign.corpus import model_of
+    from checker.core.source import CheckerError
+
+    try:
+        for name in models:
+            model_of(name, setup)
+    except CheckerError as error:
+        printer.tell(error.render())
+        sys.exit(BAD_INPUT)
+    return models
+
+
+def _check(todo: list[Job], setup: Setup, printer: Printer, workers: int, layout: str) -> int:
+    """Check, print, and say with which code to exit."""
+    from checker.campaign.corpus import run
+
+    step, stop = _bar(len(todo), layout)
+    interrupted = False
+    try:
+        with closing(run(todo, setup, workers=min(workers, len(todo)))) as outcomes:
+            for outcome in outcomes:
+                printer.add(outcome)
+                step()
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        stop()
+    printer.end()
+    tally = printer.tally
+    if interrupted:
+        printer.tell(f"interrupted after {tally.total} of {len(todo)}")
+        return INTERRUPTED
+    return BAD_INPUT if tally.errors else DIFFERENT if tally.unmet or tally.unknown else AS_EXPECTED
+
+
+def _dump(stage: str, todo: list[Job], setup: Setup, printer: Printer) -> int:
+    """Print one stage of every job, and say with which code to exit."""
+    from checker.campaign.corpus import located, model_of, test_of
+    from checker.core.source import CheckerError
+    from checker.report.dump import dump
+
+    code = AS_EXPECTED
+    for job in todo:
+        try:
+            click.echo(dump(stage, test_of(job.path, setup), model_of(job.model, setup), setup.options))
+        except CheckerError as error:
+            printer.tell(located(error, job.path))
+            code = BAD_INPUT
+    return code
+
+
+def _bar(total: int, layout: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    """A progress bar, where somebody looks and nothing else is printed meanwhile: how to move it, how to take it away."""
+    if total < 2 or not sys.stderr.isatty() or (layout != "table" and sys.stdout.isatty()):
+        return (lambda: None), (lambda: None)
+    from checker.report.terminal import progress
+
+    return progress(sys.stderr, total)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cli.command("models")
+def list_models() -> None:
+    """List the models, which tests they take, and how a file says what it expects of them."""
+    from checker.library import SHIPPED
+
+    rows = [("MODEL", "TAKES", "A FILE EXPECTS WITH", "WHAT IT IS")]
+    for name, model in SHIPPED.items():
+        expects = "Result: Never [DATARACE]" if name == "lkmm" else f"Result({name}): Never"
+        rows.append((name, " ".join(model.archs), expects, model.about))
+    widths = [max([len(row[i]) for row in rows]) for i in range(3)]
+    for row in rows:
+        click.echo("  ".join([*[row[i].ljust(widths[i]) for i in range(3)], row[3]]))
+    click.echo("\nVerdicts: Never, Sometimes, Always, DEADLOCK, Maybe. The path of a .cat file is a model too.")

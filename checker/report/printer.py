@@ -1,0 +1,101 @@
+"""Outcomes as they come, printed in one of the layouts: results on one stream, what people should know on another.
+
+printer = printer_of("json", sys.stdout, sys.stderr)
+for outcome in run(jobs, setup): printer.add(outcome)
+printer.end(); printer.tally.unmet
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TextIO
+
+from checker.campaign.corpus import Outcome
+from checker.core.source import printable
+from checker.report.herd import herd
+from checker.report.records import clean, record
+from checker.report.tally import Tally
+
+
+class Printer(ABC):
+    """Counts the outcomes, tells people of errors and warnings (each once), and prints results in its own way."""
+
+    def __init__(self, results: TextIO, people: TextIO) -> None:
+        self.results, self.people = results, people
+        self.tally = Tally()
+        self._told: set[str] = set()
+
+    def add(self, outcome: Outcome) -> None:
+        """Take note of an outcome, and print what can be printed already."""
+        self.tally.add(outcome)
+        if outcome.error:
+            self.tell(clean(outcome.error))
+        elif outcome.result is not None:
+            for warning in outcome.result.warnings:
+                self.tell(f"warning: {printable(clean(warning))}")
+        self.show(outcome)
+
+    @abstractmethod
+    def show(self, outcome: Outcome) -> None:
+        """Print a result."""
+
+    def end(self) -> None:  # noqa: B027 (most layouts have nothing left to print)
+        """Print what had to wait for the last outcome."""
+
+    def tell(self, message: str) -> None:
+        """Say something to people, once."""
+        if message not in self._told:
+            self._told.add(message)
+            self.people.write(message + "\n")
+
+    def _print(self, text: str) -> None:
+        self.results.write(text)
+        self.results.flush()
+
+
+class Json(Printer):
+    """A line for each outcome."""
+
+    def show(self, outcome: Outcome) -> None:
+        self._print(record(outcome) + "\n")
+
+
+class Herd(Printer):
+    """What herd7 prints. Like herd7, nothing where there is no answer at all; people are told."""
+
+    def show(self, outcome: Outcome) -> None:
+        result = outcome.result
+        if result is not None and result.counts is not None:
+            self._print(clean(herd(result, outcome.seconds)))
+        elif not outcome.error:
+            self.tell(f"warning: {printable(clean(outcome.path))} under {printable(outcome.model)}: {outcome.reason}")
+
+
+class Table(Printer):
+    """States as they come, the table at the end."""
+
+    def __init__(self, results: TextIO, people: TextIO) -> None:
+        from checker.report.terminal import Grid
+
+        super().__init__(results, people)
+        self.grid = Grid()
+
+    def show(self, outcome: Outcome) -> None:
+        self.grid.add(outcome)
+        result = outcome.result
+        if result is not None and result.states is not None:
+            head = f"{printable(result.test)} under {printable(result.model)}: {len(result.states)} states"
+            self._print("\n".join([head, *[f"  {printable(state)}" for state in result.states]]) + "\n\n")
+
+    def end(self) -> None:
+        from checker.report.terminal import console, page
+
+        screen = console(self.results)
+        screen.print(page(self.grid, self.tally, screen.width))
+
+
+def printer_of(layout: str, results: TextIO, people: TextIO) -> Printer:
+    """The printer of `layout`: table, herd or json."""
+    layouts: dict[str, type[Printer]] = {"table": Table, "herd": Herd, "json": Json}
+    made = layouts[layout]
+    return made(results, people)

@@ -1,0 +1,168 @@
+"""Outcomes as a table for people: a line for each test, a column for each model.
+
+A cell holds the verdict, `race` where a data race was found, and how both compare with what the file expects: `✓`, or `✗`
+and the expectation. Rows keep only what they show, so thousands of tests cost little memory. Colours appear on terminals
+only, and nothing that a file says (its name least of all) can steer the terminal.
+
+    scenario                lkmm                 aarch64
+    vgic-ready-once-plain   Sometimes race ✓     Sometimes ✓
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from checker.campaign.corpus import Outcome
+from checker.core.source import printable
+from checker.report.records import clean, show_expectation
+from checker.report.tally import Tally
+
+MET, UNMET, PLAIN, ERROR = "green", "bold red", "", "bold red"
+LEAST_NAME = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What stands under one model."""
+
+    text: str
+    style: str
+
+
+@dataclass(slots=True)
+class Grid:
+    """The table while it fills: rows in the order in which files were first seen."""
+
+    rows: dict[str, dict[str, Cell]] = field(default_factory=dict)
+    models: dict[str, None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.models.setdefault(outcome.model)
+        self.rows.setdefault(outcome.path, {})[outcome.model] = cell(outcome)
+        said = note(outcome)
+        if said:
+            self.notes.append(f"{shown(_stem(outcome.path))} under {shown(outcome.model)}: {shown(said)}")
+
+
+def cell(outcome: Outcome) -> Cell:
+    """A verdict beside what was expected."""
+    if outcome.error:
+        return Cell("error", ERROR)
+    result = outcome.result
+    if result is None:
+        return Cell("Unknown ✗", UNMET)
+    said = "DEADLOCK" if result.deadlock and result.expected and result.expected.verdict == "DEADLOCK" else result.observation
+    if "data-race" in result.flags:
+        said += " race"
+    if result.expected is None:
+        return Cell(said + (" ✗" if result.unmet() else ""), UNMET if result.unmet() else PLAIN)
+    if result.unmet():
+        return Cell(f"{said} ✗ ({show_expectation(result.expected).replace('DATARACE', 'race')})", UNMET)
+    return Cell(f"{said} ✓", MET)
+
+
+def note(outcome: Outcome) -> str:
+    """What a cell has no room for: why it is not as expected, or Unknown; flags that say the test is not well made."""
+    result = outcome.result
+    if result is None:
+        return f"Unknown: {outcome.unknown_because}" if outcome.unknown_because else ""
+    said = [result.unmet()] if result.unmet() else []
+    said.extend([f"flag {flag}" for flag in result.flags if flag != "data-race"])
+    if result.undefined:
+        said.append("the model gives some execution no meaning")
+    return "; ".join(said)
+
+
+def render(grid: Grid, width: int) -> RenderableType:
+    """The table, made for `width` columns."""
+    models = [*grid.models]
+    rows = _by_folder(grid)
+    widths = [max([len(shown(m)), *[len(row[m].text) for row in grid.rows.values() if m in row]]) for m in models]
+    room = max(LEAST_NAME, width - sum(widths) - 2 * len(models))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("scenario", no_wrap=True)
+    for model in models:
+        table.add_column(Text(shown(model)), no_wrap=True)
+    for folder, paths in rows.items():
+        if folder and (len(rows) > 1 or len(paths) > 1):
+            table.add_row(Text(folded(folder, room), style="dim"))
+        for path in paths:
+            cells = [grid.rows[path].get(m, Cell("–", "dim")) for m in models]
+            table.add_row(Text(folded(_stem(path), room)), *[Text(c.text, style=c.style) for c in cells])
+    return table
+
+
+def _by_folder(grid: Grid) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in grid.rows:
+        found.setdefault(os.path.dirname(path), []).append(path)
+    return found
+
+
+def _stem(path: str) -> str:
+    return os.path.basename(path).removesuffix(".litmus")
+
+
+def shown(name: str) -> str:
+    """A name from outside as it may appear on a terminal."""
+    return printable(clean(name))
+
+
+_BREAK = re.compile(r"[^-_+./]*[-_+./]*")
+
+
+def folded(name: str, room: int) -> str:
+    """A name in lines of at most `room` characters, broken after its own hyphens and dots; what follows is indented."""
+    lines, line = [], ""
+    for piece in _BREAK.findall(shown(name)):
+        if line.strip() and len(line) + len(piece) > room:
+            lines.append(line)
+            line = "  "
+        line += piece
+        while len(line) > room:
+            lines.append(line[:room])
+            line = "  " + line[room:]
+    return "\n".join([*lines, line])
+
+
+def legend(grid: Grid) -> str:
+    """What the signs mean, as far as they appear."""
+    signs = {"✓": "as the file expects", "✗": "not so (what it expects)", "–": "the file says nothing of this model"}
+    absent = any(len(row) < len(grid.models) for row in grid.rows.values())
+    texts = [c.text for row in grid.rows.values() for c in row.values()] + (["–"] if absent else [])
+    return " · ".join([f"{sign} {meaning}" for sign, meaning in signs.items() if any(sign in text for text in texts)])
+
+
+def page(grid: Grid, tally: Tally, width: int) -> RenderableType:
+    """Table, legend and sum."""
+    parts: list[RenderableType] = [render(grid, width), ""] if grid.rows else []
+    parts.extend([Text(said) for said in grid.notes])
+    if meaning := legend(grid):
+        parts.append(Text(meaning, style="dim"))
+    return Group(*parts, Text(str(tally)))
+
+
+def console(stream: TextIO) -> Console:
+    """A console on `stream`, in colours only if that is a terminal."""
+    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def progress(stream: TextIO, total: int) -> tuple[Callable[[], None], Callable[[], None]]:
+    """A bar on `stream`: one function to move it a step, one to take it away."""
+    bar = Progress(
+        TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console(stream), transient=True, refresh_per_second=5, redirect_stdout=False, redirect_stderr=True,
+    )  # fmt: skip
+    task = bar.add_task("", total=total)
+    bar.start()
+    return (lambda: bar.advance(task)), bar.stop
