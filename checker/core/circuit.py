@@ -22,12 +22,14 @@ FALSE: Lit = -1
 class Circuit:
     """Mutable while one test is encoded; one per check. Node i is a variable (`gates[i]` is None) or an AND of literals."""
 
-    __slots__ = ("_table", "constraints", "derived", "exclusive", "gates")
+    __slots__ = ("_table", "constraints", "derived", "exclusive", "gates", "one_of", "rules")
 
     def __init__(self) -> None:
         self.gates: list[tuple[Lit, ...] | None] = [None, None]  # 0 is unused, 1 is TRUE
         self._table: dict[tuple[Lit, ...], Lit] = {}
         self.constraints: list[tuple[Lit, ...]] = []  # each an asserted clause over literals
+        self.rules: list[tuple[Lit, Lit]] = []  # (body, head): body => head, where the head is derived
+        self.one_of: list[tuple[Lit, ...]] = []  # variables exactly one of which holds
         self.derived: set[Lit] = set()  # names that constraints define (the least solution is meant), not free choices
         self.exclusive: dict[Lit, int] = {}  # literals with the same group number never hold together
 
@@ -131,10 +133,13 @@ class Circuit:
         self.constraints.append(tuple(sorted(lits)))
 
     def imply(self, body: Lit, head: Lit) -> None:
-        """Assert body => head."""
+        """Assert body => head; a rule of the definition of `head` when that is a derived variable."""
         if body == FALSE or head == TRUE or body == head:
             return
-        self.require((-body, head))
+        if head in self.derived:
+            self.rules.append((body, head))
+        else:
+            self.require((-body, head))
 
     def exactly_one(self, guard: Lit, lits: Sequence[Lit]) -> None:
         """Assert: if `guard`, exactly one of `lits`; in any case at most one."""
@@ -143,15 +148,31 @@ class Circuit:
             for b in lits[i + 1 :]:
                 self.require((-a, -b))
 
+    def choice(self, count: int) -> list[Lit]:
+        """`count` literals exactly one of which holds; of two, one is the other's negation."""
+        if count <= 1:
+            return [TRUE] * count
+        if count == 2:
+            lit = self.name()
+            return [-lit, lit]
+        lits = [self.name() for _ in range(count)]
+        for lit in lits:
+            self.exclusive[lit] = len(self.one_of)
+        self.one_of.append(tuple(lits))
+        return lits
+
     def clauses(self, roots: Iterable[Lit]) -> list[Sequence[Lit]]:
         """CNF of the constraints and of what defines `roots` and the literals in constraints.
 
         A literal in `roots` may be assumed or asserted: whenever it holds in a solution, so does what it stands for.
         """
         gates = self.gates
-        cnf: list[Sequence[Lit]] = list(self.constraints)
+        cnf: list[Sequence[Lit]] = [*self.constraints, *[(-body, head) for body, head in self.rules]]
+        todo = [lit for clause in cnf for lit in clause]
+        for lits in self.one_of:
+            cnf.append(lits)
+            cnf.extend([(-a, -b) for i, a in enumerate(lits) for b in lits[i + 1 :]])
         seen: set[Lit] = {TRUE, FALSE}
-        todo = [lit for clause in self.constraints for lit in clause]
         todo.extend(roots)
         while todo:
             lit = todo.pop()

@@ -96,7 +96,6 @@ class _Execution:
         self.cut: list[tuple[Lit, Span]] = []
         self.wild: list[tuple[Lit, Span, str]] = []
         self.by_address: dict[Address, list[Site]] = {}
-        self.groups = 0
 
     # ------------------------------------------------------------ the whole
 
@@ -371,7 +370,7 @@ class _Execution:
             for site in self.by_address.get(a, ()):
                 if site[0] != t or site[1] < i:
                     sites[site] = None
-        access.choice = dict(zip(sites, self.one_of(len(sites)), strict=True))
+        access.choice = dict(zip(sites, self.circuit.choice(len(sites)), strict=True))
         written = {site: self.written_range(site) for site in sites}
         if all(len(values) == 1 for values in written.values()):
             found: dict[Value, list[Lit]] = {}
@@ -381,7 +380,7 @@ class _Execution:
                 return known(0)
             return {v: circuit.either(lits) for v, lits in found.items()}
         domain = sorted({v for values in written.values() for v in values}, key=_value_key)
-        return dict(zip(domain, self.one_of(len(domain)), strict=True))
+        return dict(zip(domain, self.circuit.choice(len(domain)), strict=True))
 
     def written_range(self, site: Site) -> frozenset[Value]:
         if site[0] == INIT_TID:
@@ -389,20 +388,6 @@ class _Execution:
             assert value is not None
             return frozenset(value)
         return self.ranges.values[site]
-
-    def one_of(self, count: int) -> list[Lit]:
-        """`count` literals exactly one of which holds."""
-        if count <= 1:
-            return [TRUE] * count
-        if count == 2:
-            lit = self.circuit.name()
-            return [-lit, lit]
-        self.groups += 1
-        lits = [self.circuit.name() for _ in range(count)]
-        self.circuit.exactly_one(TRUE, lits)
-        for lit in lits:
-            self.circuit.exclusive[lit] = self.groups
-        return lits
 
     # ------------------------------------------------------------ memory
 
@@ -445,7 +430,7 @@ class _Execution:
     def final_write(self, address: Address) -> dict[int, Lit]:
         """Which write is the last to `address`: one literal each, exactly one of which holds."""
         writers = [self.store_at[s] for s in self.by_address.get(address, ()) if s in self.store_at]
-        lits = self.one_of(len(writers))
+        lits = self.circuit.choice(len(writers))
         for writer, lit in zip(writers, lits, strict=True):
             event = self.events[writer]
             assert event.addr is not None

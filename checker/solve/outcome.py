@@ -6,8 +6,9 @@ observed values of each one found, never whole executions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from checker.cat.term import Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
@@ -18,6 +19,7 @@ from checker.program.ir import Address, And, Compare, Implies, Loc, MemLoc, Not,
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution, certify, execution
 from checker.solve.search import GiveUp, Search
+from checker.solve.settled import Settled
 from checker.solve.solver import Solver
 
 State = tuple[tuple[Loc, Value], ...]
@@ -197,15 +199,52 @@ class _Questions:
         projected = [lit for column in columns if len(column) > 1 for lit, _ in column]
         prop = self.prop
         found: dict[str, bool] = {}
-        for true in engine.solutions(self.whole, projected, [*projected, prop]):
-            words = []
-            for column in columns:
-                for lit, word in column:
-                    if true[lit] > 0:
-                        words.append(word)
-                        break
-            found[" ".join(words)] = true[prop] > 0
+        for table in engine.solutions(self.whole, projected, [*projected, prop], _Blocks(self, columns).free):
+            satisfied = table[prop] > 0
+            words = [[word for lit, word in column if table[lit] > 0] for column in columns]
+            if all(words):
+                found[" ".join([word for (word,) in words])] = satisfied
+                continue
+            choices = [w or [word for lit, word in column if table[lit] == 0] for w, column in zip(words, columns)]
+            for state in product(*choices):
+                found[" ".join(state)] = satisfied
         return found
+
+
+BLOCK = 64
+BLOCK_FAILURES = 24
+
+
+class _Blocks:
+    """Whether all ways to fill in the columns a search has left open are states; asked only where that saves many visits."""
+
+    def __init__(self, questions: _Questions, columns: list[list[tuple[Lit, str]]]) -> None:
+        circuit = questions.problem.circuit
+        self.prop, self.failures = questions.prop, 0
+        self.columns = [[lit for lit, _ in column] for column in columns if len(column) > 1]
+        owners = [{circuit.exclusive.get(lit, -abs(lit)) for lit in column} for column in self.columns]
+        free = all(circuit.gates[abs(lit)] is None for column in self.columns for lit in column)
+        whole = all(len(o) == 1 for o in owners) and len(set().union(*owners)) == len(owners)
+        sizes = all(len(c) == (2 if o < 0 else len(circuit.one_of[o])) for c, (o,) in zip(self.columns, owners)) if whole else False
+        self.independent = free and sizes
+        self.questions = questions
+        self.settled: Settled | None = None
+
+    def free(self, table: Sequence[int]) -> bool:
+        if not self.independent or self.failures > BLOCK_FAILURES or not table[self.prop]:
+            return False
+        size = 1
+        for column in self.columns:
+            size *= sum([table[lit] == 0 for lit in column]) or 1
+        if size < BLOCK:
+            return False
+        if self.settled is None:
+            self.settled = Settled(self.questions.problem.circuit, self.questions.whole)
+        if self.settled.holds(table):
+            self.failures = 0
+            return True
+        self.failures += 1
+        return False
 
 
 def show_location(loc: Loc) -> str:

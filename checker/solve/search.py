@@ -10,7 +10,7 @@ in which it is used, and every closure's least solution, so that no conflict the
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.solve.solver import Timeout
@@ -125,23 +125,30 @@ class Search:
     def satisfiable(self, assumptions: Iterable[Lit] = ()) -> bool:
         """Whether there is a solution in which the assumptions hold; it stays, for `holding`. Raises GiveUp or Timeout."""
         self.allowed = self.conflicts + CONFLICTS
-        return next(self._solutions(assumptions, ()), None) is not None
+        return next(self._solutions(assumptions, (), lambda _: False), None) is not None
 
     def holding(self, variables: Iterable[Lit]) -> set[Lit]:
         """Which of `variables` are true in the solution just found; those it leaves open are false."""
         values = self.values
         return {v for v in variables if values[v] > 0}
 
-    def solutions(self, assumptions: Iterable[Lit], projected: Sequence[Lit], read: Sequence[Lit]) -> Iterator[Sequence[int]]:
+    def solutions(
+        self, assumptions: Iterable[Lit], projected: Sequence[Lit], read: Sequence[Lit], free: Callable[[Sequence[int]], bool]
+    ) -> Iterator[Sequence[int]]:
         """One solution for each way the literals `projected` can come out: a table from literal to 1 (true) or -1, good for
-        the literals `read` (all of which must be roots, with their negations) until the next solution is asked for."""
+        the literals `read` (all of which must be roots, with their negations) until the next solution is asked for.
+
+        `free` tells of a table with open entries (0) whether every choice of these is a solution; then it is given as it is.
+        """
         assert all(abs(lit) <= self.variables for lit in read)
         self.allowed = self.conflicts + CONFLICTS
-        for _ in self._solutions(assumptions, projected):
+        for _ in self._solutions(assumptions, projected, free):
             self.allowed += CONFLICTS_PER_SOLUTION
             yield self.values
 
-    def _solutions(self, assumptions: Iterable[Lit], projected: Sequence[Lit]) -> Iterator[bool]:
+    def _solutions(
+        self, assumptions: Iterable[Lit], projected: Sequence[Lit], free: Callable[[Sequence[int]], bool]
+    ) -> Iterator[bool]:
         if self.contradiction:
             return
         self._undo(self.root)
@@ -157,7 +164,10 @@ class Search:
         while True:
             while at < len(order) and values[order[at]]:
                 at += 1
-            if at < len(order):
+            if at < split and free(values):
+                yield True
+                keep = split
+            elif at < len(order):
                 decisions.append((len(self.trail), -order[at], at))
                 if self._assert(-order[at]):
                     continue

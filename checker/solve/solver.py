@@ -208,9 +208,11 @@ class Solver:
                 found.add(v)
         return found
 
-    def solutions(self, assumptions: Iterable[Lit], projected: Sequence[Lit], read: Sequence[Lit]) -> Iterator[Mapping[int, int]]:
+    def solutions(
+        self, assumptions: Iterable[Lit], projected: Sequence[Lit], read: Sequence[Lit], free: object = None
+    ) -> Iterator[Mapping[int, int]]:
         """One solution for each way the literals `projected` can come out: a table from literal to 1 (true) or -1, good for
-        the literals `read`."""
+        the literals `read`. (`free` is of use to the other engine only.)"""
         assumptions = list(assumptions)
         blocking = self.fresh()
         names = sorted({abs(lit) for lit in projected} - {TRUE})
