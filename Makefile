@@ -1,0 +1,40 @@
+# make run         check every scenario under litmus/ and print what came out and what was expected
+# make test        style, types, layers, tests
+# make conformance CORPUS=folder   compare with the verdicts in folder/oracle.jsonl
+# make bench       how fast, and what got slower
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test lint conformance bench clean
+
+run: $(READY)
+	$(BIN)/checker run --expected litmus
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+
+conformance: $(READY)
+	@test -n "$(CORPUS)" || { echo "say which corpus: make conformance CORPUS=folder" >&2; exit 2; }
+	$(BIN)/python -m checker.campaign.conformance $(CORPUS)
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find checker tests -name __pycache__ -type d -exec rm -rf {} +
