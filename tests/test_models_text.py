@@ -1,0 +1,128 @@
+"""The models and tables as they are written: complete, consistent with each other, every line with its source."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import checker.models
+from checker.cat.syntax import Check, EnumIns, File, Include
+from checker.core.source import Source
+from checker.parse.cat import parse_cat
+from checker.parse.macros import parse_table
+from checker.program.ir import Table
+
+MODELS = Path(checker.models.__file__).parent
+CATS = sorted([*MODELS.rglob("*.cat"), *MODELS.rglob("*.bell")])
+MACHINES = ["aarch64/linux-lse.def", "aarch64/linux-llsc.def", "x86-tso/linux.def"]
+ORDERS = ["", "_relaxed", "_acquire", "_release"]
+
+# What Linux 6.15 and later models: 114 primitives.
+BARRIERS = ["barrier", "smp_mb", "smp_rmb", "smp_wmb", "smp_mb__before_atomic", "smp_mb__after_atomic"] + [
+    f"smp_mb__after_{what}" for what in ("spinlock", "unlock_lock", "srcu_read_unlock")
+]
+ACCESSES = ["READ_ONCE", "WRITE_ONCE", "smp_store_release", "smp_load_acquire", "smp_store_mb"]
+LOCKS = ["spin_lock", "spin_unlock", "spin_trylock", "spin_is_locked"]
+RCU = ["rcu_assign_pointer", "rcu_dereference", "rcu_read_lock", "rcu_read_unlock", "srcu_read_lock", "srcu_read_unlock"] + [
+    *("srcu_down_read", "srcu_up_read"),
+    *(f"synchronize_{rcu}{how}" for rcu in ("rcu", "srcu") for how in ("", "_expedited")),
+]
+ATOMIC = ["read", "set", "read_acquire", "set_release", "add_unless", "sub_and_test", "dec_and_test", "inc_and_test"]
+ARITHMETIC = ["add", "sub", "inc", "dec"]
+BITWISE = ["and", "or", "xor", "andnot"]
+KERNEL = [
+    *ACCESSES,
+    *BARRIERS,
+    *LOCKS,
+    *RCU,
+    *(f"atomic_{op}" for op in ATOMIC + ARITHMETIC + BITWISE),
+    *(f"{a}{op}{order}" for a in ("", "atomic_") for op in ("xchg", "cmpxchg") for order in ORDERS),
+    *(f"atomic_add_negative{order}" for order in ORDERS),
+    *(f"atomic_{op}_return{order}" for op in ARITHMETIC for order in ORDERS),
+    *(f"atomic_fetch_{op}{order}" for op in ARITHMETIC + BITWISE for order in ORDERS),
+]
+
+AXIOMS = {"coherence", "atomic", "happens-before", "propagation", "rcu", "plain-coherence"}
+FLAGS = {
+    *("data-race", "mixed-accesses", "invalid-sleep"),
+    *(f"unmatched-{what}" for what in ("rcu-lock", "rcu-unlock", "srcu-lock", "srcu-unlock", "unlock")),
+    *("multiple-srcu-matches", "srcu-bad-value-match"),
+    *("mixed-lock-accesses", "unpaired-LKR", "unpaired-LKW", "lock-final"),
+}
+
+
+def text(name: str) -> str:
+    return (MODELS / name).read_text()
+
+
+def table(name: str) -> Table:
+    return parse_table(Source(name, text(name)))
+
+
+def cat(path: Path) -> File:
+    return parse_cat(Source(path.name, path.read_text()))
+
+
+def definitions(name: str) -> list[str]:
+    return [line for line in text(name).splitlines() if line and not line.startswith("//")]
+
+
+def test_the_kernel_models_114_primitives_and_so_does_the_table() -> None:
+    assert len(KERNEL) == len(set(KERNEL)) == 114
+    assert set(KERNEL) <= table("lkmm/linux.def").keys()
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_machine_has_each_primitive_of_the_kernel_model_except_rcu_and_srcu(machine: str) -> None:
+    def shape(t: Table) -> dict[str, tuple[tuple[str, ...], bool]]:
+        return {name: (m.params, m.value is None) for name, m in t.items()}
+
+    kernel = shape(table("lkmm/linux.def"))
+    here = shape(table(machine))
+    absent = kernel.keys() - here.keys()
+    assert all(re.search(r"^s?rcu_(read|down|up)_|^synchronize_s?rcu|__after_srcu_", name) for name in absent)
+    assert here == {name: kernel[name] for name in here}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_each_line_of_a_machine_table_ends_with_the_header_it_follows(machine: str) -> None:
+    assert [line for line in definitions(machine) if not re.search(r"  // [\w/.-]+\.[ch](: .*)?$", line)] == []
+
+
+@pytest.mark.parametrize("name", ["lkmm/linux.def", *MACHINES])
+def test_a_table_has_one_primitive_a_line(name: str) -> None:
+    assert len(definitions(name)) == len(table(name))
+
+
+@pytest.mark.parametrize("name", ["lkmm/linux.def", *MACHINES])
+def test_the_wider_atomics_are_defined_as_atomic_t_is(name: str) -> None:
+    lines = definitions(name)
+
+    def family(word: str) -> list[str]:
+        return [re.sub("  //.*", "", line[len(word) :]) for line in lines if re.match(f"{word}_(?!long_)", line)]
+
+    assert family("atomic64") == family("atomic_long")
+    assert family("atomic64") == family("atomic")
+
+
+def test_the_tags_of_the_kernel_table_are_those_the_bell_file_declares() -> None:
+    used = set(re.findall(r"__\w+\{([\w-]+)\}", text("lkmm/linux.def")))
+    bell = cat(MODELS / "lkmm/lkmm.bell")
+    declared = {tag for ins in bell.body if isinstance(ins, EnumIns) for tag in ins.tags}
+    assert used == declared
+
+
+def test_the_kernel_model_has_the_axioms_and_flags_that_kernel_people_know() -> None:
+    checks = [i for path in CATS if path.parent.name == "lkmm" for i in cat(path).body if isinstance(i, Check)]
+    assert {c.name for c in checks if c.role == "flag"} == FLAGS
+    assert {c.name for c in checks if c.role == "check"} >= AXIOMS
+
+
+@pytest.mark.parametrize("path", CATS, ids=lambda p: p.name)
+def test_every_cat_file_parses_has_a_title_and_includes_what_exists(path: Path) -> None:
+    file = cat(path)
+    assert file.title
+    for include in (i for i in file.body if isinstance(i, Include)):
+        assert (path.parent / include.file).exists() or (MODELS / "lib" / include.file).exists()
