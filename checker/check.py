@@ -61,8 +61,7 @@ def stages(
     graph = execute(test, codes, observed_memory(test))
     lap("execute")
     bounds = Bounds(graph, model.terms)
-    for axiom in model.axioms:
-        bounds.of(axiom.term)
+    bounds.all_of(model.plan)
     lap("evaluate")
     problem = encode(model, graph, bounds)
     lap("encode")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from checker.cat import syntax
 from checker.cat.elaborate import elaborate
+from checker.cat.evaluate import plan
 from checker.cat.term import Model, Term
 from checker.core.source import Source, Span, UnknownName
 from checker.parse.cat import parse_cat
@@ -96,7 +97,7 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
     archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
     return Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
-        reader.digest.hexdigest()[:16], archs,
+        plan(axiom.term for axiom in made.axioms), reader.digest.hexdigest()[:16], archs,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ when both are one object the value is exact.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from checker.cat.term import Term, Terms
@@ -72,47 +73,44 @@ class Bounds:
         """The bound of `term`."""
         found = self.values.get(term.index)
         if found is None:
-            found = self.values[term.index] = self.compute(term)
+            found = self.values[term.index] = _RULES[term.op](self, term)
         return found
 
-    def compute(self, term: Term) -> Bound:
-        match term.op:
-            case "leaf":
-                return self.leaf(term)
-            case "empty":
-                return (0, 0) if term.kind == "set" else (self.empty, self.empty)
-            case "union":
-                return self.union([self.of(a) for a in term.args], term.kind)
-            case "inter" | "diff":
-                return self.combine(term.op, term.kind, self.of(term.args[0]), self.of(term.args[1]))
-            case "seq":
-                return self.seq(term)
-            case "id":
-                must, may = self.of(term.args[0])
-                return self.pair(identity(must, self.n), identity(may, self.n) if may is not must else None)
-            case "product":
-                (a, b), (c, d) = self.of(term.args[0]), self.of(term.args[1])
-                exact = a is b and c is d
-                return self.pair(product(a, c, self.n), None if exact else product(b, d, self.n))
-            case "inverse":
-                must, may = self.of(term.args[0])
-                return self.pair(inverse(must), None if must is may else inverse(may))
-            case "domain" | "range":
-                return self.projection(term)
-            case "plus":
-                return self.plus(self.of(term.args[0]))
-            case "fix":
-                return self.fix(term)
-            case "orders":
-                return self.orders(term)
-            case "choice":
-                return self.choice(term)
-            case "single":
-                mask = 1 << int(term.name[1:])
-                return mask, mask
-            case "values":
-                return self.different_values(self.of(term.args[0]))
-        raise AssertionError(f"unbound {term.op} '{term.name}'")
+    def all_of(self, plan: Sequence[Term]) -> None:
+        """Evaluate the terms of a plan, in which parts come before wholes (see `plan`)."""
+        values = self.values
+        for term in plan:
+            if term.index not in values:
+                values[term.index] = _RULES[term.op](self, term)
+
+    def nothing(self, term: Term) -> Bound:
+        return (0, 0) if term.kind == "set" else (self.empty, self.empty)
+
+    def diagonal(self, term: Term) -> Bound:
+        must, may = self.of(term.args[0])
+        if not may:
+            return self.empty, self.empty
+        return self.pair(identity(must, self.n), identity(may, self.n) if may is not must else None)
+
+    def product(self, term: Term) -> Bound:
+        (a, b), (c, d) = self.of(term.args[0]), self.of(term.args[1])
+        if not b or not d:
+            return self.empty, self.empty
+        exact = a is b and c is d
+        return self.pair(product(a, c, self.n), None if exact else product(b, d, self.n))
+
+    def inverse(self, term: Term) -> Bound:
+        must, may = arg = self.of(term.args[0])
+        if may is self.empty:
+            return arg
+        return self.pair(inverse(must), None if must is may else inverse(may))
+
+    def single(self, term: Term) -> Bound:
+        mask = 1 << int(term.name[1:])
+        return mask, mask
+
+    def unbound(self, term: Term) -> Bound:
+        raise AssertionError(f"unbound variable '{term.name}'")
 
     def pair(self, must: Rows, may: Rows | None) -> Bound:
         """A bound, shared when exact; the empty relation is always the same object."""
@@ -122,8 +120,10 @@ class Bounds:
             return self.empty, self.empty
         return (may, may) if must == may else (must, may)
 
-    def union(self, parts: list[Bound], kind: str) -> Bound:
-        if kind == "set":
+    def union(self, term: Term) -> Bound:
+        values = self.values
+        parts = [values.get(a.index) or self.of(a) for a in term.args]
+        if term.kind == "set":
             least = most = 0
             for a, b in parts:
                 least |= a
@@ -139,9 +139,11 @@ class Bounds:
             may = must if exact else union(may, b)
         return (may, may) if must is may else self.pair(must, may)
 
-    def combine(self, op: str, kind: str, left: Bound, right: Bound) -> Bound:
+    def combine(self, term: Term) -> Bound:
+        op = term.op
+        left, right = self.of(term.args[0]), self.of(term.args[1])
         (a, b), (c, d) = left, right
-        if kind == "set":
+        if term.kind == "set":
             must, may = (a & c, b & d) if op == "inter" else (a & ~d, b & ~c)
             return (may, may) if must == may else (must, may)
         if b is self.empty:
@@ -157,11 +159,15 @@ class Bounds:
         first, second = term.args
         if first.op == "id":
             (sa, sb), (ra, rb) = self.of(first.args[0]), self.of(second)
+            if not sb or rb is self.empty:
+                return self.empty, self.empty
             exact = sa is sb and ra is rb
             full = self.everything
             return self.pair(restrict(sa, ra, full), None if exact else restrict(sb, rb, full))
         if second.op == "id":
             (ra, rb), (sa, sb) = self.of(first), self.of(second.args[0])
+            if not sb or rb is self.empty:
+                return self.empty, self.empty
             exact = sa is sb and ra is rb
             full = self.everything
             return self.pair(restrict(full, ra, sa), None if exact else restrict(full, rb, sb))
@@ -203,8 +209,8 @@ class Bounds:
                 least |= 1 << a
         return (most, most) if least == most else (least, most)
 
-    def plus(self, arg: Bound) -> Bound:
-        must, may = arg
+    def plus(self, term: Term) -> Bound:
+        must, may = arg = self.of(term.args[0])
         if may is self.empty:
             return arg
         if must is may and self.always:
@@ -299,7 +305,10 @@ class Bounds:
         event = self.terms.make("single", "set", name=f"@{e}")
         return self.terms.substitute(term.args[1], {term.name: event})
 
-    def different_values(self, arg: Bound) -> Bound:
+    def different_values(self, term: Term) -> Bound:
+        arg = self.of(term.args[0])
+        if arg[1] is self.empty:
+            return arg
         events = self.graph.events
         must, may = [0] * self.n, [0] * self.n
         for a, row in enumerate(arg[1]):
@@ -312,6 +321,44 @@ class Bounds:
                 elif left and right:
                     may[a] |= 1 << b
         return self.pair(tuple(must), tuple(may))
+
+
+_RULES: dict[str, Callable[[Bounds, Term], Bound]] = {
+    "leaf": Bounds.leaf,
+    "empty": Bounds.nothing,
+    "union": Bounds.union,
+    "inter": Bounds.combine,
+    "diff": Bounds.combine,
+    "seq": Bounds.seq,
+    "id": Bounds.diagonal,
+    "product": Bounds.product,
+    "inverse": Bounds.inverse,
+    "domain": Bounds.projection,
+    "range": Bounds.projection,
+    "plus": Bounds.plus,
+    "fix": Bounds.fix,
+    "orders": Bounds.orders,
+    "choice": Bounds.choice,
+    "values": Bounds.different_values,
+    "single": Bounds.single,
+    "var": Bounds.unbound,
+}
+
+
+def plan(terms: Iterable[Term]) -> tuple[Term, ...]:
+    """The closed terms that `terms` are made of, parts before wholes: what `Bounds.all_of` evaluates in one sweep."""
+    order: dict[int, Term] = {}
+
+    def visit(term: Term) -> None:
+        if term.index in order or term.free:
+            return
+        for arg in term.args:
+            visit(arg)
+        order[term.index] = term
+
+    for term in terms:
+        visit(term)
+    return tuple(order.values())
 
 
 def _none(empty: Rows) -> Leaf:

@@ -30,6 +30,8 @@ class Term:
         self.free: frozenset[str] = frozenset().union(*[a.free for a in args])
         if op in ("var", "single"):
             self.free |= {name}
+        elif op == "choice":  # its name is the variable its second argument is about
+            self.free -= {name}
         self.loops: bool = op in ("plus", "fix", "var") or any(a.loops for a in args)
 
     def __repr__(self) -> str:
@@ -209,5 +211,6 @@ class Model:
     terms: Terms = field(repr=False)
     names: dict[str, Term] = field(repr=False)
     primitives: Table | None = field(repr=False, default=None)
+    plan: tuple[Term, ...] = field(repr=False, default=())  # all terms of the axioms, parts before wholes
     key: str = ""
     archs: tuple[str, ...] = ("C",)
