@@ -25,8 +25,9 @@ BARRIERS = ["barrier", "smp_mb", "smp_rmb", "smp_wmb", "smp_mb__before_atomic", 
 ]
 ACCESSES = ["READ_ONCE", "WRITE_ONCE", "smp_store_release", "smp_load_acquire", "smp_store_mb"]
 LOCKS = ["spin_lock", "spin_unlock", "spin_trylock", "spin_is_locked"]
-RCU = ["rcu_assign_pointer", "rcu_dereference", "rcu_read_lock", "rcu_read_unlock", "srcu_read_lock", "srcu_read_unlock"] + [
-    *("srcu_down_read", "srcu_up_read"),
+RCU = [
+    *("rcu_assign_pointer", "rcu_dereference", "rcu_read_lock", "rcu_read_unlock"),
+    *("srcu_read_lock", "srcu_read_unlock", "srcu_down_read", "srcu_up_read"),
     *(f"synchronize_{rcu}{how}" for rcu in ("rcu", "srcu") for how in ("", "_expedited")),
 ]
 ATOMIC = ["read", "set", "read_acquire", "set_release", "add_unless", "sub_and_test", "dec_and_test", "inc_and_test"]
