@@ -13,6 +13,7 @@ import msgspec
 from checker.campaign.corpus import Outcome
 from checker.program.ir import Expectation
 from checker.report.spell import show_condition
+from checker.result import UNKNOWN
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -50,7 +51,7 @@ def of(outcome: Outcome) -> Record:
     if result is None:
         because = clean(outcome.error.partition("\n")[0] or outcome.unknown_because)
         return Record(
-            file, "", clean(outcome.model), "Unknown", None, None, [], None, None if outcome.error else False, seconds, because,
+            file, "", clean(outcome.model), UNKNOWN, None, None, [], None, None if outcome.error else False, seconds, because,
             error=outcome.code or None,
         )  # fmt: skip
     return Record(
@@ -62,7 +63,7 @@ def of(outcome: Outcome) -> Record:
         states=None if result.states is None else [clean(state) for state in result.states],
         flags=[clean(flag) for flag in result.flags],
         expected=None if result.expected is None else show_expectation(result.expected),
-        as_expected=result.as_expected,
+        as_expected=False if result.observation == UNKNOWN else result.as_expected,
         seconds=seconds,
         unknown_because=clean(result.unknown_because),
         condition=clean(show_condition(result.condition)),

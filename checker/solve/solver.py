@@ -189,6 +189,8 @@ class Solver:
         answer = self.z3.solver_check_assumptions(self.context, self.handle, len(asked), array)
         if answer == 0:
             self.z3.failed()
+            if b"keyboard" in self.z3.solver_get_reason_unknown(self.context, self.handle):
+                raise KeyboardInterrupt  # while it works, Z3 takes the signal for itself
             raise Timeout
         return bool(answer == 1)
 
