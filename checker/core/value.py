@@ -10,6 +10,7 @@ fold at once; nothing of this reaches the solver but the literals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
@@ -20,6 +21,16 @@ DOMAIN_LIMIT = 4096
 
 _BITS = 64
 _MASK = (1 << _BITS) - 1
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Free:
+    """A value nothing determines: reads that, through plain copies, get their value from themselves. Equal only to itself."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Undetermined(Exception):
@@ -90,6 +101,11 @@ def compute(op: str, args: Sequence[object]) -> object:
             return b if a != 0 else c
     if all(isinstance(a, int) for a in args):
         return signed(INTEGER[op](*args))
+    if any(isinstance(a, Free) for a in args):
+        try:
+            return _on_addresses(op, args)
+        except Undetermined:
+            return Free(f"{op}({', '.join(map(str, args))})")
     return _on_addresses(op, args)
 
 
@@ -106,11 +122,11 @@ def _on_addresses(op: str, args: Sequence[object]) -> object:
             return 0
         case "mul", [_, 0] | [0, _]:
             return 0
-        case "add", [a, int(k)] if not isinstance(a, int):
+        case "add", [a, int(k)] if hasattr(a, "offset"):
             return _moved(a, k)
-        case "add", [int(k), b] if not isinstance(b, int):
+        case "add", [int(k), b] if hasattr(b, "offset"):
             return _moved(b, k)
-        case "sub", [a, int(k)] if not isinstance(a, int):
+        case "sub", [a, int(k)] if hasattr(a, "offset"):
             return _moved(a, -k)
         case "sub", [a, b] if getattr(a, "name", 0) == getattr(b, "name", 1):
             return a.offset - b.offset  # type: ignore[attr-defined]

@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from checker.core.acyclic import forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.rel import Rows, bits, mask_of
 from checker.core.source import Span, UnknownName, Unsupported
-from checker.core.value import Symbolic, Undetermined, apply, known, merge, nonzero
+from checker.core.value import Free, Symbolic, Undetermined, apply, known, merge, nonzero
 from checker.program.events import INIT_TID, Event, EventGraph, Leaf
 from checker.program.ir import (
     Address, Assign, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, RegLoc, Store, Test, Value,
@@ -108,6 +109,7 @@ class _Execution:
         for t in range(len(self.codes)):
             self.thread(t)
         rf = self.read_from()
+        self.justify_circles(rf)
         finals = {a: self.final_write(a) for a in sorted(self.observed)}
         return self.graph(rf, finals)
 
@@ -379,7 +381,9 @@ class _Execution:
             if not found:
                 return known(0)
             return {v: circuit.either(lits) for v, lits in found.items()}
-        domain = sorted({v for values in written.values() for v in values}, key=_value_key)
+        seed = spans.circles.get((t, i))
+        values = {v for known_values in written.values() for v in known_values} | ({seed} if seed is not None else set())
+        domain = sorted(values, key=_value_key)
         return dict(zip(domain, self.circuit.choice(len(domain)), strict=True))
 
     def written_range(self, site: Site) -> frozenset[Value]:
@@ -426,6 +430,22 @@ class _Execution:
                     for v, lit in write.value.items():
                         circuit.require((-edge, -lit, read.value.get(v, FALSE)))
         return rf
+
+    def justify_circles(self, rf: dict[tuple[int, int], Lit]) -> None:
+        """Reads that feed each other by copies hold the value nothing determines, or there is no such circle."""
+        circles = self.ranges.circles
+        eids = {access.site: access.eid for access in self.loads if access.site in circles}
+        edges: dict[int, dict[int, Lit]] = {eid: {} for eid in eids.values()}
+        for store, sources in self.ranges.copies.items():
+            writer = self.store_at.get(store)
+            for site, eid in eids.items():
+                edge = rf.get((writer, eid), FALSE) if writer is not None else FALSE
+                value = self.events[eid].value or {}
+                known_value = self.circuit.both2(edge, -value.get(circles[site], FALSE))
+                for source in sources & eids.keys():
+                    row = edges[eids[source]]
+                    row[eid] = self.circuit.either2(row.get(eid, FALSE), known_value)
+        forbid_cycles(self.circuit, edges)
 
     def final_write(self, address: Address) -> dict[int, Lit]:
         """Which write is the last to `address`: one literal each, exactly one of which holds."""
@@ -580,7 +600,12 @@ def _rows(n: int, pairs: list[tuple[int, int]]) -> Rows:
 
 
 def _value_key(value: Value) -> tuple[int, int, str, int]:
-    return (1, 0, value.name, value.offset) if isinstance(value, Address) else (0, value, "", 0)
+    match value:
+        case Address(name, offset):
+            return 1, 0, name, offset
+        case Free(name):
+            return 2, 0, name, 0
+    return 0, value, "", 0
 
 
 def _add(circuit: Circuit, into: Deps, more: Deps) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from checker.core.source import NOWHERE, Source, Span
+from checker.core.value import Free
 
 # ---------------------------------------------------------------- values and expressions
 
@@ -32,7 +33,7 @@ class Address:
         return f"{self.name}[{self.offset}]" if self.offset else self.name
 
 
-Value: TypeAlias = int | Address
+Value: TypeAlias = int | Address | Free
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,19 @@ the run is repeated until nothing is added. A chain of reads and writes passes e
 as there are stores are enough: values that would need more could only come out of thin air.
 
     P0: x = 1     P1: r = x; y = r + 1     ──►  x: {0, 1}, y: {0, 1, 2}
+
+Reads that can only be fed by copies of themselves (x = y in one thread, y = x in another, each reading the other's write) may
+have any value: they get one `Free` value more per such circle, found by sending a token from each load through the copies.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
 from checker.core.source import LimitExceeded, Span
-from checker.core.value import DOMAIN_LIMIT, Undetermined, compute
+from checker.core.value import DOMAIN_LIMIT, Free, Undetermined, compute
 from checker.program.ir import (
     Address, Assign, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, Store, Value,
 )  # fmt: skip
@@ -28,31 +32,69 @@ ZERO: Values = frozenset({0})
 class Ranges:
     """By site: the values an access's address may have, and what a load may read or a store may write.
 
-    `opaque` holds the stores whose value could not be computed for some operands (their sites); `thread_order` the sites of
-    all stores in a fixed order.
+    `stores` are the sites of all stores in a fixed order.
     """
 
     addresses: dict[Site, Values]
     values: dict[Site, Values]
     stores: tuple[Site, ...]
+    circles: dict[Site, Free]
+    """Loads that may get their value from themselves, with the value they have then."""
+    copies: dict[Site, frozenset[Site]]
+    """The loads of `circles` that a store may copy."""
 
 
 def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values]) -> Ranges:
     """The ranges of all accesses; `envs` are initial registers by thread, `memory` initial values."""
-    run = _Run(codes, envs, dict(memory))
-    rounds = 1 + sum(isinstance(i, Store) for code in codes for i in code)
+    plain = _settled(_Run(codes, envs, memory, {}))
+    if not any(_copies_a_read(code) for code in codes):
+        return plain.result({}, {})
+    tokens = {site: Free(f"{site[0]}.{site[1]}") for site in plain.values if site not in plain.stores}
+    traced = _settled(_Run(codes, envs, memory, tokens))
+    reaches = {site: traced.values[site] & frozenset(tokens.values()) for site in tokens}
+    circles: dict[Site, Free] = {}
+    for site in sorted(tokens):
+        if tokens[site] in traced.returned.get(site, frozenset()):
+            mates = [s for s in circles if tokens[s] in reaches[site] and tokens[site] in reaches[s]]
+            circles[site] = circles[mates[0]] if mates else Free(f"S{len(set(circles.values())) + 1}")
+    if not circles:
+        return plain.result({}, {})
+    copies = {
+        store: frozenset(site for site in circles if tokens[site] in traced.values[store]) for store in sorted(traced.stores)
+    }
+    return _settled(_Run(codes, envs, memory, circles)).result(circles, copies)
+
+
+def _copies_a_read(code: tuple[Instr, ...]) -> bool:
+    """Whether some store writes what is not known from the text alone."""
+    return any(isinstance(i, Store) and not isinstance(i.value, Const) for i in code)
+
+
+def _settled(run: _Run) -> _Run:
+    """`run`, repeated until nothing is added."""
+    rounds = 1 + sum(isinstance(i, Store) for code in run.codes for i in code)
     for _ in range(rounds + 1):
         if not run.once():
             break
-    return Ranges(run.addresses, run.values, tuple(sorted(run.stores)))
+    return run
 
 
 class _Run:
-    def __init__(self, codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values]) -> None:
-        self.codes, self.envs, self.memory = codes, envs, memory
+    def __init__(
+        self,
+        codes: list[tuple[Instr, ...]],
+        envs: list[dict[str, Values]],
+        memory: dict[Address, Values],
+        seeds: Mapping[Site, Free],
+    ) -> None:
+        self.codes, self.envs, self.memory, self.seeds = codes, envs, dict(memory), seeds
+        self.returned: dict[Site, Values] = {}  # what a seeded load reads besides its own seed
         self.addresses: dict[Site, Values] = {}
         self.values: dict[Site, Values] = {}
         self.stores: set[Site] = set()
+
+    def result(self, circles: dict[Site, Free], copies: dict[Site, frozenset[Site]]) -> Ranges:
+        return Ranges(self.addresses, self.values, tuple(sorted(self.stores)), circles, copies)
 
     def once(self) -> bool:
         """Run every thread once; whether memory may now hold anything new, or a load ran before a store that feeds it."""
@@ -78,6 +120,10 @@ class _Run:
             case Load(dst, addr, _, span):
                 where = self.addresses[site] = evaluate(addr, env, span)
                 read: Values = frozenset().union(*[self.memory.get(a, ZERO) for a in where if isinstance(a, Address)])
+                seed = self.seeds.get(site)
+                if seed is not None:
+                    self.returned[site] = read
+                    read |= {seed}
                 env[dst] = self.values[site] = read or ZERO
             case Store(addr, value, _, span):
                 where = self.addresses[site] = evaluate(addr, env, span)

@@ -5,7 +5,7 @@ from the term's parts. `up` says which side matters. An axiom `acyclic r` needs 
 closed under the rules will do and a closure costs one implication a step; a `flag ~empty r` needs the other direction, and
 closures are unfolded by squaring. `\\` turns the request round (Plaisted and Greenbaum 1986).
 
-Acyclicity is encoded by vertex elimination on the strongly connected parts (Rankooh and Rintanen, AAAI 2022).
+Acyclicity is asked of the strongly connected parts only (core/acyclic.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model, Term
+from checker.core.acyclic import forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.rel import bits, components, inverse, pairs
 from checker.core.source import Unsupported
@@ -117,53 +118,14 @@ class Encoder:
         return [self.literal(term, a, b, up=up) for a, row in enumerate(may) for b in bits(row)]
 
     def acyclic(self, term: Term) -> None:
-        """Assert that a relation has no cycle: eliminate the events of each strongly connected part one by one."""
+        """Assert that a relation has no cycle; only its strongly connected parts can have one."""
         may = self.bounds.of(term)[1]
         for component in components(may):
             edges: dict[int, dict[int, Lit]] = {}
-            back: dict[int, set[int]] = {v: set() for v in bits(component)}
             for a in bits(component):
-                row = {}
-                for b in bits(may[a] & component):
-                    lit = self.literal(term, a, b, up=True)
-                    if lit != FALSE:
-                        row[b] = lit
-                        back[b].add(a)
-                edges[a] = row
-            self.eliminate(edges, back)
-
-    def eliminate(self, edges: dict[int, dict[int, Lit]], back: dict[int, set[int]]) -> None:
-        circuit = self.circuit
-        for a, row in edges.items():
-            if a in row:
-                circuit.require([-row.pop(a)])
-                back[a].discard(a)
-        left = set(edges)
-        while left:
-            v = min(left, key=lambda x: (len(back[x]) * len(edges[x]), x))
-            left.discard(v)
-            before, after = sorted(back[v]), edges[v]
-            for u in before:
-                into = edges[u].pop(v)
-                row = edges[u]
-                for w, lit in after.items():
-                    through = circuit.both2(into, lit)
-                    if through == FALSE:
-                        continue
-                    if u == w:
-                        circuit.require((-into, -lit))
-                        continue
-                    old = row.get(w, FALSE)
-                    if old == TRUE or old == through:
-                        continue
-                    row[w] = self.at_least(old, through)
-                    back[w].add(u)
-            for w in after:
-                back[w].discard(v)
-
-    def at_least(self, a: Lit, b: Lit) -> Lit:
-        """A literal implied by both a and b."""
-        return self.circuit.either2(a, b)
+                row = {b: self.literal(term, a, b, up=True) for b in bits(may[a] & component)}
+                edges[a] = {b: lit for b, lit in row.items() if lit != FALSE}
+            forbid_cycles(self.circuit, edges)
 
     # ------------------------------------------------------------ sets
 

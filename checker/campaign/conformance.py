@@ -1,0 +1,116 @@
+"""Our verdicts against a corpus's oracle: observation, set of final states and flags, test by test.
+
+    python -m checker.campaign.conformance CORPUS [--model M] [--only TEXT] [--timeout S] [--jobs N]
+
+CORPUS holds litmus tests and `oracle.jsonl` (one object a line: file, observation, states, flags; null where the oracle has no
+answer). Tests that differ must be named, with the reason, in `tests/conformance.toml`; a named test that agrees is an error
+too. Exit code 0 when there is nothing unexplained, else 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+import tomllib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checker.check import Options, check
+from checker.core.source import CheckerError
+from checker.library import load_model, load_test
+
+MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso"}
+EXCEPTIONS = Path(__file__).resolve().parents[2] / "tests" / "conformance.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One test: what differs (empty when nothing does) and how long it took, seconds."""
+
+    file: str
+    difference: str
+    seconds: float
+
+
+def compare(row: dict[str, Any], folder: Path, model_name: str, timeout: float) -> Outcome:
+    """Check one test of the oracle and say what is not as it says."""
+    start = time.perf_counter()
+    try:
+        result = check(load_test(folder / row["file"]), load_model(model_name), Options(states=True, timeout=timeout))
+    except CheckerError as error:
+        return Outcome(row["file"], f"error: {error.render().splitlines()[0]}", time.perf_counter() - start)
+    except Exception as error:  # a bug of ours: one row of the report, not the end of it
+        return Outcome(row["file"], f"crash: {type(error).__name__}: {error}", time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    found = []
+    if row["observation"] is not None and result.observation != row["observation"]:
+        found.append(f"observation {result.observation}, oracle {row['observation']} {result.unknown_because}")
+    elif result.observation == "Unknown":
+        found.append(f"Unknown: {result.unknown_because}")
+    if row["states"] is not None:
+        ours, theirs = _states(result.states or ()), _states(row["states"])
+        if ours != theirs:
+            found.append(f"states: {sorted(ours - theirs)[:3]} only ours, {sorted(theirs - ours)[:3]} only the oracle's")
+    if row["flags"] is not None and sorted(result.flags) != sorted(row["flags"]):
+        found.append(f"flags {list(result.flags)}, oracle {row['flags']}")
+    return Outcome(row["file"], "; ".join(found), seconds)
+
+
+def _states(states: Iterable[str]) -> set[str]:
+    """States with the arbitrary numbers of undetermined values taken out (herd's S8 is some value nothing determines)."""
+    return {re.sub(r"=S\d+;", "=S;", s) for s in states}
+
+
+def run(folder: Path, model: str, rows: list[dict[str, Any]], timeout: float, jobs: int) -> Iterator[Outcome]:
+    """The outcomes of all rows, in order."""
+    if jobs == 1:
+        yield from (compare(row, folder, model, timeout) for row in rows)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        n = len(rows)
+        yield from pool.map(compare, rows, [folder] * n, [model] * n, [timeout] * n, chunksize=4)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="conformance", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--model", default="")
+    parser.add_argument("--only", default="", help="tests whose path contains this")
+    parser.add_argument("--timeout", type=float, default=20.0)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--slowest", type=int, default=5)
+    args = parser.parse_args()
+    model = args.model or MODEL_OF[args.corpus.resolve().name]
+    rows = [json.loads(line) for line in (args.corpus / "oracle.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [r for r in rows if args.only in r["file"]]
+    known = tomllib.loads(EXCEPTIONS.read_text(encoding="utf-8")).get(model, {}) if EXCEPTIONS.is_file() else {}
+    outcomes = []
+    unexplained = 0
+    start = time.perf_counter()
+    for outcome in run(args.corpus, model, rows, args.timeout, args.jobs):
+        outcomes.append(outcome)
+        reason = known.get(outcome.file)
+        if outcome.difference and reason is None:
+            unexplained += 1
+            print(f"DIFFERS {outcome.file}: {outcome.difference}")
+        elif outcome.difference:
+            print(f"known   {outcome.file}: {outcome.difference} ({reason})")
+        elif reason is not None:
+            unexplained += 1
+            print(f"AGREES  {outcome.file}, but is listed as an exception: {reason}")
+    total = time.perf_counter() - start
+    for outcome in sorted(outcomes, key=lambda o: -o.seconds)[: args.slowest]:
+        print(f"slow    {outcome.file}: {outcome.seconds:.2f} s")
+    agreeing = sum(not o.difference for o in outcomes)
+    print(f"{model}: {agreeing} of {len(outcomes)} tests agree, {unexplained} unexplained, {total:.0f} s")
+    return 1 if unexplained or not outcomes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
