@@ -81,12 +81,15 @@ def run(
     options = Options(states=states or layout == "herd", counts=layout == "herd", unroll=unroll, timeout=timeout)
     setup = Setup(options, bell, macros, include, strict)
     printer = printer_of(layout, sys.stdout, sys.stderr)
-    chosen = None if expected else _loadable(models or ("lkmm",), setup, printer)
-    todo, errors = plan(paths, chosen)
-    for error in errors:
-        printer.tell(error.render())
-    failed = _dump(dump, todo, setup, printer) if dump else _check(todo, setup, printer, jobs or _cores(), layout)
-    sys.exit(BAD_INPUT if errors and failed != INTERRUPTED else failed)
+    try:
+        chosen = None if expected else _loadable(models or ("lkmm",), setup, printer)
+        todo, errors = plan(paths, chosen)
+        for error in errors:
+            printer.tell(error.render())
+        code = _dump(dump, todo, setup, printer) if dump else _check(todo, setup, printer, jobs or _cores(), layout)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(BAD_INPUT if errors and code != INTERRUPTED else code)
 
 
 def _loadable(models: tuple[str, ...], setup: Setup, printer: Printer) -> tuple[str, ...]:

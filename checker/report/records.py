@@ -19,7 +19,7 @@ from checker.result import UNKNOWN
 class Record(msgspec.Struct, frozen=True):
     """The fields of a line, in its order. `states` and `counts` are null unless asked for.
 
-    `as_expected` is null where the file expects nothing of the model, and false whenever the verdict is Unknown.
+    `as_expected` is null where the file expects nothing of the model, and false wherever there is no verdict.
     """
 
     file: str
@@ -51,7 +51,7 @@ def of(outcome: Outcome) -> Record:
     if result is None:
         because = clean(outcome.error.partition("\n")[0] or outcome.unknown_because)
         return Record(
-            file, "", clean(outcome.model), UNKNOWN, None, None, [], None, None if outcome.error else False, seconds, because,
+            file, "", clean(outcome.model), UNKNOWN, None, None, [], None, False, seconds, because,
             error=outcome.code or None,
         )  # fmt: skip
     return Record(

@@ -87,12 +87,13 @@ def render(grid: Grid, width: int) -> RenderableType:
     """The table, made for `width` columns."""
     models = [*grid.models]
     rows = _by_folder(grid)
-    widths = [max([len(shown(m)), *[len(row[m].text) for row in grid.rows.values() if m in row]]) for m in models]
+    heads = _heads(models)
+    widths = [max([len(heads[m]), *[len(row[m].text) for row in grid.rows.values() if m in row]]) for m in models]
     room = max(LEAST_NAME, width - sum(widths) - 2 * len(models))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("scenario", no_wrap=True)
     for model in models:
-        table.add_column(Text(shown(model)), no_wrap=True)
+        table.add_column(Text(heads[model]), no_wrap=True)
     for folder, paths in rows.items():
         if folder and (len(rows) > 1 or len(paths) > 1):
             table.add_row(Text(folded(folder, room), style="dim"))
@@ -100,6 +101,12 @@ def render(grid: Grid, width: int) -> RenderableType:
             cells = [grid.rows[path].get(m, Cell("–", "dim")) for m in models]
             table.add_row(Text(folded(_stem(path), room)), *[Text(c.text, style=c.style) for c in cells])
     return table
+
+
+def _heads(models: list[str]) -> dict[str, str]:
+    """What stands above each column: of a path its last part, where that tells it from the others."""
+    last = [os.path.basename(model) for model in models]
+    return {m: shown(name if last.count(name) == 1 else m) for m, name in zip(models, last, strict=True)}
 
 
 def _by_folder(grid: Grid) -> dict[str, list[str]]:
