@@ -225,7 +225,7 @@ REFUSED = [
     ("r = x->y;", "members of structures", 2, 6),
     ("r = x.y;", "members of structures", 2, 6),
     ("#define X", "preprocessor", 2, 1),
-    ("r = &q;", "'&' of a local variable", 2, 5),
+    ("r = &2;", "'&' of a value", 2, 5),
     ("r = ++q;", "'++' and '--' inside an expression", 2, 5),
     ("r = q++ + 1;", "'++' and '--' inside an expression", 2, 6),
     ("*f(x) += 1;", "computed twice", 2, 7),

@@ -166,6 +166,8 @@ class _Elaborator:
         for name in BASE_RELATIONS:
             env[name] = self.terms.make("leaf", "rel", name=name)
         env["id"] = self.terms.identity
+        for name in ("si", "sm"):  # parts of one access: each access is whole here
+            env[name] = self.terms.make("id", "rel", (self.terms.make("leaf", "set", name="M"),))
         for name in PRIMITIVES:
             env[name] = Primitive(name)
 
@@ -191,7 +193,7 @@ class _Elaborator:
                 env.update(self.bindings(bindings, rec, env, ins.span))
             case s.Check(kind, exp, name, negated, role, span):
                 term = self.term(exp, env)
-                self.result.axioms.append(Axiom(kind, term, label or name or kind, negated, role, span))
+                self.result.axioms.append(Axiom(kind, term, str(label or name or kind), negated, role, span))
             case s.Show():
                 pass
             case s.Include(name, span):

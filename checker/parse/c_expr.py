@@ -144,11 +144,9 @@ class Expressions:
             case "&":
                 if isinstance(value, Deref):
                     return value.addr
-                raise Unsupported(
-                    "'&' of a local variable",
-                    self.at(token),
-                    hint="the address of a global is its parameter's name: P0(int *x) { r = x; }",
-                )
+                if isinstance(value, Reg):
+                    return Op("ref", (value,))
+                raise Unsupported("'&' of a value", self.at(token), hint="only a variable or *p has an address")
         return Op(PREFIX[op], (value,))
 
     def name(self, c: list[Any]) -> Expr:
@@ -197,7 +195,7 @@ class Expressions:
         token: lark.Token = c[0]
         name, _, inside = token.partition("{")
         args = list(c[1])
-        if name.rstrip() in ("__atomic_op", "__atomic_op_return", "__atomic_fetch_op"):
+        if name.rstrip() in ("__atomic_op", "__atomic_op_return", "__atomic_fetch_op", "__fetch_op"):
             if len(args) != 3 or not isinstance(args[1], lark.Token):
                 raise SyntaxProblem(f"{name.rstrip()} takes a pointer, an operator and a value", self.at(token))
             name = f"{name.rstrip()}:{ATOMIC[''.join(args.pop(1).split())]}"

@@ -20,7 +20,7 @@ from checker.core.source import Span, UnknownName, Unsupported
 from checker.core.value import Free, Symbolic, Undetermined, apply, known, merge, nonzero
 from checker.program.events import INIT_TID, Event, EventGraph, Leaf
 from checker.program.ir import (
-    Address, Assign, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, RegLoc, Store, Test, Value,
+    Address, Assign, Assume, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, RegLoc, Store, Test, Value,
 )  # fmt: skip
 from checker.program.ranges import Ranges, Site, ranges
 
@@ -177,6 +177,8 @@ class _Execution:
             case Choose(dst):
                 lit = self.circuit.name()
                 path.env[dst] = Register({0: -lit, 1: lit}, NONE, NONE)
+            case Assume(cond, span):
+                self.circuit.imply(path.guard, nonzero(self.evaluate(cond, path.env, span).value))
             case Branch():
                 return self.branch(instr, path, pending)
             case Cut(span):

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
 from checker.program.ir import (
-    Assign, Branch, Call, Choose, Const, Deref, Do, Expr, If, Instr, Label, Load, Macro, Mark, Op, Reg, Stmt, Store,
+    Assign, Assume, Branch, Call, Choose, Const, Deref, Do, Expr, If, Instr, Label, Load, Macro, Mark, Op, Reg, Stmt, Store,
     Table, Thread, While, Write,
 )  # fmt: skip
 
@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 
 def expand(thread: Thread, table: Table) -> tuple[Instr, ...]:
     """The instructions of `thread` when its primitives mean what `table` says."""
-    expander = _Expander(table)
+    expander = _Expander(thread, table)
     expander.statements(thread.body)
     return tuple(expander.code)
 
@@ -45,7 +45,7 @@ def _tags(call: Call, *more: str) -> frozenset[str]:
 class _Expander:
     """The code of one thread while it grows."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, thread: Thread, table: Table) -> None:
         self.table = table
         self.code: list[Instr] = []
         self.group = 0
@@ -53,6 +53,7 @@ class _Expander:
         self.temps = 0
         self.labels = 0
         self.depth = 0
+        self.here = thread.span  # of the statement at work
 
     # ------------------------------------------------------------ names
 
@@ -69,6 +70,7 @@ class _Expander:
     def statements(self, body: tuple[Stmt, ...]) -> None:
         for statement in body:
             self.group += 1
+            self.here = getattr(statement, "span", self.here)
             self.statement(statement)
 
     def statement(self, s: Stmt) -> None:
@@ -142,6 +144,10 @@ class _Expander:
                 return self.short_circuit(op, left, right)
             case Op("ite", (cond, yes, no)) if _has_effect(yes) or _has_effect(no):
                 return self.choice(cond, yes, no)
+            case Op("ref"):
+                raise Unsupported(
+                    "the address of a local variable", self.here, hint="only atomic_try_cmpxchg() and its kin take one"
+                )
             case Op(op, args):
                 return Op(op, tuple([self.flat(a) for a in args]))
             case Call():
@@ -178,9 +184,15 @@ class _Expander:
             )  # fmt: skip
         return macro
 
-    @staticmethod
-    def bound(macro: Macro, call: Call) -> dict[str, Expr]:
-        return dict(zip(macro.params, call.args, strict=True))
+    def bound(self, macro: Macro, call: Call) -> dict[str, Expr]:
+        """What each parameter stands for. A call given to one that is used more than once is made once, before."""
+        bound = dict(zip(macro.params, call.args, strict=True))
+        for name, arg in bound.items():
+            if isinstance(arg, Call) and _uses(macro, name) > 1:
+                once = Reg(self.temp())
+                self.assign(once.name, arg, call.span)
+                bound[name] = once
+        return bound
 
     def short_circuit(self, op: str, left: Expr, right: Expr) -> Expr:
         result, end = Reg(self.temp()), self.label("endlogic")
@@ -226,6 +238,32 @@ class _Expander:
     def arity(self, call: Call, count: int) -> None:
         if len(call.args) != count:
             raise UnknownName(f"'{call.name}' takes {count} arguments, not {len(call.args)}", call.span)
+
+
+def _uses(macro: Macro, name: str) -> int:
+    """How often a macro's text mentions a parameter."""
+
+    def count(part: object) -> int:
+        match part:
+            case Reg(found):
+                return int(found == name)
+            case Op(_, args) | Call(_, args):
+                return sum(map(count, args))
+            case Deref(addr):
+                return count(addr)
+            case Assign(_, value):
+                return count(value)
+            case Write(addr, value):
+                return count(addr) + count(value)
+            case Do(call):
+                return count(call)
+            case If(cond, then, orelse):
+                return count(cond) + sum(map(count, (*then, *orelse)))
+            case While(cond, body):
+                return count(cond) + sum(map(count, body))
+        return 0
+
+    return count(macro.value) + sum(map(count, macro.body))
 
 
 def _has_effect(e: Expr) -> bool:
@@ -334,6 +372,46 @@ def _cmpxchg(x: _Expander, call: Call) -> Expr:
     return old
 
 
+def _try_cmpxchg(x: _Expander, call: Call) -> Expr:
+    """`cmpxchg` that gives whether it succeeded, and on failure puts what it read into the local `&expected`."""
+    x.arity(call, 3)
+    match call.args[1]:
+        case Op("ref", (Reg() as expected,)):
+            pass
+        case _:
+            raise Unsupported(f"'{call.name}' needs the address of a local variable", call.span, hint="write &old")
+    addr, before = x.flat(call.args[0]), Reg(x.temp())
+    x.code.append(Assign(before.name, expected, call.span))
+    pair, tags = x.new_pair(), _tags(call, "RMW")
+    old = x.load(addr, tags, call.span, pair=pair)
+    fail, end = x.label("fail"), x.label("endtry")
+    x.code.append(Branch(Op("ne", (old, before)), fail, ctrl=False, span=call.span))
+    x.store(addr, x.flat(call.args[2]), tags, call.span, pair=pair)
+    x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
+    x.code.append(Label(fail))
+    x.code.append(Assign(expected.name, old, call.span))
+    x.code.append(Label(end))
+    return Op("eq", (old, before))
+
+
+def _after(x: _Expander, call: Call) -> Expr:
+    """`__after{T}(E)`: E, then a fence; `__after{T}(E, C)`: the fence only where E gives C (an LL/SC loop that failed skips it)."""
+    if len(call.args) not in (1, 2):
+        x.arity(call, 2)
+    value = x.flat(call.args[0])
+    end = x.label("after")
+    if len(call.args) == 2:
+        x.code.append(Branch(Op("ne", (value, x.flat(call.args[1]))), end, ctrl=False, span=call.span))
+    x.code.append(Mark(_tags(call, "F"), span=call.span))
+    x.code.append(Label(end))
+    return value
+
+
+def _assume(x: _Expander, call: Call) -> None:
+    x.arity(call, 1)
+    x.code.append(Assume(x.flat(call.args[0]), call.span))
+
+
 def _add_unless(x: _Expander, call: Call) -> Expr:
     x.arity(call, 3)
     addr, unless = x.flat(call.args[0]), x.flat(call.args[2])
@@ -347,9 +425,10 @@ def _add_unless(x: _Expander, call: Call) -> Expr:
 
 
 def _atomic(name: str) -> Emit | None:
-    """`__atomic_op:add` and its kin: read, compute, write. The result depends on the operand too (as in herd)."""
+    """`__atomic_op:add` and its kin: read, compute, write. In herd, and so in the kernel model, what a fetch-and-op gives
+    depends on its operand too; machines do not say so, and their tables use `__fetch_op`."""
     kind, colon, op = name.partition(":")
-    if not colon or kind not in ("__atomic_op", "__atomic_op_return", "__atomic_fetch_op"):
+    if not colon or kind not in ("__atomic_op", "__atomic_op_return", "__atomic_fetch_op", "__fetch_op"):
         return None
 
     def emit(x: _Expander, call: Call) -> Expr:
@@ -359,7 +438,12 @@ def _atomic(name: str) -> Emit | None:
         old = x.load(addr, tags, call.span, pair=pair)
         new = Op(op, (old, value))
         x.store(addr, new, tags, call.span, pair=pair)
-        return Op("first", (old, value)) if kind == "__atomic_fetch_op" else new
+        match kind:
+            case "__fetch_op":
+                return old
+            case "__atomic_fetch_op":
+                return Op("first", (old, value))
+        return new
 
     return emit
 
@@ -417,6 +501,8 @@ EXPRESSIONS: dict[str, Emit] = {
     "__atomic_add_unless": _add_unless,
     "__trylock": _trylock,
     "__islocked": _islocked,
+    "__try_cmpxchg": _try_cmpxchg,
+    "__after": _after,
 }
 STATEMENTS: dict[str, Perform] = {
     "__store": _store,
@@ -424,5 +510,6 @@ STATEMENTS: dict[str, Perform] = {
     "__lock": _lock,
     "__unlock": _unlock,
     "__srcu": _srcu,
+    "__assume": _assume,
 }
 BUILT_IN = frozenset([*EXPRESSIONS, *STATEMENTS])

@@ -2,7 +2,7 @@
 
 A front end (C, AArch64, x86) makes a `Test`. C threads are made of *statements* (`Assign Write Do If While`) whose
 expressions may still read memory (`Deref`) or call a primitive (`Call`); `expand` turns them into *instructions*
-(`Assign Load Store Mark Choose Branch Label Cut`), the only thing the later stages know. Assembly front ends emit
+(`Assign Load Store Mark Choose Assume Branch Label Cut`), the only thing the later stages know. Assembly front ends emit
 instructions at once.
 
     WRITE_ONCE(*x, 1);      Do(Call("WRITE_ONCE", (Deref(Reg("x")), Const(1))))
@@ -84,6 +84,7 @@ OPERATORS: dict[str, int] = {
     "land": 2, "lor": 2, "lnot": 1, "neg": 1, "not": 1,
     "ite": 3,
     "first": 2,  # the value of the first operand, depending on both
+    "ref": 1,  # the address of a local variable; only __try_cmpxchg takes one
     "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
 }  # fmt: skip
 
@@ -189,6 +190,14 @@ class Choose:
 
 
 @dataclass(frozen=True, slots=True)
+class Assume:
+    """Only executions in which `cond` is not 0 here are looked at: the last round of a loop that tries until it succeeds."""
+
+    cond: Expr
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """Go to `target` when `cond` is not 0.
 
@@ -215,7 +224,7 @@ class Cut:
     span: Span = NOWHERE
 
 
-Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Branch | Label | Cut
+Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Assume | Branch | Label | Cut
 Stmt: TypeAlias = Write | Do | If | While | Instr
 
 

@@ -1,0 +1,138 @@
+"""Many checks on executors: order, deaths, timeouts, and what crosses between processes."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from checker.campaign import corpus
+from checker.campaign.corpus import Job, Outcome, Setup, decide, run
+from checker.campaign.paths import plan
+from checker.check import Options
+
+ROOT = Path(__file__).resolve().parent.parent
+JOBS, _ = plan([str(ROOT / "litmus" / "kvm")], ["lkmm"])
+JOBS = JOBS[:12]
+
+
+def verdicts(outcomes: list[Outcome]) -> list[tuple[str, str, bool]]:
+    return [(o.path, o.observation, o.as_expected) for o in outcomes]
+
+
+HERE = verdicts([decide(job, Setup()) for job in JOBS])
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor])
+def test_outcomes_come_in_the_order_of_the_jobs_whatever_runs_them(executor: Callable[[int], Executor] | None) -> None:
+    assert verdicts(list(run(JOBS, Setup(), workers=2, executor=executor))) == HERE
+
+
+def test_an_outcome_is_small_and_survives_pickling() -> None:
+    outcome = decide(JOBS[0], Setup(Options(states=True)))
+    sent = pickle.dumps(outcome)
+    assert pickle.loads(sent) == outcome
+    assert len(sent) < 10_000
+
+
+class Fragile(Executor):
+    """Runs jobs at once in this process; a job whose path is in `deadly` breaks it for good, as a dead worker does."""
+
+    def __init__(self, deadly: set[str], log: list[str]) -> None:
+        self.deadly, self.log, self.broken = deadly, log, False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.broken:
+            raise BrokenExecutor("a worker died")
+        future: Future[Any] = Future()
+        self.log.append(args[0].path)
+        if args[0].path in self.deadly:
+            self.broken = True
+            future.set_exception(BrokenExecutor("a worker died"))
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.mark.parametrize("deadly", [(0,), (5,), (11,), (0, 1, 2), (3, 9), tuple(range(12))])
+def test_a_worker_that_dies_is_one_unknown_result(monkeypatch: pytest.MonkeyPatch, deadly: tuple[int, ...]) -> None:
+    monkeypatch.setattr(corpus, "WINDOW", 4)
+    log: list[str] = []
+    killers = {JOBS[i].path for i in deadly}
+    found = list(run(JOBS, Setup(), workers=2, executor=lambda _: Fragile(killers, log)))
+    for i, (outcome, here) in enumerate(zip(found, HERE, strict=True)):
+        if i in deadly:
+            assert (outcome.path, outcome.observation, outcome.as_expected) == (here[0], "Unknown", False)
+            assert "died" in outcome.reason
+        else:
+            assert verdicts([outcome]) == [here]
+    assert all(log.count(path) <= 2 for path in {job.path for job in JOBS})
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_killed_process_is_one_unknown_result_and_the_others_have_theirs(tmp_path: Path) -> None:
+    import multiprocessing
+
+    pipe = tmp_path / "blocks.litmus"
+    os.mkfifo(pipe)
+    others = set(multiprocessing.active_children())
+    done = threading.Event()
+
+    def kill() -> None:
+        """Whoever waits for the pipe is killed, in the pool and when the job is tried alone."""
+        while not done.wait(1.0):
+            for child in set(multiprocessing.active_children()) - others:
+                os.kill(child.pid or 0, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        found = list(run([JOBS[0], Job(str(pipe), "lkmm"), JOBS[1]], Setup(), workers=2))
+    finally:
+        done.set()
+        killer.join()
+    assert [o.path for o in found] == [JOBS[0].path, str(pipe), JOBS[1].path]
+    assert found[1].observation == "Unknown"
+    assert found[1].reason == "the process that checked it died"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_the_timeout_ends_stages_that_do_not_look_at_the_clock(tmp_path: Path) -> None:
+    pipe = tmp_path / "blocks.litmus"
+    os.mkfifo(pipe)
+    start = time.monotonic()
+    outcome = decide(Job(str(pipe), "lkmm"), Setup(Options(timeout=0.1)))
+    assert time.monotonic() - start < 5
+    assert outcome.reason == "not decided within 0.1 s"
+    assert verdicts([decide(JOBS[0], Setup())]) == HERE[:1]
+
+
+def test_a_bug_of_ours_is_an_unknown_result_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("somewhere")
+
+    monkeypatch.setattr(corpus, "check", broken)
+    outcome = decide(JOBS[0], Setup())
+    assert (outcome.observation, outcome.as_expected) == ("Unknown", False)
+    assert outcome.reason == "internal error: ZeroDivisionError: somewhere"
+
+
+def test_closing_early_ends_the_workers() -> None:
+    import multiprocessing
+
+    others = set(multiprocessing.active_children())
+    outcomes = run(JOBS, Setup(), workers=2)
+    next(outcomes)
+    outcomes.close()
+    deadline = time.monotonic() + 10
+    while set(multiprocessing.active_children()) - others and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not set(multiprocessing.active_children()) - others

@@ -1,0 +1,111 @@
+"""herd7's layout, line by line. The verdicts themselves are the business of the conformance tests."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from checker.check import Options, check
+from checker.core.source import Source
+from checker.library import load_model
+from checker.parse.litmus import parse_test
+from checker.report.herd import herd
+from checker.result import Result
+
+CODE = """C MP
+
+{}
+
+P0(int *x, int *y)
+{
+	WRITE_ONCE(*x, 1);
+	WRITE_ONCE(*y, 1);
+}
+
+P1(int *x, int *y)
+{
+	int r0 = READ_ONCE(*y);
+	int r1 = READ_ONCE(*x);
+}
+
+"""
+
+
+def result_of(text: str) -> Result:
+    return check(parse_test(Source("t.litmus", text)), load_model("lkmm"), Options(states=True, counts=True))
+
+
+def shown(question: str, code: str = CODE) -> list[str]:
+    return herd(result_of(code + question), 0.123).split("\n")
+
+
+def test_the_layout_is_that_of_herd7() -> None:
+    assert shown("exists (1:r0=1 /\\ 1:r1=0)") == [
+        "Test MP Allowed",
+        "States 4",
+        "1:r0=0; 1:r1=0;",
+        "1:r0=0; 1:r1=1;",
+        "1:r0=1; 1:r1=0;",
+        "1:r0=1; 1:r1=1;",
+        "Ok",
+        "Witnesses",
+        "Positive: 1 Negative: 3",
+        "Condition exists (1:r0=1 /\\ 1:r1=0)",
+        "Observation MP Sometimes 1 3",
+        "Time MP 0.12",
+        "",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("question", "head", "verdict", "witnesses", "observation"),
+    [
+        ("exists (1:r0=2)", "Allowed", "No", "Positive: 0 Negative: 4", "Never 0 4"),
+        ("exists (x=1)", "Allowed", "Ok", "Positive: 4 Negative: 0", "Always 4 0"),
+        ("~exists (1:r0=1 /\\ 1:r1=0)", "Forbidden", "No", "Positive: 3 Negative: 1", "Sometimes 1 3"),
+        ("~exists (1:r0=2)", "Forbidden", "Ok", "Positive: 4 Negative: 0", "Never 0 4"),
+        ("forall (1:r0=1 \\/ 1:r1=0)", "Required", "No", "Positive: 3 Negative: 1", "Sometimes 3 1"),
+        ("forall (x=1)", "Required", "Ok", "Positive: 4 Negative: 0", "Always 4 0"),
+    ],
+)
+def test_head_verdict_and_counts_follow_the_quantifier(
+    question: str, head: str, verdict: str, witnesses: str, observation: str
+) -> None:
+    lines = shown(question)
+    assert lines[0] == f"Test MP {head}"
+    at = lines.index("Witnesses")
+    assert (lines[at - 1], lines[at + 1]) == (verdict, witnesses)
+    assert lines[-4] == f"Observation MP {observation}"
+
+
+def test_locations_are_shown_too_registers_first() -> None:
+    lines = shown("locations [y; 1:r1; x]\nexists (1:r0=1)")
+    assert lines[2] == "1:r0=0; 1:r1=0; [x]=1; [y]=1;"
+    assert shown("locations [x]")[0] == "Test MP Required"
+
+
+def test_a_data_race_has_a_line_that_scripts_find() -> None:
+    lines = shown("exists (1:r0=1 /\\ 1:r1=0)", CODE.replace("WRITE_ONCE(*x, 1)", "*x = 1"))
+    at = lines.index("Flag data-race")
+    assert lines[at - 1].startswith("Positive:")
+    assert lines[at + 1].startswith("Condition")
+
+
+def test_a_deadlock_has_no_states() -> None:
+    lock = "C D\n\n{}\n\nP0(spinlock_t *l)\n{\n\tspin_lock(l);\n\tspin_lock(l);\n}\n\nexists (true)\n"
+    assert [line for line in shown("", lock) if not line.startswith("Time")][:5] == [
+        "Test D Allowed",
+        "States 0",
+        "No",
+        "Witnesses",
+        "Positive: 0 Negative: 0",
+    ]
+    assert "Observation D Never 0 0" in shown("", lock)
+
+
+def test_the_layout_is_what_the_kernels_scripts_look_for() -> None:
+    text = herd(result_of(CODE + "exists (1:r0=1 /\\ 1:r1=0)"), 1.0)
+    assert re.search(r"^Observation \S+ (Never|Sometimes|Always) \d+ \d+$", text, re.M)
+    assert text.endswith("Time MP 1.00\n\n")

@@ -1,0 +1,87 @@
+"""The table for people: fits the width, tells got from expected, is plain text unless a terminal reads it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from checker.campaign.corpus import Outcome
+from checker.program.ir import Condition, Expectation, Truth
+from checker.report.printer import Table
+from checker.report.terminal import Grid, cell, folded, page
+from checker.result import Result
+
+CONDITION = Condition("exists", Truth(True))
+
+
+def outcome(
+    path: str = "kvm/a.litmus", model: str = "lkmm", got: str = "Never", expected: str | None = None, **more: object
+) -> Outcome:
+    wanted = None if expected is None else Expectation(model, expected.split()[0], model == "lkmm" and "DATARACE" in expected)
+    return Outcome(path, model, 0.1, Result("a", path, model, CONDITION, got, None, expected=wanted, **more))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("made", "text"),
+    [
+        (outcome(), "Never"),
+        (outcome(expected="Never"), "Never ✓"),
+        (outcome(expected="Sometimes"), "Never ✗ (Sometimes)"),
+        (outcome(got="Sometimes", expected="Sometimes DATARACE", flags=("data-race",)), "Sometimes race ✓"),
+        (outcome(got="Sometimes", expected="Sometimes", flags=("data-race",)), "Sometimes race ✗ (Sometimes)"),
+        (outcome(got="Sometimes", expected="Sometimes DATARACE"), "Sometimes ✗ (Sometimes race)"),
+        (outcome(got="Unknown", expected="Never", unknown_because="why"), "Unknown ✗ (Never)"),
+        (outcome(got="Unknown", unknown_because="why"), "Unknown ✗"),
+        (outcome(expected="DEADLOCK", deadlock=True), "DEADLOCK ✓"),
+        (outcome(expected="Never", deadlock=True), "Never ✗ (Never)"),
+        (Outcome("a", "lkmm", error="a: error: no"), "error"),
+        (Outcome("a", "lkmm", unknown_because="it died"), "Unknown ✗"),
+    ],
+)
+def test_a_cell_tells_got_from_expected(made: Outcome, text: str) -> None:
+    assert cell(made).text == text
+
+
+NAMES = st.text("abc-_.+/ é\x1b\n", min_size=1, max_size=70)
+
+
+@given(NAMES, st.integers(8, 60))
+def test_a_name_is_folded_without_loss_and_fits(name: str, room: int) -> None:
+    lines = folded(name, room).split("\n")
+    assert all(len(line) <= room for line in lines)
+    assert "".join([lines[0], *[line.removeprefix("  ") for line in lines[1:]]]) == folded(name, 10_000)
+
+
+def printed(grid: Grid, width: int, *, terminal: bool) -> str:
+    out = io.StringIO()
+    table = Table(io.StringIO(), io.StringIO())
+    Console(file=out, width=width, force_terminal=terminal, color_system="standard" if terminal else None).print(
+        page(grid, table.tally, width)
+    )
+    return out.getvalue()
+
+
+def test_the_table_fits_80_columns_and_is_coloured_on_a_terminal_only() -> None:
+    grid = Grid()
+    for i in range(3):
+        for model in ("lkmm", "aarch64", "x86-tso"):
+            grid.add(
+                outcome(f"kvm/{'long-name-' * 5}{i}.litmus", model, "Sometimes", "Sometimes DATARACE", flags=("data-race",))
+            )
+    plain = printed(grid, 80, terminal=False)
+    assert max(map(len, plain.split("\n"))) <= 80
+    assert "\x1b" not in plain
+    assert "\x1b[32m" in printed(grid, 80, terminal=True)
+
+
+def test_reasons_stand_below_the_table() -> None:
+    grid = Grid()
+    grid.add(outcome(got="Unknown", unknown_because="a loop may run more than 2 times (--unroll)"))
+    grid.add(outcome("kvm/b.litmus", flags=("invalid-sleep",)))
+    text = printed(grid, 80, terminal=False)
+    assert "a under lkmm: Unknown: a loop may run more than 2 times (--unroll)" in text
+    assert "b under lkmm: flag invalid-sleep" in text
