@@ -37,7 +37,7 @@ def outcome(
         (outcome(got="Unknown", expected="Never", unknown_because="why"), "Unknown ✗ (Never)"),
         (outcome(got="Unknown", unknown_because="why"), "Unknown ✗"),
         (outcome(expected="DEADLOCK", deadlock=True), "DEADLOCK ✓"),
-        (outcome(expected="Never", deadlock=True), "Never ✗ (Never)"),
+        (outcome(expected="Never", deadlock=True), "DEADLOCK ✗ (Never)"),
         (Outcome("a", "lkmm", error="a: error: no"), "error"),
         (Outcome("a", "lkmm", unknown_because="it died"), "Unknown ✗"),
     ],

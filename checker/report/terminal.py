@@ -61,7 +61,7 @@ def cell(outcome: Outcome) -> Cell:
     result = outcome.result
     if result is None:
         return Cell("Unknown ✗", UNMET)
-    said = "DEADLOCK" if result.deadlock and result.expected and result.expected.verdict == "DEADLOCK" else result.observation
+    said = "DEADLOCK" if result.deadlock and result.expected else result.observation
     if "data-race" in result.flags:
         said += " race"
     if result.expected is None:
