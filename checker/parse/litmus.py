@@ -10,27 +10,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName
 from checker.parse.c import Function, parse_functions
+from checker.parse.code import Code
 from checker.parse.grammar import check_size
 from checker.parse.sections import Sections, split
 from checker.parse.state import Entry, parse_init, parse_tail
 from checker.program.ir import Address, Global, Loc, MemLoc, RegLoc, Test, Thread, Value
 
 MAX_LOCATIONS = 100_000
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """What a front end makes of the code: threads in order, globals they name (with a type), and the registers of each."""
-
-    threads: tuple[Thread, ...]
-    globals: tuple[tuple[str, str, Span], ...]
-    registers: tuple[frozenset[str], ...]
-    warnings: Callable[[frozenset[str]], tuple[tuple[str, Span], ...]]
 
 
 def parse_test(source: Source) -> Test:

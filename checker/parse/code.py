@@ -1,0 +1,32 @@
+"""What a front end makes of the code of a litmus test, whatever its language.
+
+`litmus.py` puts it together with the initial state and the condition. Machines have several names for one register, or parts
+of it (`al`, `eax` and `rax`); `register` gives the one under which initial states and conditions find it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from checker.core.source import Span
+from checker.program.ir import Thread
+
+
+def no_warnings(names: frozenset[str]) -> tuple[tuple[str, Span], ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Threads in order, globals they name (with a type), and the registers of each.
+
+    `warnings` are remarks, given the names of all globals. `register` is the thread's name of a register as it is spelled
+    in a condition, None: the spelling itself.
+    """
+
+    threads: tuple[Thread, ...]
+    globals: tuple[tuple[str, str, Span], ...]
+    registers: tuple[frozenset[str], ...]
+    warnings: Callable[[frozenset[str]], tuple[tuple[str, Span], ...]] = no_warnings
+    register: Callable[[str], str] | None = None
