@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model, Term
-from checker.core.acyclic import forbid_cycles
+from checker.core.acyclic import forbid_counted_cycles, forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.rel import bits, components, inverse, pairs
 from checker.core.source import Unsupported
 from checker.program.events import EventGraph
+
+CROWDED = 8  # events on cycles of one relation beyond which closures inside it are not written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,62 @@ class Encoder:
         """Assert that a relation has no cycle; only its strongly connected parts can have one."""
         may = self.bounds.of(term)[1]
         for component in components(may):
+            if component.bit_count() > CROWDED and self.acyclic_by_phases(term):
+                return
             edges: dict[int, dict[int, Lit]] = {}
             for a in bits(component):
                 row = {b: self.literal(term, a, b, up=True) for b in bits(may[a] & component)}
                 edges[a] = {b: lit for b, lit in row.items() if lit != FALSE}
             forbid_cycles(self.circuit, edges)
+
+    def acyclic_by_phases(self, term: Term) -> bool:
+        """The same for a chain t0; r1*; t1; … rk*; tk on many events, without writing the closures out.
+
+        An event in phase i stands behind r1*…ri*; a cycle of the chain is a cycle through the phases that comes back to
+        phase 0. Cycles inside one ri* are not forbidden. False when the relation is no such chain.
+        """
+        links, loops = self.phases(term)
+        if not loops:
+            return False
+        n, count = self.n, len(loops) + 1
+        rows = [0] * (n * count)
+        parts = [(links[i], i, (i + 1) % count) for i in range(count)] + [(loops[i - 1], i, i) for i in range(1, count)]
+        for part, source, target in parts:
+            for a, row in enumerate(self.bounds.of(part)[1]):
+                rows[source * n + a] |= row << (target * n)
+        for component in components(tuple(rows)):
+            edges: dict[int, dict[int, tuple[Lit, Lit]]] = {v: {} for v in bits(component)}
+            for part, source, target in parts:
+                for a, b in pairs(self.bounds.of(part)[1]):
+                    u, v = source * n + a, target * n + b
+                    if component >> u & 1 and component >> v & 1:
+                        lit = self.literal(part, a, b, up=True)
+                        counted, free = edges[u].get(v, (FALSE, FALSE))
+                        if target == 0:
+                            counted = self.circuit.either2(counted, lit)
+                        else:
+                            free = self.circuit.either2(free, lit)
+                        if counted != FALSE or free != FALSE:
+                            edges[u][v] = (counted, free)
+            forbid_counted_cycles(self.circuit, edges)
+        return True
+
+    def phases(self, term: Term) -> tuple[list[Term], list[Term]]:
+        """A chain of compositions cut at its closures: t0 … tk and r1 … rk of t0; r1*; t1; … rk*; tk."""
+        terms = self.bounds.terms
+        links, loops, last = [], [], terms.identity
+        todo = [term]
+        while todo:
+            part = todo.pop()
+            if part.op == "seq":
+                todo.extend((part.args[1], part.args[0]))
+            elif part.op == "union" and len(part.args) == 2 and part.args[0] is terms.identity and part.args[1].op == "plus":
+                links.append(last)
+                loops.append(part.args[1].args[0])
+                last = terms.identity
+            else:
+                last = terms.seq(last, part)
+        return [*links, last], loops
 
     # ------------------------------------------------------------ sets
 

@@ -24,7 +24,7 @@ from checker.solve.solver import Solver
 
 State = tuple[tuple[Loc, Value], ...]
 COUNT_LIMIT = 1_000_000
-SEARCH_CLAUSES = 400_000
+SEARCH_CLAUSES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
