@@ -27,7 +27,7 @@ conformance: $(READY)
 	$(BIN)/python -m checker.campaign.conformance $(CORPUS)
 
 bench: $(READY)
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m checker.campaign.bench
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed" >&2; exit 2; }
