@@ -43,7 +43,7 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
         with _deep_recursion():
             found, size = _decide(test, model, options, clock)
     except Timeout:
-        return _unknown(test, model, clock, f"not decided within {options.timeout:g} s")
+        return _unknown(test, model, clock, f"not decided within {options.timeout or 0:g} s")
     return conclude(test, model, found, options, clock.laps, size)
 
 
@@ -89,7 +89,7 @@ def conclude(
         because = f"a loop may run more than {options.unroll} times (--unroll)"
     positive, negative = found.positive, found.negative
     observation = SOMETIMES if positive and negative else ALWAYS if positive else NEVER
-    ok = {"exists": positive, "~exists": not positive, "forall": not negative and positive}[test.condition.quantifier]
+    ok = {"exists": positive, "~exists": not positive, "forall": not negative}[test.condition.quantifier]
     if because and not (positive and negative):
         observation = UNKNOWN
     return Result(

@@ -53,6 +53,8 @@ def compare(row: dict[str, Any], folder: Path, model_name: str, timeout: float) 
         found.append(f"observation {result.observation}, oracle {row['observation']} {result.unknown_because}")
     elif result.observation == "Unknown":
         found.append(f"Unknown: {result.unknown_because}")
+    elif row["ok"] is not None and result.ok != row["ok"]:
+        found.append(f"ok {result.ok}, oracle {row['ok']}")
     if row["states"] is not None:
         ours, theirs = _states(result.states or ()), _states(row["states"])
         if ours != theirs:

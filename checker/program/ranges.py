@@ -41,7 +41,7 @@ class Ranges:
     circles: dict[Site, Free]
     """Loads that may get their value from themselves, with the value they have then."""
     copies: dict[Site, frozenset[Site]]
-    """The loads of `circles` that a store may copy."""
+    """The loads of `circles` that a store may copy, through registers alone."""
 
 
 def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values]) -> Ranges:
@@ -50,7 +50,7 @@ def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory
     if not any(_copies_a_read(code) for code in codes):
         return plain.result({}, {})
     tokens = {site: Free(f"{site[0]}.{site[1]}") for site in plain.values if site not in plain.stores}
-    traced = _settled(_Run(codes, envs, memory, tokens))
+    traced = _settled(_Run(codes, envs, memory, tokens, through_memory=True))
     reaches = {site: traced.values[site] & frozenset(tokens.values()) for site in tokens}
     circles: dict[Site, Free] = {}
     for site in sorted(tokens):
@@ -59,8 +59,9 @@ def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory
             circles[site] = circles[mates[0]] if mates else Free(f"S{len(set(circles.values())) + 1}")
     if not circles:
         return plain.result({}, {})
+    direct = _settled(_Run(codes, envs, memory, tokens, alone=True))
     copies = {
-        store: frozenset(site for site in circles if tokens[site] in traced.values[store]) for store in sorted(traced.stores)
+        store: frozenset(site for site in circles if tokens[site] in direct.values[store]) for store in sorted(direct.stores)
     }
     return _settled(_Run(codes, envs, memory, circles)).result(circles, copies)
 
@@ -86,8 +87,10 @@ class _Run:
         envs: list[dict[str, Values]],
         memory: dict[Address, Values],
         seeds: Mapping[Site, Free],
+        *,
+        alone: bool = False,
     ) -> None:
-        self.codes, self.envs, self.memory, self.seeds = codes, envs, dict(memory), seeds
+        self.codes, self.envs, self.memory, self.seeds, self.alone = codes, envs, dict(memory), seeds, alone
         self.returned: dict[Site, Values] = {}  # what a seeded load reads besides its own seed
         self.addresses: dict[Site, Values] = {}
         self.values: dict[Site, Values] = {}
@@ -123,7 +126,7 @@ class _Run:
                 seed = self.seeds.get(site)
                 if seed is not None:
                     self.returned[site] = read
-                    read |= {seed}
+                    read = frozenset({seed}) if self.alone else read | {seed}
                 env[dst] = self.values[site] = read or ZERO
             case Store(addr, value, _, span):
                 where = self.addresses[site] = evaluate(addr, env, span)
