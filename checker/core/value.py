@@ -43,6 +43,13 @@ def signed(value: int, width: int = _BITS) -> int:
     return value - (1 << width) if value >> (width - 1) else value
 
 
+def as_integer(value: Any, width: int) -> Any:
+    """`value` as an integer of `width` bits, signed when `width` is negative; what is no number stays what it is."""
+    if not isinstance(value, int) or not width:
+        return value
+    return signed(value, -width) if width < 0 else value & ((1 << width) - 1)
+
+
 def _divide(a: int, b: int) -> int:
     if b == 0:
         raise Undetermined("division by zero")
@@ -97,7 +104,7 @@ def compute(op: str, args: Sequence[object]) -> object:
             return int(a != 0 or b != 0)
         case "lnot", [a]:
             return int(a == 0)
-        case "ite", [a, b, c]:
+        case "ite" | "pick", [a, b, c]:
             return b if a != 0 else c
     if all(isinstance(a, int) for a in args):
         return signed(INTEGER[op](*args))

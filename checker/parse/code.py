@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from checker.core.source import Span
-from checker.program.ir import Thread
+from checker.parse.state import Entry
+from checker.program.ir import Test, Thread
 
 
 def no_warnings(names: frozenset[str]) -> tuple[tuple[str, Span], ...]:
@@ -22,7 +23,8 @@ class Code:
     """Threads in order, globals they name (with a type), and the registers of each.
 
     `warnings` are remarks, given the names of all globals. `register` is the thread's name of a register as it is spelled
-    in a condition, None: the spelling itself.
+    in a condition, None: the spelling itself. `finish` is asked last: the test as it stands and the entries of the initial
+    state, for code that depends on initial values and types.
     """
 
     threads: tuple[Thread, ...]
@@ -30,3 +32,4 @@ class Code:
     registers: tuple[frozenset[str], ...]
     warnings: Callable[[frozenset[str]], tuple[tuple[str, Span], ...]] = no_warnings
     register: Callable[[str], str] | None = None
+    finish: Callable[[Test, tuple[Entry, ...]], Test] | None = None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName
+from checker.parse.aarch64 import aarch64_code
 from checker.parse.c import Function, parse_functions
 from checker.parse.code import Code
 from checker.parse.grammar import check_size
@@ -69,7 +70,7 @@ def _in_order(source: Source, functions: tuple[Function, ...]) -> tuple[Function
     return functions
 
 
-_FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {"C": c_code}
+_FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {"C": c_code, "AArch64": aarch64_code}
 
 
 # ---------------------------------------------------------------- putting the parts together
@@ -90,7 +91,7 @@ def assemble(source: Source, sections: Sections, code: Code) -> Test:
         for r, span in tail.listed
         if isinstance(r, RegLoc) and _unmentioned(r, code, registers)
     )
-    return Test(
+    test = Test(
         name=sections.name,
         arch=sections.arch,
         threads=code.threads,
@@ -104,6 +105,7 @@ def assemble(source: Source, sections: Sections, code: Code) -> Test:
         warnings=code.warnings(names) + unset,
         source=source,
     )
+    return code.finish(test, entries) if code.finish else test
 
 
 def _globals(entries: tuple[Entry, ...], code: Code) -> dict[Address, Global]:

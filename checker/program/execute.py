@@ -20,7 +20,7 @@ from checker.core.source import Span, UnknownName, Unsupported
 from checker.core.value import Free, Symbolic, Undetermined, apply, known, merge, nonzero
 from checker.program.events import INIT_TID, Event, EventGraph, Leaf
 from checker.program.ir import (
-    Address, Assign, Assume, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, RegLoc, Store, Test, Value,
+    MONITOR, Address, Assign, Assume, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, RegLoc, Store, Test, Value,
 )  # fmt: skip
 from checker.program.ranges import Ranges, Site, ranges
 
@@ -35,6 +35,7 @@ class Register(NamedTuple):
     value: Symbolic
     data: Deps
     ctrl: Deps  # reads that decide, through a branch and another register, what this one holds
+    pick: Deps = NONE  # reads that decide, through a conditional select, what this one holds
 
 
 UNSET = Register(known(0), NONE, NONE)
@@ -89,9 +90,11 @@ class _Execution:
         self.loads: list[_Access] = []
         self.store_at: dict[Site, int] = {}
         self.group_of: list[tuple[int, int]] = []
-        self.deps: dict[str, dict[tuple[int, int], Lit]] = {"addr": {}, "data": {}, "ctrl": {}}
+        self.deps: dict[str, dict[tuple[int, int], Lit]] = {
+            "addr": {}, "data": {}, "ctrl": {}, "pick-addr": {}, "pick-data": {}
+        }  # fmt: skip
         self.together: set[tuple[int, int]] = set()  # pairs of one statement that are ordered
-        self.rmw: list[tuple[int, int]] = []
+        self.rmw: dict[tuple[int, int], Lit] = {}
         self.open_pairs: dict[tuple[int, int], int] = {}
         self.finals: dict[RegLoc, Symbolic] = {}
         self.cut: list[tuple[Lit, Span]] = []
@@ -116,7 +119,9 @@ class _Execution:
     def initial_writes(self) -> None:
         touched = {a for where in self.ranges.addresses.values() for a in where if isinstance(a, Address)}
         for index, address in enumerate(sorted(touched | self.observed | set(self.lock_addresses()))):
-            self.event(INIT_TID, "IW", frozenset(), TRUE, known(address), known(self.memory.get(address, 0)), self.test_span(), [])
+            self.event(
+                INIT_TID, "IW", frozenset(), TRUE, known(address), known(self.memory.get(address, 0)), self.test_span(), []
+            )
             self.store_at[INIT_TID, index] = len(self.events) - 1
             self.by_address.setdefault(address, []).append((INIT_TID, index))
 
@@ -201,11 +206,12 @@ class _Execution:
         circuit = self.circuit
         cond = self.evaluate(instr.cond, path.env, instr.span)
         taken = nonzero(cond.value)
-        if instr.ctrl and (cond.data or cond.ctrl):
+        if instr.ctrl and (cond.data or cond.ctrl or cond.pick):
             everything = dict(cond.data)
             _add(circuit, everything, cond.ctrl)
+            _add(circuit, everything, cond.pick)
             through = dict(cond.ctrl)
-            for name in _registers(instr.cond):
+            for name in _registers(instr.cond) if instr.scope else ():  # where no end is set, all that follows depends anyway
                 if name[0] != "%":  # a read right inside the condition steers events, but no registers (modelUtils.ml)
                     _add(circuit, through, path.env.get(name, UNSET).data)
             old = path.ctrl.get(instr.scope)
@@ -249,6 +255,7 @@ class _Execution:
                 merge(circuit, [(g, v.value) for g, v in cases]),
                 self.merged([(g, v.data) for g, v in cases]),
                 self.merged([(g, v.ctrl) for g, v in cases]),
+                self.merged([(g, v.pick) for g, v in cases]),
             )
         scopes: dict[str, None] = {}
         for path in paths:
@@ -288,17 +295,32 @@ class _Execution:
                     value = apply(self.circuit, op, [r.value for r in operands], span)
                 except Undetermined as error:
                     raise Unsupported(f"no value can be given to {error}", span) from None
+                if op == "pick":
+                    return self.picked(value, *operands)
                 first, *rest = operands
-                data, ctrl = first.data, first.ctrl
+                _, data, ctrl, pick = first
                 for r in rest:
-                    if r.data:
-                        data = dict(data)
-                        _add(self.circuit, data, r.data)
-                    if r.ctrl:
-                        ctrl = dict(ctrl)
-                        _add(self.circuit, ctrl, r.ctrl)
-                return Register(value, data, ctrl)
+                    data, ctrl = self.united(data, r.data), self.united(ctrl, r.ctrl)
+                    pick = self.united(pick, r.pick)
+                return Register(value, data, ctrl, pick)
         raise AssertionError(f"not an instruction's operand: {e}")
+
+    def united(self, a: Deps, b: Deps) -> Deps:
+        if not b or a is b:
+            return a
+        if not a:
+            return b
+        result = dict(a)
+        _add(self.circuit, result, b)
+        return result
+
+    def picked(self, value: Symbolic, cond: Register, yes: Register, no: Register) -> Register:
+        """What a conditional select gives: it depends on the operand it selects, and weakly on what the condition reads."""
+        taken = nonzero(cond.value)
+        data, ctrl, pick = (
+            self.merged([(taken, a), (-taken, b)]) if a is not b else a for a, b in zip(yes[1:], no[1:], strict=True)
+        )
+        return Register(value, data, self.united(ctrl, cond.ctrl), self.united(self.united(pick, cond.pick), cond.data))
 
     # ------------------------------------------------------------ events
 
@@ -309,7 +331,7 @@ class _Execution:
             self.check_address(addr.value, path.guard, span)
         eid = len(self.events)
         value: Symbolic | None = None
-        data: Deps = NONE
+        written = UNSET
         match instr:
             case Load():
                 access = _Access(eid, (t, i))
@@ -318,16 +340,19 @@ class _Execution:
                 kind, size = "R", instr.size
             case Store():
                 written = self.evaluate(instr.value, path.env, span)
-                value, data = written.value, written.data
+                value = written.value
                 self.store_at[t, i] = eid
                 kind, size = "W", instr.size
             case Mark():
                 kind, size = "F", 0
         self.event(tid, kind, instr.tags, path.guard, addr.value if addr else None, value, span, path.cubes, size)
         self.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)
-        self.depend(eid, addr.data if addr else NONE, data, path)
-        if isinstance(instr, Load | Store) and instr.pair:
-            self.paired(tid, instr, eid)
+        self.depend(eid, addr or UNSET, written, path)
+        if isinstance(instr, Load | Store):
+            if instr.pair:
+                self.paired(tid, instr, eid)
+            if instr.exclusive:
+                self.monitored(instr, eid, path)
         if isinstance(instr, Load):
             assert value is not None
             path.env[instr.dst] = self.steered(Register(value, {eid: TRUE}, NONE), path)
@@ -335,12 +360,16 @@ class _Execution:
             base = self.evaluate(instr.value, path.env, span)
             path.env[instr.dst] = self.steered(Register(base.value, {**base.data, eid: TRUE}, base.ctrl), path)
 
-    def depend(self, eid: int, addr: Deps, data: Deps, path: _Path) -> None:
-        for name, deps in (("addr", addr), ("data", data)):
+    def depend(self, eid: int, addr: Register, data: Register, path: _Path) -> None:
+        for name, deps in (("addr", addr.data), ("data", data.data)):
             for source, lit in deps.items():
                 self.deps[name][source, eid] = lit
                 if self.group_of[source] == self.group_of[eid]:
                     self.together.add((source, eid))
+        for name, deps in (("pick-addr", addr.pick), ("pick-data", data.pick)):
+            for source, lit in deps.items():
+                if self.group_of[source] != self.group_of[eid]:  # an instruction does not wait for itself
+                    self.deps[name][source, eid] = lit
         for everything, _ in path.ctrl.values():
             for source, lit in everything.items():
                 old = self.deps["ctrl"].get((source, eid), FALSE)
@@ -351,8 +380,25 @@ class _Execution:
             self.open_pairs[tid, instr.pair] = eid
         else:
             read = self.open_pairs[tid, instr.pair]
-            self.rmw.append((read, eid))
+            self.rmw[read, eid] = TRUE
             self.together.add((read, eid))
+
+    def monitored(self, instr: Load | Store, eid: int, path: _Path) -> None:
+        """The monitor holds the load that armed it; a store executes only when that load was of its location and size.
+
+        (Event 0 is an initial write, so a monitor of 0 is armed by no load.)
+        """
+        if isinstance(instr, Load):
+            path.env[MONITOR] = Register(known(eid), NONE, NONE)
+            return
+        pairs = []
+        for read, armed in path.env.get(MONITOR, UNSET).value.items():
+            if self.events[read].kind == "R" and self.events[read].size == instr.size:
+                lit = self.circuit.both2(armed, self.same_address(read, eid))
+                if lit != FALSE:
+                    self.rmw[read, eid] = lit
+                    pairs.append(lit)
+        self.circuit.imply(path.guard, self.circuit.either(pairs))
 
     def check_address(self, addr: Symbolic, guard: Lit, span: Span) -> None:
         """Note accesses through a value that is no address; refuse one that cannot be anything else."""
@@ -405,7 +451,9 @@ class _Execution:
         if len(left) == 1 and len(right) == 1:
             return TRUE if next(iter(left)) == next(iter(right)) else FALSE
         circuit = self.circuit
-        return circuit.either([circuit.both2(lit, right[v]) for v, lit in left.items() if v in right and isinstance(v, Address)])
+        return circuit.either(
+            [circuit.both2(lit, right[v]) for v, lit in left.items() if v in right and isinstance(v, Address)]
+        )
 
     def read_from(self) -> dict[tuple[int, int], Lit]:
         """rf: the literal of each pair, and the constraints that tie a load's choice to what the store wrote, and where."""
@@ -466,14 +514,12 @@ class _Execution:
         events = self.events
         n = len(events)
         implied = self.implied_by()
-        leaves: dict[str, Leaf] = {
-            name: self.leaf(pairs, relative=True) for name, pairs in self.deps.items()
-        }
+        leaves: dict[str, Leaf] = {name: self.leaf(pairs, relative=True) for name, pairs in self.deps.items()}
         leaves["rf"] = self.leaf(rf, relative=False)
         leaves["po"] = _exact(self.program_order(implied))
         leaves["loc"] = self.locations()
-        rmw = _exact(_rows(n, self.rmw))
-        leaves["rmw"], leaves["amo"] = rmw, rmw
+        leaves["rmw"] = self.leaf(self.rmw, relative=True)
+        leaves["amo"] = self.leaf({p: lit for p, lit in self.rmw.items() if "X" not in events[p[0]].tags}, relative=True)
         threads: dict[int, int] = {}
         for e in events:
             threads[e.tid] = threads.get(e.tid, 0) | 1 << e.eid
@@ -592,13 +638,6 @@ class _Execution:
 
 def _exact(rows: Rows) -> Leaf:
     return rows, rows, {}
-
-
-def _rows(n: int, pairs: list[tuple[int, int]]) -> Rows:
-    rows = [0] * n
-    for a, b in pairs:
-        rows[a] |= 1 << b
-    return tuple(rows)
 
 
 def _value_key(value: Value) -> tuple[int, int, str, int]:

@@ -76,6 +76,9 @@ class Call:
 
 Expr: TypeAlias = Const | Reg | Op | Deref | Call
 
+MONITOR = "%monitor"
+"""The register of each thread that says which exclusive load armed its monitor; 0 disarms it."""
+
 # One row an operator: how many operands it takes. Comparisons and logic give 0 or 1.
 OPERATORS: dict[str, int] = {
     "add": 2, "sub": 2, "mul": 2, "div": 2, "mod": 2,
@@ -84,6 +87,7 @@ OPERATORS: dict[str, int] = {
     "land": 2, "lor": 2, "lnot": 1, "neg": 1, "not": 1,
     "ite": 3,
     "first": 2,  # the value of the first operand, depending on both
+    "pick": 3,  # 'ite' as a conditional select does it: depends on what it selects; on the condition only weakly ("pick")
     "ref": 1,  # the address of a local variable; only __try_cmpxchg takes one
     "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
 }  # fmt: skip
@@ -142,6 +146,7 @@ class Load:
     `pair` > 0 names the read-modify-write this read is a part of: the Store of the same thread with the same `pair`.
     `group` > 0 is shared by the events of one statement (one instruction): they are in program order only from a read to
     what uses its temporary, and from the read of a pair to its write.
+    `exclusive`: the read arms the thread's monitor.
     """
 
     dst: str
@@ -151,11 +156,16 @@ class Load:
     size: int = 0
     pair: int = 0
     group: int = 0
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """memory[addr] := value. `pair` and `group` as in Load."""
+    """memory[addr] := value. `pair` and `group` as in Load.
+
+    `exclusive`: only an execution in which the monitor was armed last for this location, with this size, comes here; the two
+    accesses are a read-modify-write.
+    """
 
     addr: Expr
     value: Expr
@@ -164,6 +174,7 @@ class Store:
     size: int = 0
     pair: int = 0
     group: int = 0
+    exclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +353,7 @@ class Test:
 
     `registers` holds initial register values; `shown` is what `locations [...]` adds to the condition's locations;
     `filter` keeps only the executions that satisfy it. `warnings` are remarks for people (a global used as a local).
+    `widths` says of locations which integer their final value is seen as: one of so many bits, negative when signed.
     """
 
     name: str
@@ -356,6 +368,7 @@ class Test:
     info: tuple[tuple[str, str], ...] = ()
     warnings: tuple[tuple[str, Span], ...] = ()
     source: Source = field(default_factory=lambda: Source("<none>", ""))
+    widths: tuple[tuple[Loc, int], ...] = ()
 
 
 # ---------------------------------------------------------------- what a .def file says

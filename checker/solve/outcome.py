@@ -13,7 +13,7 @@ from itertools import product
 from checker.cat.term import Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.source import UnknownName
-from checker.core.value import INTEGER, Symbolic, apply, known, merge, nonzero
+from checker.core.value import INTEGER, Symbolic, apply, as_integer, known, merge, nonzero
 from checker.program.events import EventGraph
 from checker.program.ir import Address, And, Compare, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Truth, Value
 from checker.solve.encode import Problem
@@ -61,9 +61,18 @@ def locations(prop: Prop) -> list[Loc]:
 def observed(test: Test) -> tuple[Loc, ...]:
     """The locations a state shows: those of the condition and of `locations`, registers first."""
     found = {*locations(test.condition.prop), *test.shown}
-    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=lambda x: (x.tid, x.reg))
+    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=_machine_order if test.arch == "AArch64" else _text_order)
     memory = sorted([x for x in found if isinstance(x, MemLoc)], key=lambda x: (x.address.name, x.address.offset))
     return (*registers, *memory)
+
+
+def _text_order(x: RegLoc) -> tuple[int, int, str]:
+    return x.tid, 0, x.reg
+
+
+def _machine_order(x: RegLoc) -> tuple[int, int, str]:
+    """X2 before X10."""
+    return x.tid, len(x.reg), x.reg
 
 
 def observed_memory(test: Test) -> frozenset[Address]:
@@ -73,7 +82,18 @@ def observed_memory(test: Test) -> frozenset[Address]:
 
 
 def final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
-    """The symbolic value of a location when all threads are done."""
+    """The symbolic value of a location when all threads are done, as an integer of its type."""
+    value = _final_value(graph, test, loc)
+    width = next((w for place, w in test.widths if place == loc), 0)
+    if not width:
+        return value
+    found: dict[Value, list[Lit]] = {}
+    for v, lit in value.items():
+        found.setdefault(as_integer(v, width), []).append(lit)
+    return value if found.keys() == value.keys() else {v: graph.circuit.either(lits) for v, lits in found.items()}
+
+
+def _final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
     if isinstance(loc, RegLoc):
         value = graph.finals.get(loc)
         return value if value is not None else known(dict(test.registers).get(loc, 0))
@@ -106,14 +126,23 @@ def proposition(graph: EventGraph, test: Test, prop: Prop) -> Lit:
             sides = [final_value(graph, test, x) if isinstance(x, RegLoc | MemLoc) else known(x) for x in (left, right)]
             name = _COMPARISONS[op]
             if name in INTEGER and any(isinstance(v, Address) for side in sides for v in side):
-                raise UnknownName(f"'{op}' compares addresses", span, hint="addresses are equal or not; only = and != make sense")
+                raise UnknownName(
+                    f"'{op}' compares addresses", span, hint="addresses are equal or not; only = and != make sense"
+                )
             if name == "eq" and len(sides[1]) == 1:
                 return sides[0].get(next(iter(sides[1])), FALSE)
             return nonzero(apply(circuit, name, sides, span))
 
 
 def solve(
-    problem: Problem, model: Model, test: Test, *, want_states: bool, want_counts: bool, want_witness: bool, deadline: float | None
+    problem: Problem,
+    model: Model,
+    test: Test,
+    *,
+    want_states: bool,
+    want_counts: bool,
+    want_witness: bool,
+    deadline: float | None,
 ) -> Found:
     """Answer the test's questions. Raises solver.Timeout when the deadline passes."""
     graph, circuit = problem.graph, problem.circuit
@@ -225,7 +254,9 @@ class _Blocks:
         owners = [{circuit.exclusive.get(lit, -abs(lit)) for lit in column} for column in self.columns]
         free = all(circuit.gates[abs(lit)] is None for column in self.columns for lit in column)
         whole = all(len(o) == 1 for o in owners) and len(set().union(*owners)) == len(owners)
-        sizes = all(len(c) == (2 if o < 0 else len(circuit.one_of[o])) for c, (o,) in zip(self.columns, owners)) if whole else False
+        sizes = (
+            all(len(c) == (2 if o < 0 else len(circuit.one_of[o])) for c, (o,) in zip(self.columns, owners)) if whole else False
+        )
         self.independent = free and sizes
         self.questions = questions
         self.settled: Settled | None = None

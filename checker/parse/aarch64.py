@@ -1,0 +1,167 @@
+"""AArch64 assembly: the columns of a litmus test to threads of loads, stores, fences and branches.
+
+`aarch64_cell.py` reads a cell into a row of `aarch64_table.py` and operands; `aarch64_emit.py` says what each family of rows
+does. Here the threads are put together: labels, which flags are tested, which registers are only ever used by their low half.
+
+    P0          ;       Load("X0", Reg("X1"), {"A"}, size=4)
+    LDAR W0,[X1];       Assign("X2", first(0, X0))                   a zero that depends on X0
+    EOR W2,W0,W0;
+
+Initial values, and what a final state shows, are integers of the type the initial state declares; `int` where it is silent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from checker.core.source import Source, Span, Unsupported
+from checker.core.value import as_integer
+from checker.parse.aarch64_cell import Gpr, Instruction, Mem, Problem, read_cell
+from checker.parse.aarch64_emit import Emitter
+from checker.parse.asm import Column, Line, check_labels, columns
+from checker.parse.code import Code
+from checker.parse.state import Entry
+from checker.program.ir import (
+    Address, And, Compare, Implies, Label, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Thread, Value,
+)  # fmt: skip
+
+REGISTERS = frozenset({f"X{n}" for n in range(31)} | {"SP"})
+WIDTHS = {f"{sign}int{bits}_t": bits if sign else -bits for bits in (8, 16, 32, 64) for sign in ("", "u")}
+INT = -32
+
+Lines = list[tuple[Line, Instruction | None]]
+"""The lines of a process, each with what it says; None for a label."""
+
+
+def aarch64_code(source: Source, text: str) -> Code:
+    """The code of an AArch64 test. What its instructions do is said when the initial state is known (`finish`)."""
+    read = [(column, _read(source, column)) for column in columns(source, text)]
+    return Code(
+        tuple([Thread(column.tid, (), (), column.span) for column, _ in read]),
+        (),
+        tuple([REGISTERS] * len(read)),
+        finish=lambda test, entries: _finish(test, entries, read),
+    )
+
+
+def _read(source: Source, column: Column) -> Lines:
+    return [(line, None if line.label else _instruction(source, line)) for line in column.lines]
+
+
+def _instruction(source: Source, line: Line) -> Instruction:
+    try:
+        return read_cell(line.text)
+    except Problem as problem:
+        raise problem.kind(problem.message, line.span(source), hint=problem.hint) from None
+
+
+def _finish(test: Test, entries: tuple[Entry, ...], read: list[tuple[Column, Lines]]) -> Test:
+    """The test with its threads' code, and the types by which its final states are shown."""
+    _variants(test)
+    initial: dict[int, dict[str, Value]] = {}
+    for loc, value in test.registers:
+        initial.setdefault(loc.tid, {})[loc.reg] = value
+    small = all([isinstance(g.value, int) and 0 <= g.value < 256 for g in test.globals])
+    plain = small and not any([stores_wide(i) for _, lines in read for _, i in lines if i])
+    threads = [_thread(test.source, column, lines, initial.get(column.tid, {}), plain) for column, lines in read]
+    return _typed(replace(test, threads=tuple(threads)), entries)
+
+
+def _thread(source: Source, column: Column, lines: Lines, initial: dict[str, Value], plain: bool) -> Thread:
+    instructions = [i for _, i in lines if i]
+    emit = Emitter(instructions, initial, narrow(instructions, initial), plain=plain)
+    for line, i in lines:
+        if i is None:
+            emit.label(line.text)
+            continue
+        try:
+            emit.instruction(i, line.span(source))
+        except Problem as problem:
+            raise problem.kind(problem.message, line.span(source), hint=problem.hint) from None
+    check_labels(source, column, emit.code, {})
+    return Thread(column.tid, tuple(emit.code), (), column.span)
+
+
+def narrow(instructions: Iterable[Instruction], initial: dict[str, Value]) -> frozenset[str]:
+    """The registers whose upper half is always clear: never written as X, and small from the start."""
+    wide = {name for name, value in initial.items() if not (isinstance(value, int) and 0 <= value < 1 << 32)}
+    for row, operands in instructions:
+        for operand in operands:
+            if isinstance(operand, Gpr):
+                if operand.bits == 64:
+                    wide.add(operand.name)
+            elif isinstance(operand, Mem) and operand.write:
+                wide.add(operand.base.name)
+    return REGISTERS - wide
+
+
+def stores_wide(i: Instruction) -> bool:
+    """Does it write 8 bytes to memory (so that a read of fewer may not see a number of its size)?"""
+    data = i.operands[0] if i.operands else None
+    return (
+        i.row.family in _WRITES and not i.row.size and any(isinstance(o, Gpr) and o.bits == 64 for o in (*i.operands[:2], data))
+    )
+
+
+_WRITES = frozenset({"store", "store_exclusive", "store_pair", "atomic", "atomic_no_return", "compare_and_swap"})
+
+# ---------------------------------------------------------------- types
+
+
+def _typed(test: Test, entries: tuple[Entry, ...]) -> Test:
+    """The test with its question read in the types that the initial state declares."""
+    declared = {_whole(e.loc): WIDTHS[e.type] for e in entries if e.type in WIDTHS}
+
+    named: dict[Loc, int] = {}
+
+    def width(loc: Loc) -> int:
+        named[loc] = declared.get(_whole(loc), INT)
+        return named[loc]
+
+    def typed(prop: Prop) -> Prop:
+        match prop:
+            case Compare(cmp, RegLoc() | MemLoc() as left, int(right), span):
+                return Compare(cmp, left, as_integer(right, width(left)), span)
+            case Compare(cmp, int(left), RegLoc() | MemLoc() as right, span):
+                return Compare(cmp, as_integer(left, width(right)), right, span)
+            case Compare(_, left, right):
+                for side in (left, right):
+                    if isinstance(side, RegLoc | MemLoc):
+                        width(side)
+            case And(args):
+                return And(tuple([typed(a) for a in args]))
+            case Or(args):
+                return Or(tuple([typed(a) for a in args]))
+            case Not(arg):
+                return Not(typed(arg))
+            case Implies(left, right):
+                return Implies(typed(left), typed(right))
+        return prop
+
+    for loc in test.shown:
+        width(loc)
+    condition = replace(test.condition, prop=typed(test.condition.prop))
+    kept = typed(test.filter) if test.filter else None
+    return replace(test, condition=condition, filter=kept, widths=tuple(named.items()))
+
+
+def _whole(loc: Loc) -> Loc:
+    return loc if isinstance(loc, RegLoc) else MemLoc(Address(loc.address.name))
+
+
+# ---------------------------------------------------------------- variants
+
+
+def _variants(test: Test) -> None:
+    """Refuse what changes the meaning of the test and is not modelled."""
+    for key, value in test.info:
+        if key.lower() == "variant" and value.strip():
+            line = next(
+                (n for n, text in enumerate(test.source.text.split("\n"), 1) if re.match(r"\s*variant\s*=", text, re.I)), 1
+            )
+            raise Unsupported(
+                f"the variant '{value}' is not supported", Span(test.source, line, 1, 1 + len(test.source.line(line))),
+                hint="tests of plain memory accesses are, without translation, tags, faults or mixed sizes",
+            )  # fmt: skip
