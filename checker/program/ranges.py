@@ -50,7 +50,7 @@ def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory
     if not any(_copies_a_read(code) for code in codes):
         return plain.result({}, {})
     tokens = {site: Free(f"{site[0]}.{site[1]}") for site in plain.values if site not in plain.stores}
-    traced = _settled(_Run(codes, envs, memory, tokens, through_memory=True))
+    traced = _settled(_Run(codes, envs, memory, tokens))
     reaches = {site: traced.values[site] & frozenset(tokens.values()) for site in tokens}
     circles: dict[Site, Free] = {}
     for site in sorted(tokens):
