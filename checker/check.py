@@ -78,9 +78,7 @@ def _decide(test: Test, model: Model, options: Options, clock: _Clock) -> tuple[
     return found, {"events": graph.n, "nodes": len(problem.circuit.gates)}
 
 
-def conclude(
-    test: Test, model: Model, found: Found, options: Options, seconds: dict[str, float], size: dict[str, int]
-) -> Result:
+def conclude(test: Test, model: Model, found: Found, options: Options, seconds: dict[str, float], size: dict[str, int]) -> Result:
     """The verdict: what the solver found, put in herd's words and held against the file's expectation."""
     because = ""
     if found.wild:

@@ -41,9 +41,7 @@ class Shipped:
 
 
 SHIPPED: dict[str, Shipped] = {
-    "lkmm": Shipped(
-        "lkmm/lkmm.cat", "lkmm/lkmm.bell", "lkmm/linux.def", about="the kernel's own memory model (v6.15 and later)"
-    ),
+    "lkmm": Shipped("lkmm/lkmm.cat", "lkmm/lkmm.bell", "lkmm/linux.def", about="the kernel's own memory model (v6.15 and later)"),
     "x86-tso": Shipped("x86-tso/x86-tso.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64"), "x86-64, kernel C as compiled"),
     "aarch64": Shipped(
         "aarch64/aarch64.cat", "", "aarch64/linux-lse.def", ("C", "AArch64"), "Armv8, kernel C as compiled with LSE atomics"
@@ -120,10 +118,8 @@ class _Reader:
             path = (folder / name).resolve()
             if not any(path.is_relative_to(root) for root in self.folders):
                 raise UnknownName(
-                    f"include \"{name}\" leaves the include path", span, hint="name its folder with -I and include it by its name"
+                    f'include "{name}" leaves the include path', span, hint="name its folder with -I and include it by its name"
                 )
             if path.is_file():
                 return self.read(path)
-        raise UnknownName(
-            f"included file \"{name}\" is not found", span, hint="looked in " + ", ".join(map(str, self.folders))
-        )
+        raise UnknownName(f'included file "{name}" is not found', span, hint="looked in " + ", ".join(map(str, self.folders)))

@@ -2,8 +2,9 @@
 
     python -m checker.campaign.bench [--corpora FOLDER] [--save FILE] [--against FILE] [--quick]
 
-One process, models parsed once, final states listed (families: verdict only, their states are too many to list). Prints the mean per test
-and where the time goes; seconds are wall time of this machine, so only ratios to a run on the same machine mean anything.
+One process, models parsed once, final states listed (of the families the verdict only: their states are too many).
+Prints the mean per test and where the time goes; seconds are wall time of this machine, so only ratios to a run on the same
+machine mean anything.
 `--against` (default tests/bench/baseline.json) says what got slower by more than a third.
 """
 

@@ -37,7 +37,7 @@ def load_buffer(n: int, fence: str = "") -> str:
 
 
 def message_passing(n: int, fence: str = "") -> str:
-    """Thread 0 writes data and a flag; each later thread reads a flag and sets the next; can the last see the flag, not the data?"""
+    """Data, then a flag that is handed on from thread to thread; can the last one see the flag, not the data?"""
     bodies = [(["d", "f1"], ["WRITE_ONCE(*d, 1);", fence, "WRITE_ONCE(*f1, 1);"])]
     for i in range(1, n - 1):
         lines = ["int r0;", f"r0 = READ_ONCE(*f{i});", fence, f"WRITE_ONCE(*f{i + 1}, 1);"]

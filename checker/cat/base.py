@@ -9,7 +9,7 @@ BASE_RELATIONS = ("po", "addr", "data", "ctrl", "rmw", "amo", "rf", "loc", "int"
 
 _KINDS = ("R", "W", "M", "IW", "FW", "F", "RMW", "B", "BCC")
 _LOCKS = ("LK", "LKR", "LKW", "LS", "LF", "UL", "RL", "RU")
-_AARCH64 = ("A", "Q", "L", "X", "NoRet", "ISB", "CSDB") + tuple(
+_AARCH64 = tuple(
     f"{fence}.{domain}{kind}" if domain + kind else fence
     for fence in ("DMB", "DSB")
     for domain, kind in [
@@ -18,11 +18,11 @@ _AARCH64 = ("A", "Q", "L", "X", "NoRet", "ISB", "CSDB") + tuple(
     ]
 )  # fmt: skip
 _X86 = ("MFENCE", "LFENCE", "SFENCE")
-_RISCV = ("Acq", "Rel", "AcqRel", "Sc", "Fence.tso", "Fence.i") + tuple(
-    f"Fence.{before}.{after}" for before in ("r", "w", "rw") for after in ("r", "w", "rw")
-)
+_RISCV = tuple(f"Fence.{before}.{after}" for before in ("r", "w", "rw") for after in ("r", "w", "rw"))
 
-BASE_SETS = ("_", *_KINDS, *_LOCKS, *_AARCH64, *_X86, *_RISCV)
+_ANNOTATIONS = ("A", "Q", "L", "X", "NoRet", "ISB", "CSDB", "Acq", "Rel", "AcqRel", "Sc", "Fence.tso", "Fence.i")
+
+BASE_SETS = ("_", *_KINDS, *_LOCKS, *_ANNOTATIONS, *_AARCH64, *_X86, *_RISCV)
 
 _DEPENDENCIES = "dependencies come as addr, data and ctrl; the shipped model 'aarch64' uses these"
 _C11 = "C11 atomics are not modelled; kernel primitives are (--model lkmm)"

@@ -139,9 +139,7 @@ class Elaboration:
     title: str = ""
 
 
-def elaborate(
-    files: list[s.File], include: Callable[[str, Span], s.File], variants: frozenset[str]
-) -> Elaboration:
+def elaborate(files: list[s.File], include: Callable[[str, Span], s.File], variants: frozenset[str]) -> Elaboration:
     """Elaborate `files` in order (standard library, bell, model) into terms and axioms.
 
     `include` finds and parses an included file; it refuses what it cannot find or may not read.
@@ -269,9 +267,7 @@ class _Elaborator:
 
     # ------------------------------------------------------------ bindings and functions
 
-    def bindings(
-        self, bindings: tuple[s.Binding, ...], rec: bool, env: dict[str, Value], span: Span
-    ) -> dict[str, Value]:
+    def bindings(self, bindings: tuple[s.Binding, ...], rec: bool, env: dict[str, Value], span: Span) -> dict[str, Value]:
         if not rec:
             found: dict[str, Value] = {}
             for b in bindings:
@@ -385,9 +381,9 @@ class _Elaborator:
                 return terms.make("range", "set", (self.relation(r, span),), span=span)
             case "different-values", (r,):
                 return terms.make("values", "rel", (self.relation(r, span),), span=span)
-            case ("tag2events" | "tag2instrs"), (TagValue(tag),):
+            case (("tag2events" | "tag2instrs"), (TagValue(tag),)):
                 return self.lookup(event_set(tag), self.result.env, span)
-            case ("classes-loc" | "partition"), (events,):
+            case (("classes-loc" | "partition"), (events,)):
                 return Orders(self.set(events, span), terms.empty_rel)
             case "linearisations", (TupleValue((Orders(events), within)),):
                 return Orders(events, self.relation(within, span))
@@ -457,7 +453,7 @@ class _Elaborator:
                 return self.value(body, {**env, **self.bindings(bindings, rec, env, span)})
             case s.MatchTag(arg, clauses, default, span):
                 return self.value(self.clause(self.value(arg, env), dict(clauses), default, span), env)
-            case s.MatchSet(arg, empty, element, rest, step, span):
+            case s.MatchSet(arg):
                 return self.match_set(self.value(arg, env), e, env)
             case s.Try(body, otherwise):
                 try:
@@ -646,5 +642,3 @@ def _describe(value: Value) -> str:
         case TupleValue():
             return "a tuple"
     return "a set of relations"
-
-

@@ -15,8 +15,20 @@ from typing import Any, TypeAlias
 from checker.cat.term import Term, Terms
 from checker.core.circuit import FALSE, TRUE
 from checker.core.rel import (
-    Rows, bits, closure, codomain, compose, diff, domain, identity, inter, inverse, product, restrict, union,
-)  # fmt: skip
+    Rows,
+    bits,
+    closure,
+    codomain,
+    compose,
+    diff,
+    domain,
+    identity,
+    inter,
+    inverse,
+    product,
+    restrict,
+    union,
+)
 from checker.core.source import Unsupported
 from checker.program.events import EventGraph, Leaf
 
@@ -384,4 +396,3 @@ def _open_terms(term: Term, names: frozenset[str]) -> list[Term]:
             todo.extend(t.args)
             todo.extend(t.bodies)
     return list(found.values())
-

@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from checker.core.circuit import FALSE, Circuit, Lit
 
-
 Edge: TypeAlias = tuple[Lit, Lit]
 """The literals of an edge that counts and of one that does not. Only cycles with an edge that counts are forbidden."""
 
@@ -40,9 +39,7 @@ def forbid_counted_cycles(circuit: Circuit, edges: dict[int, dict[int, Edge]]) -
             back[w].discard(v)
 
 
-def _join(
-    circuit: Circuit, u: int, into: Edge, after: dict[int, Edge], row: dict[int, Edge], back: dict[int, set[int]]
-) -> None:
+def _join(circuit: Circuit, u: int, into: Edge, after: dict[int, Edge], row: dict[int, Edge], back: dict[int, set[int]]) -> None:
     """Join u to everything after the node that `into` leads to; `row` holds the edges of u."""
     counted, uncounted = into
     either = circuit.either2(counted, uncounted)

@@ -20,8 +20,26 @@ from checker.core.source import Span, UnknownName, Unsupported
 from checker.core.value import Free, Symbolic, Undetermined, apply, known, merge, nonzero
 from checker.program.events import INIT_TID, Event, EventGraph, Leaf
 from checker.program.ir import (
-    MONITOR, Address, Assign, Assume, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, RegLoc, Store, Test, Value,
-)  # fmt: skip
+    MONITOR,
+    Address,
+    Assign,
+    Assume,
+    Branch,
+    Choose,
+    Const,
+    Cut,
+    Expr,
+    Instr,
+    Label,
+    Load,
+    Mark,
+    Op,
+    Reg,
+    RegLoc,
+    Store,
+    Test,
+    Value,
+)
 from checker.program.ranges import Ranges, Site, ranges
 
 Deps = dict[int, Lit]
@@ -119,9 +137,7 @@ class _Execution:
     def initial_writes(self) -> None:
         touched = {a for where in self.ranges.addresses.values() for a in where if isinstance(a, Address)}
         for index, address in enumerate(sorted(touched | self.observed | set(self.lock_addresses()))):
-            self.event(
-                INIT_TID, "IW", frozenset(), TRUE, known(address), known(self.memory.get(address, 0)), self.test_span(), []
-            )
+            self.event(INIT_TID, "IW", frozenset(), TRUE, known(address), known(self.memory.get(address, 0)), self.test_span(), [])
             self.store_at[INIT_TID, index] = len(self.events) - 1
             self.by_address.setdefault(address, []).append((INIT_TID, index))
 
@@ -451,9 +467,7 @@ class _Execution:
         if len(left) == 1 and len(right) == 1:
             return TRUE if next(iter(left)) == next(iter(right)) else FALSE
         circuit = self.circuit
-        return circuit.either(
-            [circuit.both2(lit, right[v]) for v, lit in left.items() if v in right and isinstance(v, Address)]
-        )
+        return circuit.either([circuit.both2(lit, right[v]) for v, lit in left.items() if v in right and isinstance(v, Address)])
 
     def read_from(self) -> dict[tuple[int, int], Lit]:
         """rf: the literal of each pair, and the constraints that tie a load's choice to what the store wrote, and where."""

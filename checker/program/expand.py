@@ -18,9 +18,30 @@ from typing import TypeVar
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
 from checker.program.ir import (
-    Assign, Assume, Branch, Call, Choose, Const, Deref, Do, Expr, If, Instr, Label, Load, Macro, Mark, Op, Reg, Stmt, Store,
-    Table, Thread, While, Write,
-)  # fmt: skip
+    Assign,
+    Assume,
+    Branch,
+    Call,
+    Choose,
+    Const,
+    Deref,
+    Do,
+    Expr,
+    If,
+    Instr,
+    Label,
+    Load,
+    Macro,
+    Mark,
+    Op,
+    Reg,
+    Stmt,
+    Store,
+    Table,
+    Thread,
+    While,
+    Write,
+)
 
 MAX_DEPTH = 60
 _T = TypeVar("_T")
@@ -175,7 +196,11 @@ class _Expander:
         macro = self.table.get(call.name)
         if macro is None:
             near = difflib.get_close_matches(call.name, [*self.table], n=3)
-            hint = f"did you mean {' or '.join(near)}?" if near else "the model's .def table does not define it; --macros names another"
+            hint = (
+                f"did you mean {' or '.join(near)}?"
+                if near
+                else "the model's .def table does not define it; --macros names another"
+            )
             raise UnknownName(f"unknown primitive '{call.name}'", call.span, hint=hint)
         if len(macro.params) != len(call.args):
             raise UnknownName(

@@ -19,8 +19,22 @@ from itertools import product
 from checker.core.source import LimitExceeded, Span
 from checker.core.value import DOMAIN_LIMIT, Free, Undetermined, compute
 from checker.program.ir import (
-    Address, Assign, Branch, Choose, Const, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, Store, Value,
-)  # fmt: skip
+    Address,
+    Assign,
+    Branch,
+    Choose,
+    Const,
+    Cut,
+    Expr,
+    Instr,
+    Label,
+    Load,
+    Mark,
+    Op,
+    Reg,
+    Store,
+    Value,
+)
 
 Values = frozenset[Value]
 Site = tuple[int, int]
@@ -60,9 +74,7 @@ def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory
     if not circles:
         return plain.result({}, {})
     direct = _settled(_Run(codes, envs, memory, tokens, alone=True))
-    copies = {
-        store: frozenset(site for site in circles if tokens[site] in direct.values[store]) for store in sorted(direct.stores)
-    }
+    copies = {store: frozenset(site for site in circles if tokens[site] in direct.values[store]) for store in sorted(direct.stores)}
     return _settled(_Run(codes, envs, memory, circles)).result(circles, copies)
 
 
@@ -182,5 +194,3 @@ def evaluate(e: Expr, env: dict[str, Values], span: Span) -> Values:
             return frozenset(found) or ZERO  # type: ignore[arg-type]
         case _:
             raise AssertionError(f"not an instruction's operand: {e}")
-
-

@@ -83,9 +83,7 @@ _PAIR_STRIDE = 1_000_000
 
 def _fresh(instr: Instr, i: int) -> Instr:
     """`instr` with its pair and group numbers made distinct from the other copies'."""
-    changes = {
-        name: getattr(instr, name) + i * _PAIR_STRIDE for name in ("pair", "group") if i and getattr(instr, name, 0)
-    }
+    changes = {name: getattr(instr, name) + i * _PAIR_STRIDE for name in ("pair", "group") if i and getattr(instr, name, 0)}
     return replace(instr, **changes) if changes else instr
 
 

@@ -331,9 +331,7 @@ class Encoder:
         if found is None:
             base, circuit = term.args[0], self.circuit
             may = self.bounds.of(base)[1]
-            current = {
-                (a, b): self.literal(base, a, b, up=False) for a, row in enumerate(may) for b in bits(row)
-            }
+            current = {(a, b): self.literal(base, a, b, up=False) for a, row in enumerate(may) for b in bits(row)}
             found = [current]
             longest = max((c.bit_count() for c in components(may)), default=0) + self.n.bit_length()
             steps = 1
@@ -464,6 +462,4 @@ class Encoder:
     def differ(self, a: int, b: int) -> Lit:
         """Whether two events have different values."""
         left, right = self.graph.events[a].value or {}, self.graph.events[b].value or {}
-        return self.circuit.either(
-            [self.circuit.both2(x, -right.get(v, FALSE)) for v, x in left.items()]
-        )
+        return self.circuit.either([self.circuit.both2(x, -right.get(v, FALSE)) for v, x in left.items()])

@@ -126,9 +126,7 @@ def proposition(graph: EventGraph, test: Test, prop: Prop) -> Lit:
             sides = [final_value(graph, test, x) if isinstance(x, RegLoc | MemLoc) else known(x) for x in (left, right)]
             name = _COMPARISONS[op]
             if name in INTEGER and any(isinstance(v, Address) for side in sides for v in side):
-                raise UnknownName(
-                    f"'{op}' compares addresses", span, hint="addresses are equal or not; only = and != make sense"
-                )
+                raise UnknownName(f"'{op}' compares addresses", span, hint="addresses are equal or not; only = and != make sense")
             if name == "eq" and len(sides[1]) == 1:
                 return sides[0].get(next(iter(sides[1])), FALSE)
             return nonzero(apply(circuit, name, sides, span))
@@ -254,9 +252,7 @@ class _Blocks:
         owners = [{circuit.exclusive.get(lit, -abs(lit)) for lit in column} for column in self.columns]
         free = all(circuit.gates[abs(lit)] is None for column in self.columns for lit in column)
         whole = all(len(o) == 1 for o in owners) and len(set().union(*owners)) == len(owners)
-        sizes = (
-            all(len(c) == (2 if o < 0 else len(circuit.one_of[o])) for c, (o,) in zip(self.columns, owners)) if whole else False
-        )
+        sizes = all(len(c) == (2 if o < 0 else len(circuit.one_of[o])) for c, (o,) in zip(self.columns, owners)) if whole else False
         self.independent = free and sizes
         self.questions = questions
         self.settled: Settled | None = None
