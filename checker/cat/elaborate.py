@@ -76,9 +76,9 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The pair a `map` over a relation stands at."""
+    """The pair a `map` over a relation stands at, as a relation of its own."""
 
-    relation: Term
+    term: Term
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What a `map` over the events of `domain` gives: `member`, one for each event that `variable` stands for."""
+    """What a `map` over the events, or pairs, of `domain` gives: `member`, one for each that `variable` stands for."""
 
     domain: Term
     variable: str
@@ -107,7 +107,7 @@ class Orders:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """All relations made of one pair of `member` for each event of `domain`."""
+    """All relations made of one pair of `member` for each event, or pair, of `domain`."""
 
     domain: Term
     variable: str
@@ -412,9 +412,11 @@ class _Elaborator:
                 element = Element(self.terms.make("single", "set", name=variable, span=span))
                 return Family(over, variable, self.apply(function, element, span))
             case Term():
-                made = self.apply(function, Pair(over), span)
-                if made == Edges(over):
-                    return made
+                self.fresh += 1
+                variable = f"p#{self.fresh}"
+                pair = self.terms.make("single", "rel", name=variable, span=span)
+                made = self.apply(function, Pair(pair), span)
+                return Edges(over) if made is pair else Family(over, variable, made)
             case SetValue(members):
                 return SetValue(tuple(self.apply(function, m, span) for m in members))
         raise Unsupported("a 'map' whose result depends on the test's events in this way", span)
@@ -528,10 +530,10 @@ class _Elaborator:
     def added(self, element: Value, into: Value, span: Span) -> Value:
         """`element ++ into`."""
         match element, into:
-            case Pair(relation), Term() if into.op == "empty":
-                return Edges(relation)
-            case Pair(relation), SetValue(()):
-                return Edges(relation)
+            case Pair(single), Term() if into.op == "empty":
+                return single
+            case Pair(single), SetValue(()):
+                return single
             case _, SetValue(members):
                 return SetValue((element, *members))
             case Element(term), Term() if into.kind == "set" or into.op == "empty":

@@ -25,8 +25,10 @@ from checker.core.rel import (
     identity,
     inter,
     inverse,
+    pairs,
     product,
     restrict,
+    rows_of,
     union,
 )
 from checker.core.source import Unsupported
@@ -118,8 +120,10 @@ class Bounds:
         return self.pair(inverse(must), None if must is may else inverse(may))
 
     def single(self, term: Term) -> Bound:
-        mask = 1 << int(term.name[1:])
-        return mask, mask
+        place = [int(number) for number in term.name[1:].split(",")]
+        if term.kind == "set":
+            return 1 << place[0], 1 << place[0]
+        return self.pair(rows_of(self.n, [(place[0], place[1])]), None)
 
     def unbound(self, term: Term) -> Bound:
         raise AssertionError(f"unbound variable '{term.name}'")
@@ -305,17 +309,22 @@ class Bounds:
         return self.pair(tuple(must), tuple(may))
 
     def choice(self, term: Term) -> Bound:
-        """One pair of the member relation for each event of the domain."""
-        events = self.of(term.args[0])[1]
+        """One pair of the member relation for each event (or pair) of the domain."""
         result: Rows = self.empty
-        for e in bits(events):
-            result = union(result, self.of(self.member(term, e))[1])
+        for place in self.places(term.args[0]):
+            result = union(result, self.of(self.member(term, place))[1])
         return self.pair(self.empty, result)
 
-    def member(self, term: Term, e: int) -> Term:
-        """The member relation of a choice at event e."""
-        event = self.terms.make("single", "set", name=f"@{e}")
-        return self.terms.substitute(term.args[1], {term.name: event})
+    def places(self, domain: Term) -> list[tuple[int, ...]]:
+        """What may be in a set or relation: (a,) for an event, (a, b) for a pair."""
+        may = self.of(domain)[1]
+        return [(a,) for a in bits(may)] if domain.kind == "set" else list(pairs(may))
+
+    def member(self, term: Term, place: tuple[int, ...]) -> Term:
+        """The member relation of a choice at an event or pair."""
+        kind = "set" if len(place) == 1 else "rel"
+        single = self.terms.make("single", kind, name="@" + ",".join(map(str, place)))
+        return self.terms.substitute(term.args[1], {term.name: single})
 
     def different_values(self, term: Term) -> Bound:
         arg = self.of(term.args[0])

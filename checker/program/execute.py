@@ -41,6 +41,7 @@ from checker.program.ir import (
     Value,
 )
 from checker.program.ranges import Ranges, Site, ranges
+from checker.program.sizes import check_sizes
 
 Deps = dict[int, Lit]
 """Events something depends on; each with the condition under which it does (TRUE: whenever the event executes)."""
@@ -88,6 +89,7 @@ def execute(test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Addr
         envs.append(env)
     known_memory = {a: frozenset({v}) for a, v in memory.items()}
     spans = ranges(codes, [{r: frozenset({v}) for r, v in env.items()} for env in envs], known_memory)
+    check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
     return _Execution(test, codes, envs, memory, spans, observed).run()
 
 
@@ -360,6 +362,8 @@ class _Execution:
                 self.store_at[t, i] = eid
                 kind, size = "W", instr.size
             case Mark():
+                if instr.value is not None and not instr.dst:
+                    written = self.evaluate(instr.value, path.env, span)
                 kind, size = "F", 0
         self.event(tid, kind, instr.tags, path.guard, addr.value if addr else None, value, span, path.cubes, size)
         self.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)

@@ -514,9 +514,16 @@ def _islocked(x: _Expander, call: Call) -> Expr:
     return result
 
 
-def _srcu(x: _Expander, call: Call) -> None:
+def _srcu(x: _Expander, call: Call) -> Expr:
+    """An event with a location: the start or end of a critical section, a grace period. `__srcu{T}(X)` gives the cookie 0,
+    and depends on the event; `__srcu{T}(X, V)` takes one, and its event depends on V."""
+    if len(call.args) == 2:
+        x.code.append(Mark(_tags(call), x.flat(call.args[0]), value=x.flat(call.args[1]), span=call.span, group=x.group))
+        return Const(0)
     x.arity(call, 1)
-    x.code.append(Mark(_tags(call), x.flat(call.args[0]), span=call.span, group=x.group))
+    cookie = x.temp()
+    x.code.append(Mark(_tags(call), x.flat(call.args[0]), cookie, Const(0), call.span, x.group))
+    return Reg(cookie)
 
 
 EXPRESSIONS: dict[str, Emit] = {
@@ -528,13 +535,13 @@ EXPRESSIONS: dict[str, Emit] = {
     "__islocked": _islocked,
     "__try_cmpxchg": _try_cmpxchg,
     "__after": _after,
+    "__srcu": _srcu,
 }
 STATEMENTS: dict[str, Perform] = {
     "__store": _store,
     "__fence": _fence,
     "__lock": _lock,
     "__unlock": _unlock,
-    "__srcu": _srcu,
     "__assume": _assume,
 }
 BUILT_IN = frozenset([*EXPRESSIONS, *STATEMENTS])

@@ -181,7 +181,8 @@ class Store:
 class Mark:
     """An event that neither reads nor writes memory for the engine: a fence (tags hold "F"), a lock event, a grace period.
 
-    With `addr` it has a location; with `dst` it sets that register to `value`, and the register depends on it as on a read.
+    With `addr` it has a location; with `dst` it sets that register to `value`, and the register depends on it as on a read;
+    without, it depends on `value` as a write does on its data.
     """
 
     tags: frozenset[str]
@@ -265,12 +266,13 @@ class RegLoc:
 
 @dataclass(frozen=True, slots=True)
 class MemLoc:
-    """The global at `address`, as in `x` or `[x]`."""
+    """The global at `address`, as in `x` or `[x]`. `text` is how it is shown, where that is not by its address."""
 
     address: Address
+    text: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"[{self.address}]"
+        return self.text or f"[{self.address}]"
 
 
 Loc: TypeAlias = RegLoc | MemLoc

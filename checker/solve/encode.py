@@ -434,19 +434,19 @@ class Encoder:
         return lits.get((a, b), FALSE)
 
     def make_choices(self, term: Term, lits: dict[tuple[int, int], Lit]) -> None:
-        """For each event of the domain, exactly one pair of its member relation."""
+        """For each event (or pair) of the domain, exactly one pair of its member relation."""
         domain = term.args[0]
         circuit = self.circuit
-        for e in bits(self.bounds.of(domain)[1]):
-            member = self.bounds.member(term, e)
+        for place in self.bounds.places(domain):
+            member = self.bounds.member(term, place)
             picked = []
-            for a, row in enumerate(self.bounds.of(member)[1]):
-                for b in bits(row):
-                    lit = circuit.name()
-                    picked.append(lit)
-                    circuit.imply(lit, self.literal(member, a, b, up=False))
-                    lits[a, b] = circuit.either2(lits.get((a, b), FALSE), lit)
-            circuit.exactly_one(self.member(domain, e, up=True), picked)
+            for a, b in pairs(self.bounds.of(member)[1]):
+                lit = circuit.name()
+                picked.append(lit)
+                circuit.imply(lit, self.literal(member, a, b, up=False))
+                lits[a, b] = circuit.either2(lits.get((a, b), FALSE), lit)
+            there = self.member(domain, place[0], up=True) if len(place) == 1 else self.literal(domain, *place, up=True)
+            circuit.exactly_one(there, picked)
 
     def chosen_terms(self) -> list[tuple[Term, dict[tuple[int, int], Lit]]]:
         """The coherence orders and choices that got literals, with the literal of each of their pairs."""
