@@ -5,7 +5,7 @@ A set that no event of a test is in is simply empty, so the tables hold the name
 
 from __future__ import annotations
 
-BASE_RELATIONS = ("po", "addr", "data", "ctrl", "rmw", "amo", "rf", "loc", "int", "ext")
+BASE_RELATIONS = ("po", "addr", "data", "ctrl", "pick-addr", "pick-data", "rmw", "amo", "rf", "loc", "int", "ext")
 
 _KINDS = ("R", "W", "M", "IW", "FW", "F", "RMW", "B", "BCC")
 _LOCKS = ("LK", "LKR", "LKW", "LS", "LF", "UL", "RL", "RU")
@@ -20,7 +20,7 @@ _AARCH64 = tuple(
 _X86 = ("MFENCE", "LFENCE", "SFENCE")
 _RISCV = tuple(f"Fence.{before}.{after}" for before in ("r", "w", "rw") for after in ("r", "w", "rw"))
 
-_ANNOTATIONS = ("A", "Q", "L", "X", "NoRet", "ISB", "CSDB", "Acq", "Rel", "AcqRel", "Sc", "Fence.tso", "Fence.i")
+_ANNOTATIONS = ("A", "Q", "L", "X", "NoRet", "ISB", "CSDB", "Acq", "Rel", "AcqRel", "Sc", "Fence.tso", "Fence.i", "FREE")
 
 BASE_SETS = ("_", *_KINDS, *_LOCKS, *_ANNOTATIONS, *_AARCH64, *_X86, *_RISCV)
 

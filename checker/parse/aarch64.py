@@ -13,7 +13,7 @@ Initial values, and what a final state shows, are integers of the type the initi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from checker.core.source import Source, Span, Unsupported
@@ -24,11 +24,12 @@ from checker.parse.asm import Column, Line, check_labels, columns
 from checker.parse.code import Code
 from checker.parse.state import Entry
 from checker.program.ir import (
-    Address, And, Compare, Implies, Label, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Thread, Value,
+    Address, And, Compare, Implies, Label, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Thread, Truth, Value,
 )  # fmt: skip
+from checker.program.sizes import BITS
 
 REGISTERS = frozenset({f"X{n}" for n in range(31)} | {"SP"})
-WIDTHS = {f"{sign}int{bits}_t": bits if sign else -bits for bits in (8, 16, 32, 64) for sign in ("", "u")}
+WIDTHS = {name: bits if name[0] == "u" else -bits for name, bits in BITS.items()}
 INT = -32
 
 Lines = list[tuple[Line, Instruction | None]]
@@ -60,13 +61,14 @@ def _instruction(source: Source, line: Line) -> Instruction:
 def _finish(test: Test, entries: tuple[Entry, ...], read: list[tuple[Column, Lines]]) -> Test:
     """The test with its threads' code, and the types by which its final states are shown."""
     _variants(test)
+    test = _typed(_bytewise(test, entries), entries)
     initial: dict[int, dict[str, Value]] = {}
     for loc, value in test.registers:
         initial.setdefault(loc.tid, {})[loc.reg] = value
     small = all([isinstance(g.value, int) and 0 <= g.value < 256 for g in test.globals])
     plain = small and not any([stores_wide(i) for _, lines in read for _, i in lines if i])
     threads = [_thread(test.source, column, lines, initial.get(column.tid, {}), plain) for column, lines in read]
-    return _typed(replace(test, threads=tuple(threads)), entries)
+    return replace(test, threads=tuple(threads))
 
 
 def _thread(source: Source, column: Column, lines: Lines, initial: dict[str, Value], plain: bool) -> Thread:
@@ -110,40 +112,89 @@ _WRITES = frozenset({"store", "store_exclusive", "store_pair", "atomic", "atomic
 # ---------------------------------------------------------------- types
 
 
+def _bytewise(test: Test, entries: tuple[Entry, ...]) -> Test:
+    """The test with the elements of arrays where they are: so many bytes behind the first."""
+    size = {e.loc.address.name: BITS.get(e.type, 32) // 8 for e in entries if e.size >= 0 and isinstance(e.loc, MemLoc)}
+    if not size:
+        return test
+    length = {e.loc.address.name: e.size for e in entries if e.size >= 0 and isinstance(e.loc, MemLoc)}
+
+    def element(a: Address) -> Address:
+        return Address(a.name, a.offset * size.get(a.name, 1))
+
+    def moved(value: Value) -> Value:
+        return element(value) if isinstance(value, Address) else value
+
+    def place(loc: Loc) -> Loc:
+        if not isinstance(loc, MemLoc) or loc.address.name not in size:
+            return loc
+        name, index = loc.address.name, loc.address.offset
+        return MemLoc(Address(name, index * size[name]), f"{name}[{index}]")
+
+    def side(x: Loc | Value) -> Loc | Value:
+        return place(x) if isinstance(x, RegLoc | MemLoc) else moved(x)
+
+    def compare(c: Compare) -> Compare:
+        return Compare(c.op, side(c.left), side(c.right), c.span)
+
+    shown = [
+        MemLoc(Address(loc.address.name, i)) if isinstance(loc, MemLoc) and loc.address.name in length else loc
+        for loc in test.shown
+        for i in _elements(loc, length)
+    ]
+    return replace(
+        test,
+        globals=tuple([replace(g, address=element(g.address), value=moved(g.value)) for g in test.globals]),
+        registers=tuple([(loc, moved(value)) for loc, value in test.registers]),
+        condition=replace(test.condition, prop=rewritten(test.condition.prop, compare)),
+        filter=rewritten(test.filter, compare) if test.filter else None,
+        shown=tuple([place(loc) for loc in shown]),
+    )
+
+
+def _elements(loc: Loc, length: dict[str, int]) -> Iterable[int]:
+    """The elements that `loc` in `locations [...]` shows: of a whole array all."""
+    if isinstance(loc, MemLoc) and loc.address.name in length:
+        return [loc.address.offset] if loc.address.offset else range(length[loc.address.name])
+    return [0]
+
+
+def rewritten(prop: Prop, compare: Callable[[Compare], Compare]) -> Prop:
+    """`prop` with every comparison replaced."""
+    match prop:
+        case Compare():
+            return compare(prop)
+        case And(args):
+            return And(tuple([rewritten(a, compare) for a in args]))
+        case Or(args):
+            return Or(tuple([rewritten(a, compare) for a in args]))
+        case Not(arg):
+            return Not(rewritten(arg, compare))
+        case Implies(left, right):
+            return Implies(rewritten(left, compare), rewritten(right, compare))
+        case Truth():
+            return prop
+
+
 def _typed(test: Test, entries: tuple[Entry, ...]) -> Test:
     """The test with its question read in the types that the initial state declares."""
     declared = {_whole(e.loc): WIDTHS[e.type] for e in entries if e.type in WIDTHS}
-
     named: dict[Loc, int] = {}
 
-    def width(loc: Loc) -> int:
-        named[loc] = declared.get(_whole(loc), INT)
-        return named[loc]
+    def width(x: Loc | Value) -> int:
+        if not isinstance(x, RegLoc | MemLoc):
+            return 0
+        named[x] = declared.get(_whole(x), INT)
+        return named[x]
 
-    def typed(prop: Prop) -> Prop:
-        match prop:
-            case Compare(cmp, RegLoc() | MemLoc() as left, int(right), span):
-                return Compare(cmp, left, as_integer(right, width(left)), span)
-            case Compare(cmp, int(left), RegLoc() | MemLoc() as right, span):
-                return Compare(cmp, as_integer(left, width(right)), right, span)
-            case Compare(_, left, right):
-                for side in (left, right):
-                    if isinstance(side, RegLoc | MemLoc):
-                        width(side)
-            case And(args):
-                return And(tuple([typed(a) for a in args]))
-            case Or(args):
-                return Or(tuple([typed(a) for a in args]))
-            case Not(arg):
-                return Not(typed(arg))
-            case Implies(left, right):
-                return Implies(typed(left), typed(right))
-        return prop
+    def compare(c: Compare) -> Compare:
+        left, right = width(c.left), width(c.right)
+        return Compare(c.op, as_integer(c.left, right), as_integer(c.right, left), c.span)
 
     for loc in test.shown:
         width(loc)
-    condition = replace(test.condition, prop=typed(test.condition.prop))
-    kept = typed(test.filter) if test.filter else None
+    condition = replace(test.condition, prop=rewritten(test.condition.prop, compare))
+    kept = rewritten(test.filter, compare) if test.filter else None
     return replace(test, condition=condition, filter=kept, widths=tuple(named.items()))
 
 

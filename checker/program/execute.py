@@ -388,8 +388,7 @@ class _Execution:
                     self.together.add((source, eid))
         for name, deps in (("pick-addr", addr.pick), ("pick-data", data.pick)):
             for source, lit in deps.items():
-                if self.group_of[source] != self.group_of[eid]:  # an instruction does not wait for itself
-                    self.deps[name][source, eid] = lit
+                self.deps[name][source, eid] = lit
         for everything, _ in path.ctrl.values():
             for source, lit in everything.items():
                 old = self.deps["ctrl"].get((source, eid), FALSE)

@@ -18,7 +18,7 @@ def show_value(value: Value) -> str:
 
 def show_loc(loc: Loc) -> str:
     """`0:r1`, `[x]`; an element of an array is `z[1]`, without brackets around."""
-    if isinstance(loc, MemLoc) and loc.address.offset:
+    if isinstance(loc, MemLoc) and loc.address.offset and not loc.text:
         return str(loc.address)
     return str(loc)
 

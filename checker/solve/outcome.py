@@ -149,8 +149,9 @@ def solve(
         circuit.require([proposition(graph, test, test.filter)])
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
     questions = _Questions(
-        problem, model, prop, -prop if test.condition.quantifier == "forall" else prop, shown, want_states, want_witness
-    )
+        problem, model, prop, -prop if test.condition.quantifier == "forall" else prop, shown, want_states, want_witness,
+        test.arch != "C",
+    )  # fmt: skip
     roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
     for _, value in shown:
         for lit in value.values():
@@ -179,6 +180,7 @@ class _Questions:
     shown: list[tuple[Loc, Symbolic]]
     want_states: bool
     want_witness: bool
+    bytewise: bool  # offsets of addresses count bytes
 
     @property
     def whole(self) -> list[Lit]:
@@ -220,7 +222,7 @@ class _Questions:
     def states(self, engine: Search | Solver) -> dict[str, bool]:
         """Every final state as text, with whether it satisfies the proposition."""
         columns = [
-            [(lit, f"{show_location(loc)}={v};") for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))]
+            [(lit, f"{show_location(loc)}={show_value(v, self.bytewise)};") for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))]
             for loc, value in self.shown
         ]
         projected = [lit for column in columns if len(column) > 1 for lit, _ in column]
@@ -277,6 +279,13 @@ class _Blocks:
 def show_location(loc: Loc) -> str:
     """A location in herd's spelling: `0:r1` or `[x]`."""
     return str(loc)
+
+
+def show_value(value: Value, bytewise: bool) -> str:
+    """A value; an address inside a location is `x+4` where offsets are bytes, `x[1]` where they count elements."""
+    if bytewise and isinstance(value, Address) and value.offset:
+        return f"{value.name}{value.offset:+d}"
+    return str(value)
 
 
 def state_of(circuit: Circuit, shown: list[tuple[Loc, Symbolic]], holds: set[Lit]) -> State:
