@@ -167,7 +167,7 @@ class Circuit:
         A literal in `roots` may be assumed or asserted: whenever it holds in a solution, so does what it stands for.
         """
         gates = self.gates
-        cnf: list[Sequence[Lit]] = [*self.constraints, *[(-body, head) for body, head in self.rules]]
+        cnf: list[Sequence[Lit]] = [*self.constraints, *[(head,) if body == TRUE else (-body, head) for body, head in self.rules]]
         todo = [lit for clause in cnf for lit in clause]
         for lits in self.one_of:
             cnf.append(lits)
