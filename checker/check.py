@@ -12,6 +12,7 @@ from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
 from checker.core.source import Unsupported
 from checker.program.events import EventGraph
+from checker.program.defer import defer
 from checker.program.execute import execute
 from checker.program.expand import expand
 from checker.program.ir import Expectation, Test
@@ -26,19 +27,22 @@ RECURSION = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model."""
+    """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model;
+    `assume`: what is taken for granted beyond the documentation (see program/defer.py)."""
 
     states: bool = False
     counts: bool = False
     witness: bool = True
     unroll: int = 2
     timeout: float | None = None
+    assume: frozenset[str] = frozenset()
 
 
 def check(test: Test, model: Model, options: Options | None = None) -> Result:
     """Decide `test` under `model`. Raises CheckerError for a test the model cannot be asked about."""
     options = options or Options()
     clock = _Clock(options.timeout)
+    test = defer(test, options.assume)
     try:
         with _deep_recursion():
             found, size = _decide(test, model, options, clock)
@@ -56,6 +60,7 @@ def stages(
     """
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
+    test = defer(test, options.assume)
     codes = [expand(thread, model.primitives or {}) for thread in test.threads]
     codes = [unroll(code, options.unroll, t.span) for code, t in zip(codes, test.threads, strict=True)]
     graph = execute(test, codes, observed_memory(test))

@@ -95,7 +95,7 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
     archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
     return Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
-        plan(axiom.term for axiom in made.axioms), reader.digest.hexdigest()[:16], archs,
+        plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
     )  # fmt: skip
 
 

@@ -157,13 +157,14 @@ class Bounds:
 
     def combine(self, term: Term) -> Bound:
         op = term.op
-        left, right = self.of(term.args[0]), self.of(term.args[1])
+        left = self.of(term.args[0])
+        if left[1] is self.empty:  # the other side need not be looked at, and often is not otherwise
+            return left
+        right = self.of(term.args[1])
         (a, b), (c, d) = left, right
         if term.kind == "set":
             must, may = (a & c, b & d) if op == "inter" else (a & ~d, b & ~c)
             return (may, may) if must == may else (must, may)
-        if b is self.empty:
-            return left
         if d is self.empty:
             return right if op == "inter" else left
         exact = a is b and c is d

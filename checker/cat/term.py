@@ -211,6 +211,6 @@ class Model:
     terms: Terms = field(repr=False)
     names: dict[str, Term] = field(repr=False)
     primitives: Table | None = field(repr=False, default=None)
-    plan: tuple[Term, ...] = field(repr=False, default=())  # all terms of the axioms, parts before wholes
+    plan: tuple[Term, ...] = field(repr=False, default=())  # all terms of the checks, parts before wholes
     key: str = ""
     archs: tuple[str, ...] = ("C",)

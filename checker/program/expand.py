@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
+from checker.core.value import Free
 from checker.program.ir import (
     Assign,
     Assume,
@@ -44,6 +45,7 @@ from checker.program.ir import (
 )
 
 MAX_DEPTH = 60
+FREED = Free("freed")
 _T = TypeVar("_T")
 
 
@@ -432,6 +434,11 @@ def _after(x: _Expander, call: Call) -> Expr:
     return value
 
 
+def _free(x: _Expander, call: Call) -> None:
+    x.arity(call, 1)
+    x.store(x.flat(call.args[0]), Const(FREED), _tags(call), call.span)
+
+
 def _assume(x: _Expander, call: Call) -> None:
     x.arity(call, 1)
     x.code.append(Assume(x.flat(call.args[0]), call.span))
@@ -543,5 +550,6 @@ STATEMENTS: dict[str, Perform] = {
     "__lock": _lock,
     "__unlock": _unlock,
     "__assume": _assume,
+    "__free": _free,
 }
 BUILT_IN = frozenset([*EXPRESSIONS, *STATEMENTS])
