@@ -17,8 +17,10 @@ from checker.parse.aarch64 import aarch64_code
 from checker.parse.c import Function, parse_functions
 from checker.parse.code import Code
 from checker.parse.grammar import check_size
+from checker.parse.question import respelled, respelled_entries
 from checker.parse.sections import Sections, split
 from checker.parse.state import Entry, parse_init, parse_tail
+from checker.parse.x86 import x86_64_code, x86_code
 from checker.program.ir import Address, Global, Loc, MemLoc, RegLoc, Test, Thread, Value
 
 MAX_LOCATIONS = 100_000
@@ -70,7 +72,12 @@ def _in_order(source: Source, functions: tuple[Function, ...]) -> tuple[Function
     return functions
 
 
-_FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {"C": c_code, "AArch64": aarch64_code}
+_FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {
+    "C": c_code,
+    "AArch64": aarch64_code,
+    "X86": x86_code,
+    "X86_64": x86_64_code,
+}
 
 
 # ---------------------------------------------------------------- putting the parts together
@@ -80,6 +87,8 @@ def assemble(source: Source, sections: Sections, code: Code) -> Test:
     """The test made of its parsed code and of the parts that every architecture shares."""
     entries = parse_init(source, sections.init)
     tail = parse_tail(source, sections.tail, sections.tail_span)
+    if code.register:
+        entries, tail = respelled_entries(entries, code.register), respelled(tail, code.register)
     world = _globals(entries, code)
     names = frozenset(address.name for address in world)
     registers = _registers(entries, len(code.threads))
