@@ -138,6 +138,44 @@ def retyped(test: Test, width: Width, view: Callable[[Loc, int], bool]) -> Test:
     return replace(test, condition=replace(test.condition, prop=prop), filter=kept, widths=widths)
 
 
+# ---------------------------------------------------------------- arrays
+
+
+def bytewise(test: Test, entries: tuple[Entry, ...]) -> Test:
+    """The test with the elements of arrays where machine code finds them: so many bytes behind the first."""
+    arrays = {e.loc.address.name: e for e in entries if e.size >= 0 and isinstance(e.loc, MemLoc)}
+    if not arrays:
+        return test
+    step = {name: abs(width_of(e.type) or (-64 if "*" in e.type else -32)) // 8 for name, e in arrays.items()}
+
+    def moved(x: Any) -> Any:
+        """A value, with an element's address in bytes."""
+        return Address(x.name, x.offset * step.get(x.name, 1)) if isinstance(x, Address) else x
+
+    def place(x: Any) -> Any:
+        if not isinstance(x, MemLoc) or x.address.name not in step:
+            return moved(x)
+        return MemLoc(moved(x.address), f"{x.address.name}[{x.address.offset}]")
+
+    def compare(c: Compare) -> Compare:
+        return Compare(c.op, place(c.left), place(c.right), c.span)
+
+    def elements(loc: Loc) -> list[Loc]:
+        """What `locations [loc;]` shows: of a whole array every element."""
+        if isinstance(loc, RegLoc) or loc.address.name not in arrays or loc.address.offset:
+            return [loc]
+        return [MemLoc(Address(loc.address.name, i)) for i in range(arrays[loc.address.name].size)]
+
+    return replace(
+        test,
+        globals=tuple([replace(g, address=moved(g.address), value=moved(g.value)) for g in test.globals]),
+        registers=tuple([(loc, moved(value)) for loc, value in test.registers]),
+        condition=replace(test.condition, prop=change(test.condition.prop, compare)),
+        filter=change(test.filter, compare) if test.filter else None,
+        shown=tuple([place(x) for loc in test.shown for x in elements(loc)]),
+    )
+
+
 # ---------------------------------------------------------------- variants
 
 

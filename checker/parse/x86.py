@@ -16,11 +16,11 @@ import re
 from dataclasses import replace
 from functools import partial
 
-from checker.core.source import Source, Span, UnknownName, Unsupported
+from checker.core.source import Source, UnknownName, Unsupported
 from checker.core.value import signed
 from checker.parse.asm import Column, Line, check_labels, columns, nearest
 from checker.parse.code import Code
-from checker.parse.question import declared_widths, refuse_variants, retyped, whole, width_of
+from checker.parse.question import bytewise, declared_widths, refuse_variants, retyped, whole, width_of
 from checker.parse.state import Entry
 from checker.parse.x86_cell import ATT, INTEL, Instruction, Problem, Syntax, read
 from checker.parse.x86_emit import END, Emitter, flags_looked_at
@@ -109,7 +109,7 @@ def _finish(syntax: Syntax, wide: frozenset[RegLoc], test: Test, entries: tuple[
     A register of an X86_64 test is an `int` unless it is declared otherwise, or its process uses all of it.
     """
     refuse_variants(test)
-    test = _initial(syntax, test)
+    test = _initial(syntax, bytewise(test, entries), entries)
     declared = declared_widths(entries)
 
     def width(loc: Loc) -> int:
@@ -121,13 +121,15 @@ def _finish(syntax: Syntax, wide: frozenset[RegLoc], test: Test, entries: tuple[
     return retyped(test, width, lambda loc, w: w > 0 or (syntax.word == 8 and isinstance(loc, RegLoc)))
 
 
-def _initial(syntax: Syntax, test: Test) -> Test:
+def _initial(syntax: Syntax, test: Test, entries: tuple[Entry, ...]) -> Test:
     """The test with initial values as signed integers, of registers that exist."""
     for loc, _ in test.registers:
         if loc.reg not in _REGISTERS[syntax]:
             parts = NARROW if syntax.word == 4 else WIDE
             hint = f"write {parts[loc.reg.lower()].name}" if loc.reg.lower() in parts else nearest(loc.reg, _REGISTERS[syntax])
-            raise UnknownName(f"{syntax.arch} has no register {loc.reg!r}", Span(test.source, 1, 1), hint=hint)
+            raise UnknownName(
+                f"{syntax.arch} has no register {loc.reg!r}", next(e.span for e in entries if e.loc == loc), hint=hint
+            )
     registers = tuple([(loc, _wrapped(value, 8 * syntax.word)) for loc, value in test.registers])
     places = tuple([_global(syntax, g) for g in test.globals])
     if registers == test.registers and all(map(operator.is_, places, test.globals)):
