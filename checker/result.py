@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from checker.program.ir import Condition, Expectation, Loc, Value
+from checker.program.ir import LIFETIME_FLAGS, Condition, Expectation, Loc, Value
 from checker.solve.execution import Execution
 
 NEVER, SOMETIMES, ALWAYS, UNKNOWN = "Never", "Sometimes", "Always", "Unknown"
@@ -60,4 +60,7 @@ class Result:
         raced = "data-race" in self.flags
         if wanted.race is not None and raced != wanted.race:
             return "an unexpected data race" if raced else "the expected data race does not appear"
+        for flag in LIFETIME_FLAGS:
+            if (flag in self.flags) != (flag in wanted.flags):
+                return f"an unexpected {flag}" if flag in self.flags else f"the expected {flag} does not appear"
         return ""

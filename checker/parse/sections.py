@@ -18,7 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from checker.core.source import Source, Span, SyntaxProblem, Unsupported
-from checker.program.ir import Expectation
+from checker.program.ir import Expectation, LIFETIME_FLAGS
 
 VERDICTS = ("Never", "Sometimes", "Always", "DEADLOCK", "Maybe")
 KEYWORDS = ("exists", "forall", "locations", "filter", "final")
@@ -39,7 +39,7 @@ _TAIL_START = re.compile(
 _PROCESS = re.compile(r"\s*(?:(?:static|inline|void)\s+)*P[0-9]+\s*\(")
 _NEXT = re.compile(r"^[ \t]*((?:void[ \t]+)?P[0-9]+[ \t]*\(|(?:~|not[ \t]+)?exists\b|forall\b|locations\b|filter\b)", re.M)
 _RESULT = re.compile(
-    r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*Result[ \t]*(?:\(([^()\n]*)\))?[ \t]*:[ \t]*([A-Za-z]*)(?:[ \t]+(DATARACE)\b)?", re.M
+    r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*Result[ \t]*(?:\(([^()\n]*)\))?[ \t]*:[ \t]*([A-Za-z]*)((?:[ \t]+[A-Z][A-Z-]+\b)*)", re.M
 )
 
 
@@ -285,8 +285,10 @@ def _expectations(cut: _Cutter) -> tuple[Expectation, ...]:
             at = start + found.start(2)
             span = cut.span(at, max(1, len(found[2])))
             if found[2] in VERDICTS:
-                race = found[3] is not None if found[1] is None else (True if found[3] else None)
-                result.append(Expectation((found[1] or "lkmm").strip(), found[2], race, span))
+                words = [word.lower() for word in found[3].split()]
+                race = True if "datarace" in words else None if found[1] else False
+                flags = tuple([flag for flag in LIFETIME_FLAGS if flag in words])
+                result.append(Expectation((found[1] or "lkmm").strip(), found[2], race, span, flags))
             elif found[1] is not None:
                 near = difflib.get_close_matches(found[2], VERDICTS, 1, 0.5)
                 raise SyntaxProblem(

@@ -326,17 +326,25 @@ class Condition:
     span: Span = NOWHERE
 
 
+LIFETIME_FLAGS = ("use-after-free", "double-free", "srcu-cleanup-too-early")
+
+
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """What the file says of one model: `verdict` (Never Sometimes Always DEADLOCK Maybe) and `race` (a DATARACE is expected).
 
-    `race` is None where the file says nothing about races (our `Result(model):` lines).
+    `race` is None where the file says nothing about races (our `Result(model):` lines). `flags` are the LIFETIME_FLAGS that are
+    expected; of these none may appear unannounced.
     """
 
     model: str
     verdict: str
     race: bool | None
     span: Span = NOWHERE
+    flags: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join([self.verdict, *["DATARACE"] * bool(self.race), *[flag.upper() for flag in self.flags]])
 
 
 @dataclass(frozen=True, slots=True)

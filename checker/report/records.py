@@ -75,7 +75,7 @@ def of(outcome: Outcome) -> Record:
 
 def show_expectation(expected: Expectation) -> str:
     """`Never`, or `Never DATARACE` where a race is expected too."""
-    return f"{expected.verdict} DATARACE" if expected.race else expected.verdict
+    return str(expected)
 
 
 def clean(text: str) -> str:
