@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from checker import __version__
+from checker.cli_gate import gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -171,3 +172,6 @@ def list_models() -> None:
     for row in rows:
         click.echo("  ".join([*[row[i].ljust(widths[i]) for i in range(3)], row[3]]))
     click.echo("\nVerdicts: Never, Sometimes, Always, DEADLOCK, Maybe. The path of a .cat file is a model too.")
+
+
+cli.add_command(gate)

@@ -1,0 +1,67 @@
+"""Where the jobs of a gate run: processes with a bound on their memory, or the workers of a Dask cluster.
+
+executor_of(memory=2048)                           a pool of processes of at most 2 GiB each
+executor_of(address="dask://10.0.0.1:8786")        the workers behind that scheduler (extra [cluster])
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import re
+import signal
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from typing import Any
+
+from checker.campaign.corpus import ExecutorOf
+from checker.core.source import CheckerError
+
+_ADDRESS = re.compile(r"dask://([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
+
+
+class NoExecutor(CheckerError):
+    """An executor that cannot be reached or is not installed."""
+
+    code = "executor"
+
+
+def executor_of(*, memory: int = 0, address: str = "") -> ExecutorOf:
+    """What makes the executor: `memory` is MiB for each process, 0 for no bound. Raises NoExecutor."""
+    if address:
+        return _dask(address)
+    return lambda workers: _processes(workers, memory)
+
+
+def _processes(workers: int, memory: int) -> Executor:
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(["checker.campaign.corpus"])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(memory,))
+
+
+def begin(memory: int) -> None:
+    """Leave Ctrl-C to the parent, and take no more than `memory` MiB."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if memory:
+        import resource
+
+        with contextlib.suppress(ValueError, OSError):  # a tighter bound is there already
+            resource.setrlimit(resource.RLIMIT_AS, (memory << 20, memory << 20))
+
+
+def _dask(address: str) -> ExecutorOf:
+    found = _ADDRESS.fullmatch(address)
+    if not found:
+        raise NoExecutor(f"{address!r} is not the address of an executor", hint="write dask://HOST:PORT")
+    try:
+        from distributed import Client
+    except ImportError:
+        raise NoExecutor("Dask is not installed", hint="pip install 'litmus-checker[cluster]'") from None
+    try:
+        client: Any = Client(f"tcp://{found[1]}:{found[2]}", timeout=10)
+    except (OSError, TimeoutError) as error:
+        raise NoExecutor(f"there is no scheduler at {address}: {type(error).__name__}") from None
+    connect: Callable[[int], Executor] = lambda workers: client.get_executor()  # noqa: E731
+    return connect

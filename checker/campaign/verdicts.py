@@ -1,0 +1,220 @@
+"""What a gate keeps of a check: a `Row`, small enough to be cached, journaled and compared; and the store of rows.
+
+A row is found by its key: a digest of the test's text, the model's files, the options, and of this program and its solver,
+so that whatever could change a verdict changes the key. A stored row carries a digest of itself: one that does not fit is
+thrown away and made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from pathlib import Path
+
+from checker import __version__
+from checker.campaign.corpus import Outcome
+from checker.result import UNKNOWN
+from checker.solve import solver
+
+FORMAT = 1
+MOST = 50_000
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One test under one model. `verdict` is Never, Sometimes, Always, DEADLOCK or Unknown; `line` that of the expectation.
+
+    `unmet` says why the file's expectation is not met; `expected` is empty where the file expects nothing.
+    """
+
+    path: str
+    model: str
+    test: str = ""
+    verdict: str = UNKNOWN
+    race: bool = False
+    flags: tuple[str, ...] = ()
+    expected: str = ""
+    unmet: str = ""
+    reason: str = ""
+    error: str = ""
+    code: str = ""
+    line: int = 1
+    seconds: float = 0.0
+    cached: bool = False
+
+    @property
+    def said(self) -> str:
+        """The verdict as a baseline holds it."""
+        return f"{self.verdict} DATARACE" if self.race else self.verdict
+
+
+def row(outcome: Outcome) -> Row:
+    """The row of an outcome."""
+    result, path, model = outcome.result, outcome.path, outcome.model
+    if result is None:
+        return Row(
+            path, model, reason=outcome.unknown_because, error=outcome.error, code=outcome.code, seconds=round(outcome.seconds, 4)
+        )
+    wanted = result.expected
+    return Row(
+        path, model, result.test,
+        verdict="DEADLOCK" if result.deadlock and result.observation != UNKNOWN else result.observation,
+        race="data-race" in result.flags,
+        flags=result.flags,
+        expected="" if wanted is None else f"{wanted.verdict} DATARACE" if wanted.race else wanted.verdict,
+        unmet=result.unmet(),
+        reason=result.unknown_because,
+        line=(wanted.span if wanted is not None else result.condition.span).line or 1,
+        seconds=round(outcome.seconds, 4),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- keys
+
+
+@cache
+def tool() -> str:
+    """This program's version, and a digest of everything it is made of."""
+    made = hashlib.sha256()
+    for folder in (_PACKAGE, _PACKAGE.parent / "grammar"):
+        for file in sorted(folder.rglob("*")):
+            if file.suffix in (".py", ".lark", ".cat", ".bell", ".def") and file.is_file():
+                made.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return f"{__version__}+{made.hexdigest()[:12]}"
+
+
+def key(text: bytes, model: str, model_key: str, options: str) -> str:
+    """The key of a test's row."""
+    digest = hashlib.sha256(text).hexdigest()
+    parts = [str(FORMAT), tool(), solver.version(), model, model_key, options, digest]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+# ---------------------------------------------------------------- rows as text
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "race": bool, "cached": bool, "line": int, "seconds": (int, float), "flags": list,
+}  # fmt: skip
+_NAMES = tuple(f.name for f in fields(Row))
+
+
+def pack(key: str, row: Row) -> str:
+    """A row as one line, sealed."""
+    body = json.dumps(asdict(row), sort_keys=True)
+    return json.dumps({"key": key, "seal": _seal(key, body), "row": body})
+
+
+def unpack(line: str) -> tuple[str, Row] | None:
+    """The row in a line, with its key; None where the line is not one that `pack` made."""
+    try:
+        outer = json.loads(line)
+        key, body = outer["key"], outer["row"]
+        if not isinstance(key, str) or not isinstance(body, str) or outer["seal"] != _seal(key, body):
+            return None
+        made = json.loads(body)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(made, dict) or set(made) != set(_NAMES):
+        return None
+    if not all(isinstance(value, _TYPES.get(name, str)) for name, value in made.items()):
+        return None
+    return key, Row(**{**made, "flags": tuple(map(str, made["flags"]))})
+
+
+def _seal(key: str, body: str) -> str:
+    return hashlib.sha256(f"{key}\0{body}".encode("utf-8", "surrogateescape")).hexdigest()
+
+
+# ---------------------------------------------------------------- the store
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Rows in a folder, one file each. A folder that cannot be used costs time, never a verdict."""
+
+    folder: Path
+
+    def get(self, key: str, path: str) -> Row | None:
+        """The row under `key`, told of the test at `path`."""
+        try:
+            text = self._file(key).read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return None
+        found = unpack(text)
+        if found is None or found[0] != key:
+            return None
+        return replace(found[1], path=path, cached=True, seconds=0.0)
+
+    def put(self, key: str, row: Row) -> None:
+        """Keep a row that has a verdict: what is Unknown or an error today may be decided tomorrow."""
+        if row.error or row.verdict == UNKNOWN:
+            return
+        file = self._file(key)
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, name = tempfile.mkstemp(dir=file.parent)
+            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
+                stream.write(pack(key, row))
+            os.replace(name, file)
+
+    def trim(self) -> None:
+        """Drop the oldest rows when there are too many."""
+        with contextlib.suppress(OSError):
+            files = sorted(self.folder.glob("??/*"), key=lambda f: f.stat().st_mtime)
+            for file in files[: max(0, len(files) - MOST)]:
+                file.unlink(missing_ok=True)
+
+    def _file(self, key: str) -> Path:
+        return self.folder / key[:2] / key[2:]
+
+
+def default_folder() -> Path:
+    """Where rows are kept unless told otherwise."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("litmus-checker")) / "gate"
+
+
+# ---------------------------------------------------------------- the journal
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The rows of one run, as they come, so that a run that was cut short can go on."""
+
+    file: Path
+
+    def rows(self) -> dict[str, Row]:
+        """What was written so far, by key. Torn and foreign lines are passed over."""
+        try:
+            text = self.file.read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return {}
+        return dict(found for line in text.split("\n") if (found := unpack(line)) is not None)
+
+    @contextlib.contextmanager
+    def writing(self, *, afresh: bool) -> Iterator[Writer]:
+        """Write on, or from the beginning. A journal that cannot be written is an error: somebody counts on it."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with self.file.open("w" if afresh else "a", encoding="utf-8", errors="surrogateescape") as stream:
+            if not afresh:
+                stream.write("\n")
+            yield Writer(stream)
+
+
+class Writer:
+    """Appends rows to an open journal."""
+
+    def __init__(self, stream: object) -> None:
+        self.stream = stream
+
+    def add(self, key: str, row: Row) -> None:
+        self.stream.write(pack(key, row) + "\n")  # type: ignore[attr-defined]
+        self.stream.flush()  # type: ignore[attr-defined]

@@ -1,0 +1,157 @@
+"""The command `checker gate`: options in, reports out, an exit code. Nothing is decided here.
+
+Exit code: 0 clean, 1 blocked, 2 something could not be checked, 130 interrupted. Without `--output` a table goes to stdout;
+in a GitHub job annotations go there too, and a summary to the job's page.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from checker.campaign.gate import Report, Request
+    from checker.campaign.policy import Policy
+
+FAILED, INTERRUPTED = 2, 130
+FORMATS = ("table", "junit", "sarif", "github", "markdown", "json")
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--config", metavar="FILE", help="The policy. Default: checker.toml or pyproject.toml here.")
+@click.option("--baseline", metavar="FILE", help="Compare with the verdicts in this file too.")
+@click.option("--update-baseline", is_flag=True, help="Write the baseline anew from what comes out.")
+@click.option("--diff", metavar="PATCH|REV..REV", help="Judge a kernel patch by the tests bound to the functions it changes.")
+@click.option("--kernel", metavar="TREE", help="The kernel's source: tests bound to it are compared with it.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds for one test, one model.")
+@click.option("--memory", type=click.IntRange(min=0), metavar="MIB", help="Memory for one worker; 0 is no bound.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many processes. Default: the cores.")
+@click.option("--executor", metavar="dask://HOST:PORT", help="Give the work to a Dask cluster.")
+@click.option("--cache", metavar="FOLDER", help="Where results are kept. Default: the user's cache folder.")
+@click.option("--no-cache", is_flag=True, help="Check everything anew, and keep nothing.")
+@click.option("--journal", metavar="FILE", help="Write every result here as it comes.")
+@click.option("--resume", is_flag=True, help="Go on where a run with the same --journal was cut short.")
+@click.option("--output", "outputs", multiple=True, metavar="FORMAT[=FILE]", help=f"One of {', '.join(FORMATS)}. Repeatable.")
+def gate(
+    paths: tuple[str, ...], config: str | None, baseline: str | None, *, update_baseline: bool, diff: str | None,
+    kernel: str | None, timeout: float | None, memory: int | None, jobs: int | None, executor: str | None,
+    cache: str | None, no_cache: bool, journal: str | None, resume: bool, outputs: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Check tests against what they expect and against a baseline, and stop what must not pass.
+
+    PATHs are those of the policy unless given. Exit code: 0 clean, 1 blocked, 2 something could not be checked.
+    """
+    from checker.campaign.gate import Request, gate
+    from checker.campaign.policy import load_policy
+    from checker.campaign.pool import executor_of
+    from checker.campaign.verdicts import Journal, Store, default_folder
+    from checker.core.source import CheckerError
+
+    targets = [_target(text) for text in outputs]
+    if resume and not journal:
+        raise click.UsageError("--resume goes on from a --journal: name it")
+    if diff and not kernel:
+        raise click.UsageError("--diff needs the --kernel that the patch is for")
+    start = time.perf_counter()
+    try:
+        policy = load_policy(".", config)
+        policy = replace(policy, timeout=timeout or policy.timeout, memory=policy.memory if memory is None else memory)
+        known = baseline or policy.baseline
+        if update_baseline and not known:
+            raise click.UsageError("--update-baseline needs to know which: give --baseline FILE")
+        request = Request(
+            tuple(paths or policy.paths or (["litmus"] if os.path.isdir("litmus") else ["."])),
+            baseline="" if update_baseline else known,
+            store=None if no_cache else Store(Path(cache) if cache else default_folder()),
+            journal=Journal(Path(journal)) if journal else None, resume=resume, workers=jobs or _cores(),
+            executor=executor_of(memory=policy.memory, address=executor or ""), step=_bar(),
+        )  # fmt: skip
+        report = gate(request, policy)
+        if kernel:
+            report = _with_kernel(report, kernel, diff, request, policy)
+        if update_baseline:
+            _update(report, known)
+    except CheckerError as error:
+        click.echo(error.render(), err=True)
+        sys.exit(FAILED)
+    except OSError as error:
+        click.echo(f"error: {error.strerror}: {error.filename}", err=True)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(_print(replace(report, seconds=time.perf_counter() - start), targets))
+
+
+def _with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
+    from checker.campaign.patched import with_kernel
+
+    return with_kernel(report, kernel, diff, request, policy)
+
+
+def _update(report: Report, path: str) -> None:
+    from checker.campaign.baseline import write_baseline
+    from checker.campaign.gate import baseline_of
+
+    if report.code == FAILED:
+        click.echo("the baseline is not updated: something could not be checked", err=True)
+        return
+    write_baseline(path, baseline_of(report, path))
+    click.echo(f"{path} is written", err=True)
+
+
+def _target(text: str) -> tuple[str, str]:
+    name, _, file = text.partition("=")
+    if name not in FORMATS:
+        raise click.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}", param_hint="--output")
+    return name, file
+
+
+def _print(report: Report, targets: list[tuple[str, str]]) -> int:
+    """Write every report asked for; the exit code."""
+    from checker.report.gate import render
+
+    on_github = os.environ.get("GITHUB_ACTIONS") == "true"
+    summary = os.environ.get("GITHUB_STEP_SUMMARY", "") if on_github else ""
+    if not any(not file for _, file in targets):
+        targets = [*targets, ("table", ""), *([("github", "")] if on_github else [])]
+    if summary:
+        with open(summary, "a", encoding="utf-8") as stream:
+            stream.write(render("markdown", report))
+    for name, file in targets:
+        text = render(name, report, quiet=on_github, width=_width(), colour=not file and sys.stdout.isatty())
+        if file:
+            Path(file).write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
+    sys.stdout.flush()
+    return report.code
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((132, 40)).columns if sys.stdout.isatty() else 132
+
+
+def _bar() -> Callable[[int, int], None]:
+    """Progress, where somebody looks."""
+    if not sys.stderr.isatty():
+        return lambda done, total: None
+
+    def show(done: int, total: int) -> None:
+        click.echo(f"\rchecking {done}/{total}" + ("\r\x1b[K" if done == total else ""), err=True, nl=False)
+
+    return show
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
