@@ -22,14 +22,12 @@ from checker.parse.aarch64_cell import Gpr, Instruction, Mem, Problem, read_cell
 from checker.parse.aarch64_emit import Emitter
 from checker.parse.asm import Column, Line, check_labels, columns
 from checker.parse.code import Code
+from checker.parse.question import change, declared_widths, retyped, whole
 from checker.parse.state import Entry
-from checker.program.ir import (
-    Address, And, Compare, Implies, Label, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Thread, Truth, Value,
-)  # fmt: skip
+from checker.program.ir import Address, Compare, Label, Loc, MemLoc, RegLoc, Test, Thread, Value
 from checker.program.sizes import BITS
 
-REGISTERS = frozenset({f"X{n}" for n in range(31)} | {"SP"})
-WIDTHS = {name: bits if name[0] == "u" else -bits for name, bits in BITS.items()}
+REGISTERS = frozenset({f"X{n}" for n in range(31)} | {"SP", "XZR"})
 INT = -32
 
 Lines = list[tuple[Line, Instruction | None]]
@@ -43,6 +41,7 @@ def aarch64_code(source: Source, text: str) -> Code:
         tuple([Thread(column.tid, (), (), column.span) for column, _ in read]),
         (),
         tuple([REGISTERS] * len(read)),
+        register=str.upper,
         finish=lambda test, entries: _finish(test, entries, read),
     )
 
@@ -146,8 +145,8 @@ def _bytewise(test: Test, entries: tuple[Entry, ...]) -> Test:
         test,
         globals=tuple([replace(g, address=element(g.address), value=moved(g.value)) for g in test.globals]),
         registers=tuple([(loc, moved(value)) for loc, value in test.registers]),
-        condition=replace(test.condition, prop=rewritten(test.condition.prop, compare)),
-        filter=rewritten(test.filter, compare) if test.filter else None,
+        condition=replace(test.condition, prop=change(test.condition.prop, compare)),
+        filter=change(test.filter, compare) if test.filter else None,
         shown=tuple([place(loc) for loc in shown]),
     )
 
@@ -159,47 +158,10 @@ def _elements(loc: Loc, length: dict[str, int]) -> Iterable[int]:
     return [0]
 
 
-def rewritten(prop: Prop, compare: Callable[[Compare], Compare]) -> Prop:
-    """`prop` with every comparison replaced."""
-    match prop:
-        case Compare():
-            return compare(prop)
-        case And(args):
-            return And(tuple([rewritten(a, compare) for a in args]))
-        case Or(args):
-            return Or(tuple([rewritten(a, compare) for a in args]))
-        case Not(arg):
-            return Not(rewritten(arg, compare))
-        case Implies(left, right):
-            return Implies(rewritten(left, compare), rewritten(right, compare))
-        case Truth():
-            return prop
-
-
 def _typed(test: Test, entries: tuple[Entry, ...]) -> Test:
     """The test with its question read in the types that the initial state declares."""
-    declared = {_whole(e.loc): WIDTHS[e.type] for e in entries if e.type in WIDTHS}
-    named: dict[Loc, int] = {}
-
-    def width(x: Loc | Value) -> int:
-        if not isinstance(x, RegLoc | MemLoc):
-            return 0
-        named[x] = declared.get(_whole(x), INT)
-        return named[x]
-
-    def compare(c: Compare) -> Compare:
-        left, right = width(c.left), width(c.right)
-        return Compare(c.op, as_integer(c.left, right), as_integer(c.right, left), c.span)
-
-    for loc in test.shown:
-        width(loc)
-    condition = replace(test.condition, prop=rewritten(test.condition.prop, compare))
-    kept = rewritten(test.filter, compare) if test.filter else None
-    return replace(test, condition=condition, filter=kept, widths=tuple(named.items()))
-
-
-def _whole(loc: Loc) -> Loc:
-    return loc if isinstance(loc, RegLoc) else MemLoc(Address(loc.address.name))
+    declared = declared_widths(entries)
+    return retyped(test, lambda loc: declared.get(whole(loc), INT), lambda loc, width: True)
 
 
 # ---------------------------------------------------------------- variants

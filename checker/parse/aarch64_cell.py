@@ -181,8 +181,8 @@ def _memory(text: str) -> Mem:
             result = Mem(base, 0, index)
         case [Gpr(bits=64) as base, Gpr(bits=64) as index, Mod("LSL" | "SXTX" as kind, amount)] if base.name and not write:
             result = Mem(base, 0, index, "" if kind == "LSL" else kind, amount)
-        case [Gpr(bits=64) as base, Gpr(bits=32) as index, Mod("SXTW" | "UXTW" as kind, amount)] if base.name and not write:
-            result = Mem(base, 0, index, kind, amount)
+        case [Gpr(bits=64) as base, Gpr() as index, Mod("SXTW" | "UXTW" as kind, amount)] if base.name and not write:
+            result = Mem(base, 0, Gpr(index.name, 32), kind, amount)  # W2 by any name
         case _:
             raise Problem(Unsupported, f"an address that is not supported: {text!r}", _USAGE)
     return result._replace(write=write) if write else result

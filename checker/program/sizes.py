@@ -37,8 +37,7 @@ def check_sizes(codes: list[tuple[Instr, ...]], addresses: Mapping[Site, Values]
             old = seen.setdefault(a, access)
             if old.size != instr.size:
                 raise _differ(str(a), access, old)
-            if old is access:
-                _check_declared(a, access, declared)
+            _check_declared(a, access, declared, isinstance(instr, Store))
     if any(a.offset for a in seen):
         _check_overlaps(seen)
 
@@ -54,7 +53,7 @@ def _differ(what: str, here: Access, there: Access) -> Unsupported:
     )  # fmt: skip
 
 
-def _check_declared(a: Address, access: Access, declared: Mapping[Address, Global]) -> None:
+def _check_declared(a: Address, access: Access, declared: Mapping[Address, Global], written: bool) -> None:
     place = declared.get(a)
     if place is None:
         whole = f"{a.name}, at offset {a.offset}"
@@ -67,9 +66,9 @@ def _check_declared(a: Address, access: Access, declared: Mapping[Address, Globa
         raise Unsupported(
             f"an access of {_bytes(access.size)} to {a.name}, which is declared as '{place.type}'", access.span, hint=HINT
         )
-    if bits > 8 * access.size and not (isinstance(place.value, int) and 0 <= place.value < 1 << 8 * access.size):
+    if written and bits > 8 * access.size and not (isinstance(place.value, int) and 0 <= place.value < 1 << 8 * access.size):
         raise Unsupported(
-            f"an access of {_bytes(access.size)} to {a.name}, a '{place.type}' with more in it than that", access.span, hint=HINT
+            f"a write of {_bytes(access.size)} to {a.name}, a '{place.type}' with more in it than that", access.span, hint=HINT
         )
 
 
