@@ -64,7 +64,7 @@ def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory
     if not any(_copies_a_read(code) for code in codes):
         return plain.result({}, {})
     tokens = {site: Free(f"{site[0]}.{site[1]}") for site in plain.values if site not in plain.stores}
-    traced = _settled(_Run(codes, envs, memory, tokens))
+    traced = _settled(_Run(codes, envs, memory, tokens, tokens=True))
     reaches = {site: traced.values[site] & frozenset(tokens.values()) for site in tokens}
     circles: dict[Site, Free] = {}
     for site in sorted(tokens):
@@ -73,7 +73,7 @@ def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory
             circles[site] = circles[mates[0]] if mates else Free(f"S{len(set(circles.values())) + 1}")
     if not circles:
         return plain.result({}, {})
-    direct = _settled(_Run(codes, envs, memory, tokens, alone=True))
+    direct = _settled(_Run(codes, envs, memory, tokens, tokens=True, alone=True))
     copies = {store: frozenset(site for site in circles if tokens[site] in direct.values[store]) for store in sorted(direct.stores)}
     return _settled(_Run(codes, envs, memory, circles)).result(circles, copies)
 
@@ -100,9 +100,11 @@ class _Run:
         memory: dict[Address, Values],
         seeds: Mapping[Site, Free],
         *,
+        tokens: bool = False,
         alone: bool = False,
     ) -> None:
         self.codes, self.envs, self.memory, self.seeds, self.alone = codes, envs, dict(memory), seeds, alone
+        self.tokens = frozenset(seeds.values()) if tokens else None
         self.returned: dict[Site, Values] = {}  # what a seeded load reads besides its own seed
         self.addresses: dict[Site, Values] = {}
         self.values: dict[Site, Values] = {}
@@ -142,15 +144,15 @@ class _Run:
                 env[dst] = self.values[site] = read or ZERO
             case Store(addr, value, _, span):
                 where = self.addresses[site] = evaluate(addr, env, span)
-                written = self.values[site] = evaluate(value, env, span)
+                written = self.values[site] = self.computed(value, env, span)
                 self.stores.add(site)
                 for a in where:
                     if isinstance(a, Address):
                         self.memory[a] = self.memory.get(a, ZERO) | written
             case Assign(dst, value, span):
-                env[dst] = evaluate(value, env, span)
+                env[dst] = self.computed(value, env, span)
             case Mark(dst=dst, value=value, span=span) if dst and value is not None:
-                env[dst] = evaluate(value, env, span)
+                env[dst] = self.computed(value, env, span)
             case Choose(dst):
                 env[dst] = frozenset({0, 1})
             case Branch(cond, target):
@@ -163,6 +165,13 @@ class _Run:
             case Cut():
                 return None
         return env
+
+    def computed(self, e: Expr, env: dict[str, Values], span: Span) -> Values:
+        """The values of `e`; a token goes through copies alone, and what is computed from one is dropped."""
+        found = evaluate(e, env, span)
+        if self.tokens is None or not isinstance(e, Op):
+            return found
+        return frozenset([v for v in found if not isinstance(v, Free) or v in self.tokens]) or ZERO
 
 
 def _merged(a: dict[str, Values] | None, b: dict[str, Values] | None) -> dict[str, Values] | None:
