@@ -19,6 +19,7 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem, Unsupported
 from checker.parse.grammar import MAX_NESTING, parser, run, span_of
+from checker.parse.quick import simple_tail
 from checker.program.ir import Address, And, Compare, Condition, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Truth, Value
 
 MAX_ELEMENTS = 1024
@@ -62,6 +63,8 @@ def parse_tail(source: Source, text: str, span: Span) -> Tail:
     """What `text` asks; `span` is where it stands. No condition is `forall (true)`."""
     if text.isspace() or not text:
         return Tail((), None, Condition("forall", Truth(True), span), (), ())
+    if parts := simple_tail(source, text):
+        return Tail(*parts)
     result: Tail = _parse("tail", source, text)
     return result
 
