@@ -15,6 +15,7 @@ from typing import TypeAlias
 from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName
 from checker.parse.aarch64 import aarch64_code
 from checker.parse.c import Function, parse_functions
+from checker.parse.c_names import check_names
 from checker.parse.code import Code
 from checker.parse.grammar import check_size
 from checker.parse.question import respelled, respelled_entries
@@ -60,7 +61,14 @@ def c_code(source: Source, text: str) -> Code:
         tuple((name, kind, f.span) for f in functions for name, kind in f.params),
         tuple(f.declared | f.used.keys() | {name for name, _ in f.params} for f in functions),
         warnings,
+        finish=lambda test, _: _with_known_names(test, functions),
     )
+
+
+def _with_known_names(test: Test, functions: tuple[Function, ...]) -> Test:
+    for f in functions:
+        check_names(test, f.tid, f.declared | {name for name, _ in f.params}, f.used)
+    return test
 
 
 def _in_order(source: Source, functions: tuple[Function, ...]) -> tuple[Function, ...]:

@@ -1,0 +1,67 @@
+"""Names that nothing gives a value: a variable that is read and neither declared, assigned, a parameter nor set at the start.
+
+herd takes such a name for a local variable that holds 0, so that a typing error turns into a verdict. Here it is an error;
+a global that was only forgotten among the parameters keeps herd's meaning, with a warning (see litmus.py).
+"""
+
+from __future__ import annotations
+
+import difflib
+
+from checker.core.source import Span, UnknownName
+from checker.program.ir import Assign, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
+
+# Calls whose arguments are names of other kinds: callbacks and the heads they are queued with (program/defer.py).
+_QUEUEING = ("call_srcu", "call_srcu_expedited", "call_rcu", "call_rcu_hurry", "kfree_rcu", "kvfree_rcu")
+
+
+def check_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> None:
+    """Refuse a name of process `tid` (all of `used`, with where each is) that has no value. `known`: declared, or parameters."""
+    body = next(t.body for t in test.threads if t.tid == tid)
+    assigned: set[str] = set()
+    read: set[str] = set()
+    for s in body:
+        _names(s, assigned, read)
+    initial = {loc.reg for loc, _ in test.registers if isinstance(loc, RegLoc) and loc.tid == tid}
+    world = {g.address.name for g in test.globals}
+    for name, span in used.items():
+        if name in read and not (name in known or name in assigned or name in initial or name in world):
+            near = difflib.get_close_matches(name, [*known, *assigned], n=1)
+            hint = f"did you mean {near[0]}?" if near else "declare it, or make it a parameter of the process"
+            raise UnknownName(f"undeclared variable '{name}'", span, hint=hint)
+
+
+def _names(s: Stmt, assigned: set[str], read: set[str]) -> None:
+    match s:
+        case Assign(dst, value):
+            assigned.add(dst)
+            _reads(value, read)
+        case Write(addr, value):
+            _reads(addr, read)
+            _reads(value, read)
+        case Do(call):
+            _reads(call, read)
+        case If(cond, then, orelse):
+            _reads(cond, read)
+            for inner in (*then, *orelse):
+                _names(inner, assigned, read)
+        case While(cond, body):
+            _reads(cond, read)
+            for inner in body:
+                _names(inner, assigned, read)
+
+
+def _reads(e: Expr, read: set[str]) -> None:
+    match e:
+        case Reg(name):
+            read.add(name)
+        case Op("ref"):
+            pass
+        case Op(_, args):
+            for arg in args:
+                _reads(arg, read)
+        case Deref(addr):
+            _reads(addr, read)
+        case Call(name, args) if name not in _QUEUEING:
+            for arg in args:
+                _reads(arg, read)
