@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,23 @@ class Outcome:
     file: str
     difference: str
     seconds: float
+    explained: bool = False
 
 
-def compare(row: dict[str, Any], folder: Path, model_name: str, timeout: float) -> Outcome:
-    """Check one test of the oracle and say what is not as it says."""
+def compare(row: dict[str, Any], folder: Path, model_name: str, timeout: float, variant: str = "") -> Outcome:
+    """Check one test of the oracle and say what is not as it says; with `variant`, whether it explains the difference."""
+    found = difference(row, folder, model_name, timeout, ())
+    if found.difference and variant and not difference(row, folder, model_name, timeout, (variant,)).difference:
+        return Outcome(found.file, found.difference, found.seconds, explained=True)
+    return found
+
+
+def difference(row: dict[str, Any], folder: Path, model_name: str, timeout: float, variants: tuple[str, ...]) -> Outcome:
+    """What our verdict, states and flags have that the oracle's have not, and the reverse."""
     start = time.perf_counter()
     try:
-        result = check(load_test(folder / row["file"]), load_model(model_name), Options(states=True, timeout=timeout))
+        model = load_model(model_name, variants=variants)
+        result = check(load_test(folder / row["file"]), model, Options(states=True, timeout=timeout))
     except CheckerError as error:
         return Outcome(row["file"], f"error: {error.render().splitlines()[0]}", time.perf_counter() - start)
     except Exception as error:  # a bug of ours: one row of the report, not the end of it
@@ -69,14 +80,14 @@ def _states(states: Iterable[str]) -> set[str]:
     return {re.sub(r"=S\d+;", "=S;", s) for s in states}
 
 
-def run(folder: Path, model: str, rows: list[dict[str, Any]], timeout: float, jobs: int) -> Iterator[Outcome]:
+def run(folder: Path, model: str, rows: list[dict[str, Any]], timeout: float, jobs: int, variant: str) -> Iterator[Outcome]:
     """The outcomes of all rows, in order."""
+    one = partial(compare, folder=folder, model_name=model, timeout=timeout, variant=variant)
     if jobs == 1:
-        yield from (compare(row, folder, model, timeout) for row in rows)
+        yield from map(one, rows)
         return
     with ProcessPoolExecutor(jobs) as pool:
-        n = len(rows)
-        yield from pool.map(compare, rows, [folder] * n, [model] * n, [timeout] * n, chunksize=4)
+        yield from pool.map(one, rows, chunksize=4)
 
 
 def main() -> int:
@@ -91,13 +102,14 @@ def main() -> int:
     model = args.model or MODEL_OF[args.corpus.resolve().name]
     rows = [json.loads(line) for line in (args.corpus / "oracle.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = [r for r in rows if args.only in r["file"]]
-    known = tomllib.loads(EXCEPTIONS.read_text(encoding="utf-8")).get(model, {}) if EXCEPTIONS.is_file() else {}
+    listed = tomllib.loads(EXCEPTIONS.read_text(encoding="utf-8")) if EXCEPTIONS.is_file() else {}
+    known, variant = listed.get(model, {}), listed.get("variants", {}).get(model, {})
     outcomes = []
     unexplained = 0
     start = time.perf_counter()
-    for outcome in run(args.corpus, model, rows, args.timeout, args.jobs):
+    for outcome in run(args.corpus, model, rows, args.timeout, args.jobs, variant.get("variant", "")):
         outcomes.append(outcome)
-        reason = known.get(outcome.file)
+        reason = known.get(outcome.file) or (variant["reason"] if outcome.explained else None)
         if outcome.difference and reason is None:
             unexplained += 1
             print(f"DIFFERS {outcome.file}: {outcome.difference}")

@@ -113,7 +113,7 @@ class _Execution:
         self.deps: dict[str, dict[tuple[int, int], Lit]] = {
             "addr": {}, "data": {}, "ctrl": {}, "pick-addr": {}, "pick-data": {}
         }  # fmt: skip
-        self.together: set[tuple[int, int]] = set()  # pairs of one statement that are ordered
+        self.together: set[tuple[int, int]] = set()  # pairs of one C statement that are ordered; of one instruction none are
         self.rmw: dict[tuple[int, int], Lit] = {}
         self.open_pairs: dict[tuple[int, int], int] = {}
         self.finals: dict[RegLoc, Symbolic] = {}
@@ -594,7 +594,7 @@ class _Execution:
                 for f in thread[i + 1 :]:
                     if self.group_of[e.eid] != self.group_of[f.eid]:
                         break
-                    if (e.eid, f.eid) not in self.together:
+                    if self.test.arch != "C" or (e.eid, f.eid) not in self.together:
                         rows[e.eid] &= ~(1 << f.eid)
             for i, e in enumerate(conditional):
                 for f in conditional[i + 1 :]:

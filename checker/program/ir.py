@@ -144,8 +144,8 @@ class Load:
     """dst := memory[addr]. `tags` are names of event sets the read is in. `size` is in bytes, 0: the whole location.
 
     `pair` > 0 names the read-modify-write this read is a part of: the Store of the same thread with the same `pair`.
-    `group` > 0 is shared by the events of one statement (one instruction): they are in program order only from a read to
-    what uses its temporary, and from the read of a pair to its write.
+    `group` > 0 is shared by the events of one statement or one instruction. Those of a C statement are in program order only
+    from a read to what uses its temporary, and from the read of a pair to its write; those of an instruction not at all.
     `exclusive`: the read arms the thread's monitor.
     """
 
