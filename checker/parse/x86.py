@@ -27,7 +27,7 @@ from checker.parse.x86_emit import END, Emitter, flags_looked_at
 from checker.parse.x86_table import NARROW, WIDE, Part
 from checker.program.ir import Global, Label, Loc, MemLoc, RegLoc, Test, Thread, Value
 
-_LOCK = re.compile(r"([;|:\s]lock\s*);", re.I)
+_PREFIX = re.compile(r"([;|:\s](?:lock|rep)\s*);", re.I)
 _NAMES = {
     syntax: {spelled: part.name for spelled, part in parts.items() if part.size == syntax.word}
     for syntax, parts in ((INTEL, NARROW), (ATT, WIDE))
@@ -47,8 +47,8 @@ def x86_64_code(source: Source, text: str) -> Code:
 
 
 def _code(source: Source, text: str, syntax: Syntax) -> Code:
-    if "lock" in text or "LOCK" in text:
-        text = _LOCK.sub(r"\1 ", text)  # 'lock ; addl …' is one instruction
+    if any(prefix in text for prefix in ("lock", "LOCK", "rep", "REP")):
+        text = _PREFIX.sub(r"\1 ", text)  # 'lock ; addl …' is one instruction
     threads = []
     names: dict[str, Line] = {}
     wide: set[RegLoc] = set()
@@ -139,9 +139,11 @@ def _initial(syntax: Syntax, test: Test, entries: tuple[Entry, ...]) -> Test:
 
 def _global(syntax: Syntax, g: Global) -> Global:
     """A location with its value as a signed integer of its type."""
-    if not isinstance(g.value, int) or -(1 << 31) <= g.value < 1 << 31:
+    if not isinstance(g.value, int) or (not g.type and -(1 << 31) <= g.value < 1 << 31):
         return g
     bits = abs(width_of(g.type)) or (64 if g.type else 0)
+    if bits and signed(g.value, bits) == g.value:
+        return g
     if not bits and syntax.word == 8:
         hint = f"declare its type: uint32_t {g.address}={g.value}"
         raise Unsupported(f"the initial value {g.value} of {g.address} is no int", g.span, hint=hint)
