@@ -86,7 +86,7 @@ def _copies_a_read(code: tuple[Instr, ...]) -> bool:
 def _settled(run: _Run) -> _Run:
     """`run`, repeated until nothing is added."""
     rounds = 1 + sum(isinstance(i, Store) for code in run.codes for i in code)
-    for _ in range(rounds + 1):
+    for _ in range(rounds):
         if not run.once():
             break
     return run
@@ -103,8 +103,10 @@ class _Run:
         tokens: bool = False,
         alone: bool = False,
     ) -> None:
+        """`tokens`: the seeds are tokens; `alone`: a load reads its token and nothing else."""
         self.codes, self.envs, self.memory, self.seeds, self.alone = codes, envs, dict(memory), seeds, alone
         self.tokens = frozenset(seeds.values()) if tokens else None
+        self.before: dict[Address, Values] = {}
         self.returned: dict[Site, Values] = {}  # what a seeded load reads besides its own seed
         self.addresses: dict[Site, Values] = {}
         self.values: dict[Site, Values] = {}
@@ -114,12 +116,11 @@ class _Run:
         return Ranges(self.addresses, self.values, tuple(sorted(self.stores)), circles, copies)
 
     def once(self) -> bool:
-        """Run every thread once; whether memory may now hold anything new, or a load ran before a store that feeds it."""
-        before = dict(self.memory)
-        loads = {s: v for s, v in self.values.items() if s not in self.stores}
+        """Run every thread once on what memory held before; whether it may now hold anything new."""
+        before = self.before = dict(self.memory)
         for t, code in enumerate(self.codes):
             self.thread(t, code)
-        return before != self.memory or loads != {s: v for s, v in self.values.items() if s not in self.stores}
+        return before != self.memory
 
     def thread(self, t: int, code: tuple[Instr, ...]) -> None:
         env: dict[str, Values] | None = dict(self.envs[t])
@@ -136,7 +137,7 @@ class _Run:
         match instr:
             case Load(dst, addr, _, span):
                 where = self.addresses[site] = evaluate(addr, env, span)
-                read: Values = frozenset().union(*[self.memory.get(a, ZERO) for a in where if isinstance(a, Address)])
+                read: Values = frozenset().union(*[self.before.get(a, ZERO) for a in where if isinstance(a, Address)])
                 seed = self.seeds.get(site)
                 if seed is not None:
                     self.returned[site] = read
@@ -188,6 +189,9 @@ def evaluate(e: Expr, env: dict[str, Values], span: Span) -> Values:
         case Reg(name):
             return env.get(name, ZERO)
         case Op(op, args):
+            several = _used_twice(args, env)
+            if several:  # r ^ r: both operands have one value
+                return frozenset().union(*[evaluate(e, {**env, several: frozenset({v})}, span) for v in env[several]])
             domains = [evaluate(a, env, span) for a in args]
             size = 1
             for d in domains:
@@ -203,3 +207,26 @@ def evaluate(e: Expr, env: dict[str, Values], span: Span) -> Values:
             return frozenset(found) or ZERO  # type: ignore[arg-type]
         case _:
             raise AssertionError(f"not an instruction's operand: {e}")
+
+
+def _used_twice(args: tuple[Expr, ...], env: dict[str, Values]) -> str:
+    """A register with several values that occurs in more than one of the operands; empty when there is none."""
+    if len(args) < 2 or all(isinstance(a, Const) for a in args[1:]):
+        return ""
+    seen: set[str] = set()
+    for arg in args:
+        names = set(_registers(arg))
+        for name in names & seen:
+            if len(env.get(name, ZERO)) > 1:
+                return name
+        seen |= names
+    return ""
+
+
+def _registers(e: Expr) -> list[str]:
+    match e:
+        case Reg(name):
+            return [name]
+        case Op(_, args):
+            return [name for a in args for name in _registers(a)]
+    return []

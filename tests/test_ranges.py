@@ -1,0 +1,83 @@
+"""Which values reads may have: laws of the abstract run, and tests whose values once went astray."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+from kernel_c import result
+
+from checker.core.source import NOWHERE
+from checker.core.value import Undetermined, compute
+from checker.program.ir import Const, Expr, Op, Reg
+from checker.program.ranges import evaluate
+
+expressions: st.SearchStrategy[Expr] = st.recursive(
+    st.integers(-2, 3).map(Const) | st.sampled_from("abc").map(Reg),
+    lambda inner: st.builds(
+        lambda op, x, y: Op(op, (x, y)), st.sampled_from(["add", "sub", "xor", "and", "eq", "lt", "land"]), inner, inner
+    ),
+    max_leaves=5,
+)
+
+
+def exactly(e: Expr, env: dict[str, int]) -> object:
+    match e:
+        case Const(value):
+            return value
+        case Reg(name):
+            return env[name]
+        case Op(op, args):
+            return compute(op, [exactly(a, env) for a in args])
+    raise Undetermined
+
+
+@given(expressions, st.fixed_dictionaries({r: st.frozensets(st.integers(-1, 2), min_size=1) for r in "abc"}))
+def test_an_expression_has_the_values_it_has_in_some_environment(e: Expr, env: dict[str, frozenset[int]]) -> None:
+    exact = {exactly(e, dict(zip("abc", values, strict=True))) for values in product(*[env[r] for r in "abc"])}
+    assert evaluate(e, dict(env), NOWHERE) == exact
+
+
+def test_additions_of_several_threads_sum_up() -> None:
+    states = result("""C sums
+{ atomic_t a=ATOMIC_INIT(0); }
+P0(atomic_t *a) { int r0; int r1; r0 = atomic_fetch_add(1, a); r1 = atomic_fetch_add(2, a); }
+P1(atomic_t *a) { int r0; int r1; r0 = atomic_fetch_sub(1, a); r1 = atomic_fetch_add(4, a); }
+locations [0:r0; 1:r1;]
+exists (a=6)
+""").states
+    assert states is not None
+    assert {s.rpartition(" ")[2] for s in states} == {"[a]=6;"}
+    assert {s.split(" ")[0] for s in states} == {"0:r0=0;", "0:r0=-1;", "0:r0=3;"}
+
+
+CIRCLE = """C circle
+{{ }}
+P0(int *x, int *y) {{ int r0; r0 = *x; *y = {}; }}
+P1(int *x, int *y) {{ int r0; r0 = *y; *x = r0; }}
+exists (0:r0=1)
+"""
+
+
+def test_reads_that_feed_each_other_by_copies_may_have_any_value() -> None:
+    assert result(CIRCLE.format("r0")).states == ("0:r0=0;", "0:r0=S1;")
+
+
+def test_what_does_not_depend_on_a_read_closes_no_circle() -> None:
+    assert result(CIRCLE.format("(r0 & 0) + 1")).states == ("0:r0=0;", "0:r0=1;")
+    assert result(CIRCLE.format("(r0 ^ r0) + 1")).states == ("0:r0=0;", "0:r0=1;")
+
+
+def test_cookies_of_one_thread_pass_through_memory_but_do_not_feed_themselves() -> None:
+    found = result("""C cookies
+{ }
+P0(struct srcu_struct *ss, int *x)
+{
+	int r0; int r1;
+	r0 = srcu_read_lock(ss); WRITE_ONCE(*x, 1); srcu_read_unlock(ss, r0);
+	r1 = srcu_read_lock(ss); WRITE_ONCE(*x, 2); srcu_read_unlock(ss, r1);
+}
+exists (x=2)
+""")
+    assert (found.observation, found.flags) == ("Always", ())
