@@ -372,15 +372,23 @@ def test_forms_that_say_the_same(line: str, plain: str) -> None:
 def test_a_locked_instruction_is_a_pair_in_x_and_an_unlocked_one_is_not() -> None:
     for line, locked in [("lock addl $1,(x)", True), ("xchgl %eax,(x)", True), ("addl $1,(x)", False), ("incl (x)", False)]:
         load, store = [i for i in alone(line).threads[0].body if isinstance(i, Load | Store)]
-        assert load.group == store.group > 0
-        assert (load.tags == store.tags == {"X"} and load.pair == store.pair > 0) == locked
-        assert locked or not (load.tags or store.tags or load.pair or store.pair)
+        assert load.tags == store.tags == ({"X"} if locked else set())
+        assert load.pair == store.pair and load.group == store.group
+        assert bool(load.pair) == bool(load.group) == locked
 
 
 def test_unlocked_increments_lose_updates_and_locked_ones_do_not() -> None:
     rows = "P0 | P1 ;\n {0}incl (x) | {0}incl (x) ;"
     assert states(rows.format(""), tail="exists (x=1)") == ["[x]=1;", "[x]=2;"]
     assert states(rows.format("lock "), tail="exists (x=1)") == ["[x]=2;"]
+
+
+def test_the_read_of_an_increment_comes_before_its_write_locked_or_not() -> None:
+    rows = "P0 | P1 | P2 ;\n {0}incl (x) | movl $5,(x) | movl (x),%eax ;\n | | movl (x),%ebx ;"
+    for lock in ("", "lock "):
+        found = states(rows.format(lock), tail="exists (2:rax=6 /\\ 2:rbx=5)")
+        assert "2:rax=6; 2:rbx=5;" not in found
+        assert "2:rax=5; 2:rbx=6;" in found
 
 
 def test_a_spin_lock_by_xchg_excludes() -> None:

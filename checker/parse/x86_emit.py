@@ -129,10 +129,11 @@ class Emitter:
             self.code.append(Store(self.address(o), value, tags, self.span, size, pair, group))
 
     def access(self, i: Instruction) -> Access:
-        """How an instruction that reads and writes one place does so."""
-        locked = i.locked or i.row.kind == "exchange"
+        """How an instruction that reads and writes one place does so. Without lock these are two accesses like any others."""
+        if not i.locked and i.row.kind != "exchange":
+            return Access(PLAIN, 0, 0)
         self.count += 1
-        return Access(LOCKED if locked else PLAIN, self.count if locked else 0, self.count)
+        return Access(LOCKED, self.count, self.count)
 
     # ------------------------------------------------------------ flags
 
@@ -343,7 +344,8 @@ def _compare_exchange(e: Emitter, i: Instruction) -> None:
     tags, pair, group = e.access(i)
     expected = e.held(e.read(accumulator, i.size))
     old = e.held(e.read(target, i.size, tags=tags, pair=pair, group=group))
-    fail, end = f"%fail{e.count}", f"%done{e.count}"
+    label = len(e.code)
+    fail, end = f"%fail{label}", f"%done{label}"
     e.code.append(Branch(op("ne", expected, old), fail, ctrl=False, span=e.span))
     e.write(target, e.read(source, i.size), i.size, tags=tags, pair=pair, group=group)
     e.code.append(Branch(ONE, end, ctrl=False, span=e.span))
