@@ -1,0 +1,302 @@
+"""What each process of a test pays, as compiled: waits for grace periods, callbacks, barriers, atomics, loads and stores.
+
+A test and a model in, one `Price` a process out. Primitives are replaced by what the model's .def table says, as for a check,
+and the items counted on every way through the code: `low` on the cheapest, `high` on the dearest, item by item. A grace period
+is no instruction on any machine: what waits for one, or leaves a callback to one, is counted by its name.
+
+    smp_mb();                          aarch64   full     dmb ish
+    if (r) smp_rmb();                  aarch64   partial  dmb ishld   0–1
+    synchronize_srcu_expedited(ss);    any       waits    synchronize_srcu_expedited
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from checker.cat.term import Model
+from checker.core.source import Unsupported
+from checker.program.expand import expand
+from checker.program.ir import (
+    Assign,
+    Branch,
+    Call,
+    Const,
+    Cut,
+    Deref,
+    Do,
+    Expr,
+    If,
+    Instr,
+    Label,
+    Load,
+    Macro,
+    Mark,
+    Op,
+    Reg,
+    Stmt,
+    Store,
+    Table,
+    Test,
+    Thread,
+    While,
+    Write,
+)  # fmt: skip
+from checker.program.unroll import unroll
+
+# linux/rcupdate.h, linux/srcu.h: what blocks its caller for a grace period (or for callbacks, which wait for one) ...
+WAITS = frozenset({
+    "synchronize_rcu", "synchronize_rcu_expedited", "synchronize_srcu", "synchronize_srcu_expedited", "rcu_barrier",
+    "srcu_barrier", "kvfree_rcu_barrier",
+})  # fmt: skip
+# ... and what returns at once and leaves the work to a callback after one.
+DEFERS = frozenset({
+    "call_rcu", "call_rcu_hurry", "call_srcu", "call_srcu_expedited", "kfree_rcu", "kvfree_rcu", "kfree_rcu_mightsleep",
+})  # fmt: skip
+FREES = frozenset({"kfree", "kvfree", "cleanup_srcu_struct"})
+# Counted by name only where the table does not say what they are compiled to.
+LOCKS = frozenset({"srcu_read_lock", "srcu_read_lock_fast", "srcu_down_read", "rcu_read_lock"})
+UNLOCKS = frozenset({"srcu_read_unlock", "srcu_read_unlock_fast", "srcu_up_read", "rcu_read_unlock"})
+EMPTY = frozenset({"smp_mb__after_srcu_read_lock", "smp_mb__after_srcu_read_unlock"})
+
+CATEGORIES = ("waits", "defers", "frees", "sections", "full", "partial", "ordered", "atomic", "plain")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Item:
+    """One kind of thing that is paid for; `category` is one of CATEGORIES, `name` an instruction or a primitive."""
+
+    category: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """How often: at least, at most."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return str(self.low) if self.low == self.high else f"{self.low}–{self.high}"
+
+
+NEVER = Range(0, 0)
+Counts = dict[Item, Range]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What process `tid` of `test` pays under `model`, in the order of CATEGORIES."""
+
+    test: str
+    file: str
+    model: str
+    tid: int
+    counts: tuple[tuple[Item, Range], ...]
+
+    def of(self, category: str) -> Range:
+        """All of one category together."""
+        found = [count for item, count in self.counts if item.category == category]
+        return Range(sum(c.low for c in found), sum(c.high for c in found))
+
+
+def cost(test: Test, model: Model, *, rounds: int = 1) -> tuple[Price, ...]:
+    """What each process of `test` pays as `model` compiles it; a loop body is counted up to `rounds` times."""
+    if test.arch not in model.archs:
+        raise Unsupported(f"{test.arch} tests cannot be compiled for '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
+    return tuple(_price(test, thread, model, rounds) for thread in test.threads)
+
+
+def _price(test: Test, thread: Thread, model: Model, rounds: int) -> Price:
+    table = model.primitives or {}
+    code = unroll(expand(thread, {**table, **_by_name(thread, table)}), rounds, thread.span)
+    counts = sorted(_paths(code).items(), key=lambda pair: (CATEGORIES.index(pair[0].category), pair[0].name))
+    return Price(test.name, test.source.name, model.name, thread.tid, tuple(counts))
+
+
+# ---------------------------------------------------------------- primitives counted by name
+
+_TAG = "cost:"
+
+
+def _by_name(thread: Thread, table: Table) -> Table:
+    """Macros for the primitives of `thread` that are no instructions: each leaves a mark that names it."""
+    made: Table = {}
+    for call in _calls(thread.body):
+        category = _category(call.name, table)
+        if category:
+            made[call.name] = _named(call, category)
+    return made
+
+
+def _category(name: str, table: Table) -> str:
+    """The category that a primitive is counted under by its name; "" where the table says what it is compiled to."""
+    if name in WAITS:
+        return "waits"
+    if name in DEFERS:
+        return "defers"
+    if name in FREES:
+        return "frees"
+    if name in table:
+        return ""
+    return "sections" if name in LOCKS else "uncounted" if name in UNLOCKS | EMPTY else ""
+
+
+def _named(call: Call, category: str) -> Macro:
+    params = tuple(f"%arg{i}" for i in range(len(call.args)))
+    tag = f"{_TAG}{category}:{call.name}"
+    if category == "sections" and call.name != "rcu_read_lock":  # idx = srcu_read_lock(ss)
+        return Macro(call.name, params, Call("__load", (Deref(Const(0)),), (tag,), call.span), (), call.span)
+    body = () if category == "uncounted" else (Do(Call("__fence", (), (tag,), call.span), call.span),)
+    return Macro(call.name, params, None, body, call.span)
+
+
+def _calls(body: Sequence[Stmt]) -> Iterator[Call]:
+    """Every call in the text of a process."""
+    for statement in body:
+        match statement:
+            case Assign(_, value):
+                yield from _inside(value)
+            case Write(addr, value):
+                yield from (*_inside(addr), *_inside(value))
+            case Do(call):
+                yield from _inside(call)
+            case If(cond, then, orelse):
+                yield from (*_inside(cond), *_calls(then), *_calls(orelse))
+            case While(cond, inner):
+                yield from (*_inside(cond), *_calls(inner))
+
+
+def _inside(e: Expr) -> Iterator[Call]:
+    match e:
+        case Call(_, args):
+            yield e
+            for arg in args:
+                yield from _inside(arg)
+        case Op(_, args):
+            for arg in args:
+                yield from _inside(arg)
+        case Deref(addr):
+            yield from _inside(addr)
+        case Const() | Reg():
+            pass
+
+
+# ---------------------------------------------------------------- instructions by what they cost
+
+# Fences by tag. Those of the kernel model are named by the primitive; x86's full fence is a locked add to the stack.
+_FENCES = {
+    "MFENCE": Item("full", "lock add / mfence"),
+    "DMB.ISH": Item("full", "dmb ish"), "DMB.SY": Item("full", "dmb sy"), "DSB.SY": Item("full", "dsb sy"),
+    "DSB.ISH": Item("full", "dsb ish"), "DMB.ISHLD": Item("partial", "dmb ishld"), "DMB.ISHST": Item("partial", "dmb ishst"),
+    "DMB.LD": Item("partial", "dmb ld"), "DMB.ST": Item("partial", "dmb st"), "ISB": Item("partial", "isb"),
+    "LFENCE": Item("partial", "lfence"), "SFENCE": Item("partial", "sfence"),
+    "MB": Item("full", "smp_mb"), "Rmb": Item("partial", "smp_rmb"), "Wmb": Item("partial", "smp_wmb"),
+    "Before-atomic": Item("full", "smp_mb__before_atomic"), "After-atomic": Item("full", "smp_mb__after_atomic"),
+    "After-spinlock": Item("full", "smp_mb__after_spinlock"),
+    "After-unlock-lock": Item("full", "smp_mb__after_unlock_lock"),
+    "After-srcu-read-unlock": Item("full", "smp_mb__after_srcu_read_unlock"),
+    "Rcu-lock": Item("sections", "read-side section"), "Srcu-lock": Item("sections", "read-side section"),
+    "LKR": Item("atomic", "lock"), "UL": Item("ordered", "unlock"),
+}  # fmt: skip
+_LOADS = {
+    "A": Item("ordered", "ldar"), "Q": Item("ordered", "ldapr"), "ACQUIRE": Item("ordered", "load-acquire"),
+    "Srcu-lock": Item("sections", "read-side section"),
+}  # fmt: skip
+_STORES = {
+    "L": Item("ordered", "stlr"), "RELEASE": Item("ordered", "store-release"),
+}  # fmt: skip
+# A read-modify-write by its tags: the most telling first.
+_ATOMICS = (
+    (frozenset({"X"}), "locked instruction"), (frozenset({"LLSC"}), "ldxr/stxr loop"),
+    (frozenset({"A", "L"}), "lse atomic, acquire and release"), (frozenset({"A"}), "lse atomic, acquire"),
+    (frozenset({"L"}), "lse atomic, release"), (frozenset({"MB"}), "atomic, full"),
+    (frozenset({"ACQUIRE"}), "atomic, acquire"), (frozenset({"RELEASE"}), "atomic, release"),
+    (frozenset({"NoRet"}), "lse atomic, no result"), (frozenset({"NORETURN"}), "atomic, no result"),
+    (frozenset({"ONCE"}), "atomic, relaxed"),
+)  # fmt: skip
+
+
+def _item(instr: Instr) -> Item | None:
+    """What an instruction counts as; None for what costs nothing to speak of."""
+    if not isinstance(instr, Load | Store | Mark):
+        return None
+    named = next((tag for tag in sorted(instr.tags) if _TAG in tag.lower()), None)
+    if named is not None:
+        _, category, name = named.split(":")
+        return Item(category, name)
+    match instr:
+        case Load(pair=pair, tags=tags) if pair:
+            return Item("atomic", next((name for wanted, name in _ATOMICS if wanted <= tags), "atomic"))
+        case Store(pair=pair) if pair:
+            return None  # counted with its load
+        case Load(tags=tags):
+            return _known(_LOADS, tags, Item("plain", "load"))
+        case Store(tags=tags):
+            return None if "Srcu-unlock" in tags else _known(_STORES, tags, Item("plain", "store"))
+        case Mark(tags=tags):
+            return _known(_FENCES, tags, None)
+    return None
+
+
+def _known(table: dict[str, Item], tags: frozenset[str], otherwise: Item | None) -> Item | None:
+    return next((table[tag] for tag in sorted(tags) if tag in table), otherwise)
+
+
+# ---------------------------------------------------------------- all ways through the code
+
+
+def _paths(code: Sequence[Instr]) -> Counts:
+    """Every item of straight code with forward branches: how often on the cheapest and on the dearest way through it."""
+    at: dict[str, Counts] = {}
+    here: Counts = {}
+    for instr in reversed(code):
+        match instr:
+            case Label(name):
+                at[name] = here
+            case Branch(cond=Const(value), target=target):
+                here = at[target] if value else here
+            case Branch(target=target):
+                here = _either(here, at[target])
+            case Cut():
+                here = {}
+            case _:
+                item = _item(instr)
+                if item is not None:
+                    count = here.get(item, NEVER)
+                    here = {**here, item: Range(count.low + 1, count.high + 1)}
+    return here
+
+
+def _either(one: Counts, other: Counts) -> Counts:
+    both: Counts = {}
+    for item in {**one, **other}:
+        a, b = one.get(item, NEVER), other.get(item, NEVER)
+        both[item] = Range(min(a.low, b.low), max(a.high, b.high))
+    return both
+
+
+# ---------------------------------------------------------------- side by side
+
+
+def compare(prices: Sequence[Price], *, plain: bool = False) -> str:
+    """A table a model: a line for each process and item, a column for each test, `·` for none. `plain` adds loads and stores."""
+    return "\n\n".join(
+        [_table(name, [p for p in prices if p.model == name], plain) for name in dict.fromkeys([p.model for p in prices])]
+    )
+
+
+def _table(model: str, prices: Sequence[Price], plain: bool) -> str:
+    files = {p.file: p.test for p in prices}
+    cells = {(p.tid, item, p.file): count for p in prices for item, count in p.counts if plain or item.category != "plain"}
+    keys = sorted({(tid, item) for tid, item, _ in cells}, key=lambda k: (k[0], CATEGORIES.index(k[1].category), k[1].name))
+    rows = [[model, "", *files.values()]]
+    for tid, item in keys:
+        counts = [cells.get((tid, item, file)) for file in files]
+        rows.append([f"P{tid} {item.category}", item.name, *[str(c) if c else "·" for c in counts]])
+    if not keys:
+        rows.append(["nothing but loads and stores"])
+    widths = [max([len(row[i]) for row in rows if i < len(row) > 1]) for i in range(2 + len(files))]
+    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=False)] for row in rows]
+    return "\n".join(["  ".join(line).rstrip() for line in lines])
