@@ -13,18 +13,17 @@ Initial values, and what a final state shows, are integers of the type the initi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 from checker.core.source import Source, Span, Unsupported
-from checker.core.value import as_integer
 from checker.parse.aarch64_cell import Gpr, Instruction, Mem, Problem, read_cell
 from checker.parse.aarch64_emit import Emitter
 from checker.parse.asm import Column, Line, check_labels, columns
 from checker.parse.code import Code
 from checker.parse.question import change, declared_widths, retyped, whole
 from checker.parse.state import Entry
-from checker.program.ir import Address, Compare, Label, Loc, MemLoc, RegLoc, Test, Thread, Value
+from checker.program.ir import Address, Compare, Loc, MemLoc, RegLoc, Test, Thread, Value
 from checker.program.sizes import BITS
 
 REGISTERS = frozenset({f"X{n}" for n in range(31)} | {"SP", "XZR"})
@@ -88,7 +87,7 @@ def _thread(source: Source, column: Column, lines: Lines, initial: dict[str, Val
 def narrow(instructions: Iterable[Instruction], initial: dict[str, Value]) -> frozenset[str]:
     """The registers whose upper half is always clear: never written as X, and small from the start."""
     wide = {name for name, value in initial.items() if not (isinstance(value, int) and 0 <= value < 1 << 32)}
-    for row, operands in instructions:
+    for _, operands in instructions:
         for operand in operands:
             if isinstance(operand, Gpr):
                 if operand.bits == 64:
@@ -101,9 +100,7 @@ def narrow(instructions: Iterable[Instruction], initial: dict[str, Value]) -> fr
 def stores_wide(i: Instruction) -> bool:
     """Does it write 8 bytes to memory (so that a read of fewer may not see a number of its size)?"""
     data = i.operands[0] if i.operands else None
-    return (
-        i.row.family in _WRITES and not i.row.size and any(isinstance(o, Gpr) and o.bits == 64 for o in (*i.operands[:2], data))
-    )
+    return i.row.family in _WRITES and not i.row.size and any(isinstance(o, Gpr) and o.bits == 64 for o in (*i.operands[:2], data))
 
 
 _WRITES = frozenset({"store", "store_exclusive", "store_pair", "atomic", "atomic_no_return", "compare_and_swap"})
@@ -154,7 +151,7 @@ def _bytewise(test: Test, entries: tuple[Entry, ...]) -> Test:
 def _elements(loc: Loc, length: dict[str, int]) -> Iterable[int]:
     """The elements that `loc` in `locations [...]` shows: of a whole array all."""
     if isinstance(loc, MemLoc) and loc.address.name in length:
-        return [loc.address.offset] if loc.address.offset else range(length[loc.address.name])
+        return [loc.address.offset] if loc.text else range(length[loc.address.name])
     return [0]
 
 
@@ -171,9 +168,7 @@ def _variants(test: Test) -> None:
     """Refuse what changes the meaning of the test and is not modelled."""
     for key, value in test.info:
         if key.lower() == "variant" and value.strip():
-            line = next(
-                (n for n, text in enumerate(test.source.text.split("\n"), 1) if re.match(r"\s*variant\s*=", text, re.I)), 1
-            )
+            line = next((n for n, text in enumerate(test.source.text.split("\n"), 1) if re.match(r"\s*variant\s*=", text, re.I)), 1)
             raise Unsupported(
                 f"the variant '{value}' is not supported", Span(test.source, line, 1, 1 + len(test.source.line(line))),
                 hint="tests of plain memory accesses are, without translation, tags, faults or mixed sizes",

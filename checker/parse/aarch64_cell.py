@@ -96,8 +96,12 @@ def read_cell(text: str) -> Instruction:
 
 
 def _unknown(mnemonic: str) -> Problem:
+    if mnemonic.startswith("B."):
+        return Problem(UnknownName, f"unknown instruction '{mnemonic}'", f"conditions are {', '.join(CONDITIONS)}")
     near = difflib.get_close_matches(mnemonic, TABLE, 3, 0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else "the instructions of checker/parse/aarch64_table.py are known"
+    hint = (
+        f"did you mean {' or '.join(near)}?" if near else f"{len(TABLE)} are known, such as LDR, STLR, CAS, LDADD, CSEL, CBNZ, DMB"
+    )
     return Problem(UnknownName, f"unknown instruction '{mnemonic}'", hint)
 
 
@@ -144,9 +148,7 @@ def _operand(text: str) -> Operand:
         return Mod(kind, int(mod[2] or 0))
     if _WORD.match(text):
         return Word(text)
-    raise Problem(
-        Unsupported, f"an operand that is not supported: {text!r}", "registers are W0 to X30, WZR and XZR, numbers #1"
-    )
+    raise Problem(Unsupported, f"an operand that is not supported: {text!r}", "registers are W0 to X30, WZR and XZR, numbers #1")
 
 
 def _register(found: re.Match[str]) -> Gpr:

@@ -17,7 +17,21 @@ from checker.core.value import Undetermined, compute, signed
 from checker.parse.aarch64_cell import Gpr, Imm, Instruction, Mem, Mod, Operand, Problem, Word, condition
 from checker.parse.aarch64_table import CONDITIONS, DOMAINS, EXTENSIONS, SHIFTS, Row
 from checker.program.ir import (
-    MONITOR, Address, Assign, Branch, Choose, Const, Expr, Instr, Label, Load, Mark, Op, Reg, Store, Value,
+    MONITOR,
+    Address,
+    Assign,
+    Branch,
+    Choose,
+    Const,
+    Expr,
+    Instr,
+    Label,
+    Load,
+    Mark,
+    Op,
+    Reg,
+    Store,
+    Value,
 )  # fmt: skip
 
 ZERO = Const(0)

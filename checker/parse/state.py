@@ -233,7 +233,8 @@ class _Build:
         return self._mention(MemLoc(Address(c[0].rstrip())), c[0])  # type: ignore[no-any-return]
 
     def memory_element(self, c: list[Any]) -> MemLoc:
-        return self._mention(MemLoc(Address(c[0].rstrip(), self._index(c[2]))), c[0])  # type: ignore[no-any-return]
+        name, index = c[0].rstrip(), self._index(c[2])
+        return self._mention(MemLoc(Address(name, index), f"{name}[{index}]"), c[0])  # type: ignore[no-any-return]
 
     def memory_bracketed(self, c: list[Any]) -> MemLoc:
         return self.memory(c[1:])

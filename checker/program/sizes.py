@@ -8,6 +8,7 @@ Only machine code says how many bytes it accesses (`size` of a Load or Store); k
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import NamedTuple
 
 from checker.core.source import Span, Unsupported
@@ -74,7 +75,7 @@ def _check_declared(a: Address, access: Access, declared: Mapping[Address, Globa
 
 def _check_overlaps(seen: dict[Address, Access]) -> None:
     places = sorted(seen.items())
-    for (a, first), (b, second) in zip(places, places[1:], strict=False):
+    for (a, first), (b, second) in pairwise(places):
         if a.name == b.name and a.offset + first.size > b.offset:
             raise Unsupported(
                 f"{_bytes(second.size)} of {b.name} at offset {b.offset} overlap the {_bytes(first.size)} at offset {a.offset} "
