@@ -1,7 +1,8 @@
 """AArch64 assembly: the columns of a litmus test to threads of loads, stores, fences and branches.
 
-`aarch64_cell.py` reads a cell into a row of `aarch64_table.py` and operands; `aarch64_emit.py` says what each family of rows
-does. Here the threads are put together: labels, which flags are tested, which registers are only ever used by their low half.
+`aarch64_cell.py` reads a cell into a row of `aarch64_table.py` and operands; `aarch64_compute.py` and `aarch64_access.py`
+say what each family of rows does. Here the threads are put together, with what the initial state tells: values, types, and
+which registers are only ever used by their low half.
 
     P0          ;       Load("X0", Reg("X1"), {"A"}, size=4)
     LDAR W0,[X1];       Assign("X2", first(0, X0))                   a zero that depends on X0
@@ -17,7 +18,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from checker.core.source import Source, Span, Unsupported
+from checker.parse.aarch64_access import ACCESSING
 from checker.parse.aarch64_cell import Gpr, Instruction, Mem, Problem, read_cell
+from checker.parse.aarch64_compute import COMPUTING
 from checker.parse.aarch64_emit import Emitter
 from checker.parse.asm import Column, Line, check_labels, columns
 from checker.parse.code import Code
@@ -28,6 +31,7 @@ from checker.program.sizes import BITS
 
 REGISTERS = frozenset({f"X{n}" for n in range(31)} | {"SP", "XZR"})
 INT = -32
+FAMILIES = COMPUTING | ACCESSING
 
 Lines = list[tuple[Line, Instruction | None]]
 """The lines of a process, each with what it says; None for a label."""
@@ -77,7 +81,8 @@ def _thread(source: Source, column: Column, lines: Lines, initial: dict[str, Val
             emit.label(line.text)
             continue
         try:
-            emit.instruction(i, line.span(source))
+            emit.begin(line.span(source))
+            FAMILIES[i.row.family](emit, i.row, i.operands)
         except Problem as problem:
             raise problem.kind(problem.message, line.span(source), hint=problem.hint) from None
     check_labels(source, column, emit.code, {})

@@ -1,43 +1,38 @@
-"""What AArch64 instructions do, in loads, stores, assignments and branches: one function per family of the table.
+"""The code of an AArch64 thread while it grows: registers, control flow, addresses, and arithmetic of 32 and 64 bits.
 
-A value of Wn is kept as an integer of 0 to 2^32-1 in Xn. What is known to fit is not cut off again, and flags nobody tests are
-not computed, so `ADD W0,W1,#1` is one assignment and `CMP W0,#0` one or none.
-
-Sources: Arm Architecture Reference Manual, C6.2, J1.1 (AddWithCarry, ConditionHolds), B2.3.2 (dependencies); where the manual
-leaves a choice, both ways are explored: a store exclusive may fail, a failing CAS may write back what it read.
+A value of Wn is kept as an integer of 0 to 2^32-1 in Xn. What is known to fit is not cut off again, what is known is folded, and
+flags nobody tests are not computed, so `ADD W0,W1,#1` is one assignment and `CMP W0,#0` one or none. What instructions do with
+this is said in `aarch64_compute.py` and `aarch64_access.py`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
-from checker.core.source import NOWHERE, Span, SyntaxProblem, Unsupported
+from checker.core.source import NOWHERE, Span
 from checker.core.value import Undetermined, compute, signed
-from checker.parse.aarch64_cell import Gpr, Imm, Instruction, Mem, Mod, Operand, Problem, Word, condition
-from checker.parse.aarch64_table import CONDITIONS, DOMAINS, EXTENSIONS, SHIFTS, Row
+from checker.parse.aarch64_cell import Gpr, Imm, Instruction, Mem, Mod, Operand, Word
+from checker.parse.aarch64_table import CONDITIONS, EXTENSIONS, SHIFTS, Row
 from checker.program.ir import (
-    MONITOR,
     Address,
     Assign,
     Branch,
-    Choose,
     Const,
     Expr,
     Instr,
     Label,
     Load,
-    Mark,
     Op,
     Reg,
-    Store,
     Value,
 )  # fmt: skip
 
 ZERO = Const(0)
 ONE = Const(1)
-_ZEXT = {1: "zext8", 2: "zext16", 4: "zext32"}
-_SEXT = {1: "sext8", 2: "sext16", 4: "sext32"}
+ZEXT = {1: "zext8", 2: "zext16", 4: "zext32"}
+SEXT = {1: "sext8", 2: "sext16", 4: "sext32"}
 _READS = {
     "EQ": "Z", "NE": "Z", "CS": "C", "CC": "C", "HS": "C", "LO": "C", "MI": "N", "PL": "N", "VS": "V", "VC": "V",
     "HI": "CZ", "LS": "CZ", "GE": "NV", "LT": "NV", "GT": "NVZ", "LE": "NVZ", "AL": "",
@@ -105,10 +100,10 @@ class Emitter:
         self.count = 0
         self.span = NOWHERE
 
-    def instruction(self, i: Instruction, span: Span) -> None:
+    def begin(self, span: Span) -> None:
+        """The next instruction, which stands at `span`."""
         self.span = span
         self.count += 1
-        _FAMILIES[i.row.family](self, i.row, i.operands)
 
     def name(self, what: str) -> str:
         """A label or temporary of this instruction."""
@@ -208,13 +203,13 @@ class Emitter:
 
     def extended(self, value: Expr, size: int, bits: int, is_signed: bool) -> Expr:
         if is_signed:
-            return trimmed(op(_SEXT[size], value), bits)
-        return value if self.plain or size == 8 else op(_ZEXT[size], value)
+            return trimmed(op(SEXT[size], value), bits)
+        return value if self.plain or size == 8 else op(ZEXT[size], value)
 
     def stored(self, register: Gpr, size: int) -> Expr:
         """The low `size` bytes of a register."""
         value = self.read(register)
-        return value if size * 8 >= register.bits or value == ZERO else op(_ZEXT[size], value)
+        return value if size * 8 >= register.bits or value == ZERO else op(ZEXT[size], value)
 
     def size(self, row: Row, data: Operand) -> int:
         assert isinstance(data, Gpr)
@@ -282,362 +277,5 @@ def arithmetic(name: str, x: Expr, y: Expr, bits: int) -> Expr:
     return op(name, x, y) if name in ("and", "or", "xor", "andnot") else trimmed(op(name, x, y), bits)
 
 
-def _set_flags(e: Emitter, name: str, x: Expr, y: Expr, result: Expr, bits: int) -> None:
-    """N Z C V of `result`, which is x name y."""
-    added = name in ("add", "sub")
-    for flag in sorted(e.tested):
-        match flag:
-            case "Z":
-                value = op("eq", x, y) if name == "sub" else op("eq", result, ZERO)
-            case "N":
-                value = op("lt", widened(result, bits), ZERO)
-            case "C" if added:
-                value = op("geu", x, y) if name == "sub" else op("ltu", result, x)
-            case "V" if added:
-                other = op("xor", x, y) if name == "sub" else op("xor", y, result)
-                value = op("lt", widened(op("and", other, op("xor", x, result)), bits), ZERO)
-            case _:
-                value = ZERO
-        e.assign(flag, value)
-
-
-def _operate(e: Emitter, row: Row, dst: Gpr, x: Gpr, rest: Sequence[Operand]) -> None:
-    bits = max(dst.bits, x.bits)
-    mod = rest[1] if len(rest) > 1 else None
-    assert mod is None or isinstance(mod, Mod)
-    if isinstance(rest[0], Gpr) and rest[0].bits < bits and (mod is None or mod.kind not in EXTENSIONS):
-        raise Problem(Unsupported, "a register of 32 bits among 64", "write its extension: X0,X1,W2,SXTW")
-    left, right = e.read(x), e.shifted(rest[0], mod, bits)
-    result = arithmetic(row.op, left, right, bits)
-    if not (row.flags and e.tested):
-        e.assign(dst.name, result)
-        return
-    whole = e.name("v")
-    e.assign(whole, result)
-    _set_flags(e, row.op, left, right, Reg(whole), bits)
-    e.assign(dst.name, Reg(whole))
-
-
-def _alu(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, x, *rest = operands
-    assert isinstance(dst, Gpr) and isinstance(x, Gpr)
-    _operate(e, row, dst, x, rest)
-
-
-def _compare(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    x, *rest = operands
-    assert isinstance(x, Gpr)
-    _operate(e, row, Gpr("", x.bits), x, rest)
-
-
-def _from_zero(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, *rest = operands
-    assert isinstance(dst, Gpr)
-    _operate(e, row, dst, Gpr("", dst.bits), rest)
-
-
-def _multiply(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, x, y, *z = [o for o in operands if isinstance(o, Gpr)]
-    product = op("mul", e.read(x), e.read(y))
-    e.assign(dst.name, trimmed(op(row.op, e.read(z[0]) if z else ZERO, product), dst.bits))
-
-
-def _extend(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, x = operands
-    assert isinstance(dst, Gpr) and isinstance(x, Gpr)
-    e.assign(dst.name, trimmed(op(row.op, e.read(x)), dst.bits))
-
-
-def _move(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, x = operands
-    assert isinstance(dst, Gpr)
-    e.assign(dst.name, e.value(x, dst.bits))
-
-
-def _move_wide(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, immediate, *mods = operands
-    assert isinstance(dst, Gpr) and isinstance(immediate, Imm)
-    at = 0
-    for mod in mods:
-        assert isinstance(mod, Mod)
-        if mod.kind != "LSL" or mod.amount % 16 or mod.amount >= dst.bits:
-            raise Problem(Unsupported, f"{mod.kind} #{mod.amount} here", "the shift is LSL #0, #16, and of X also #32, #48")
-        at = mod.amount
-    if not 0 <= immediate.value < 1 << 16:
-        raise Problem(Unsupported, f"#{immediate.value} does not fit into 16 bits", "0 to 65535 does")
-    field = immediate.value << at
-    mask = (1 << dst.bits) - 1
-    if row.op == "movk":
-        e.assign(dst.name, op("or", op("and", e.read(dst), constant(mask & ~(0xFFFF << at))), constant(field)))
-    else:
-        e.assign(dst.name, constant(~field & mask if row.op == "movn" else field))
-
-
-# ---------------------------------------------------------------- selection
-
-
-def _chosen(e: Emitter, row: Row, dst: Gpr, name: str, x: Expr, y: Expr) -> None:
-    """dst := x where the condition holds, else y changed. It depends on what is selected; on the flags more weakly."""
-    match row.op:
-        case "inc":
-            other = trimmed(op("add", y, ONE), dst.bits)
-        case "inv":
-            other = trimmed(op("not", y), dst.bits)
-        case "neg":
-            other = trimmed(op("sub", ZERO, y), dst.bits)
-        case _:
-            other = y
-    e.assign(dst.name, op("pick", holds(name), x, other))
-
-
-def _select(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, x, y, word = operands
-    assert isinstance(dst, Gpr) and isinstance(x, Gpr) and isinstance(y, Gpr) and isinstance(word, Word)
-    _chosen(e, row, dst, condition(word), e.read(x), e.read(y))
-
-
-def _set(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, word = operands
-    assert isinstance(dst, Gpr) and isinstance(word, Word)
-    _chosen(e, row, dst, CONDITIONS[condition(word)], ZERO, ZERO)
-
-
-def _select_same(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, x, word = operands
-    assert isinstance(dst, Gpr) and isinstance(x, Gpr) and isinstance(word, Word)
-    _chosen(e, row, dst, CONDITIONS[condition(word)], e.read(x), e.read(x))
-
-
-# ---------------------------------------------------------------- loads and stores
-
-
-def _load(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    dst, mem = operands
-    assert isinstance(dst, Gpr) and isinstance(mem, Mem)
-    _no_overlap(mem, (dst,))
-    e.load(dst, e.address(mem), row, e.size(row, dst))
-    e.after(mem)
-
-
-def _store(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    src, mem = operands
-    assert isinstance(src, Gpr) and isinstance(mem, Mem)
-    _no_overlap(mem, (src,))
-    size = e.size(row, src)
-    e.code.append(Store(e.address(mem), e.stored(src, size), row.tags, e.span, size))
-    e.after(mem)
-
-
-def _no_overlap(mem: Mem, data: Sequence[Gpr]) -> None:
-    if mem.write and any(r.name == mem.base.name for r in data):
-        raise Problem(Unsupported, f"{mem.base.name} is both data and the base that moves: the result is unpredictable")
-
-
-def _pair(e: Emitter, operands: Sequence[Operand], size: int) -> tuple[Gpr, Gpr, Expr, Expr]:
-    """The two registers and the two addresses of a pair."""
-    first, second, mem = operands
-    assert isinstance(first, Gpr) and isinstance(second, Gpr) and isinstance(mem, Mem)
-    if mem.by is not None:
-        raise Problem(Unsupported, "a pair takes an address without index register", "write [X1] or [X1,#8]")
-    _no_overlap(mem, (first, second))
-    base = e.address(mem)
-    if first.name == mem.base.name:
-        e.assign(e.name("a"), base)
-        base = Reg(e.name("a"))
-    return first, second, base, op("add", base, Const(size))
-
-
-def _load_pair(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    size = e.size(row, operands[0])
-    first, second, low, high = _pair(e, operands, size)
-    if first.name and first.name == second.name:
-        raise Problem(Unsupported, f"{first.name} is loaded twice: the result is unpredictable")
-    name = e.name("r")
-    e.code.append(Load(name, low, row.tags, e.span, size, 0, e.count))
-    e.code.append(Load(name + "b", high, row.tags, e.span, size, 0, e.count))
-    for register, temp in ((first, name), (second, name + "b")):
-        e.assign(register.name, e.extended(Reg(temp), size, register.bits, row.signed))
-    e.after(operands[2])  # type: ignore[arg-type]
-
-
-def _store_pair(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    size = e.size(row, operands[0])
-    first, second, low, high = _pair(e, operands, size)
-    e.code.append(Store(low, e.stored(first, size), row.tags, e.span, size, 0, e.count))
-    e.code.append(Store(high, e.stored(second, size), row.tags, e.span, size, 0, e.count))
-    e.after(operands[2])  # type: ignore[arg-type]
-
-
-def _store_exclusive(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    """Status 0 and a write, or status 1 and none. The status carries no dependency (B2.3.2: it is no register read's result)."""
-    status, src, mem = operands
-    assert isinstance(status, Gpr) and isinstance(src, Gpr) and isinstance(mem, Mem)
-    size = e.size(row, src)
-    fail, end, coin = e.name("fail"), e.name("end"), e.name("c")
-    addr, value = e.address(mem), e.stored(src, size)
-    e.code.append(Choose(coin, e.span))
-    e.branch(Reg(coin), fail)
-    e.code.append(Store(addr, value, row.tags, e.span, size, 0, 0, True))
-    e.branch(ONE, end)
-    e.label(fail)
-    e.label(end)
-    e.assign(status.name, Reg(coin))
-    e.assign(MONITOR, ZERO)
-
-
-# ---------------------------------------------------------------- atomic read-modify-writes
-
-
-def _updated(name: str, old: Expr, new: Expr, size: int) -> Expr:
-    """What an atomic instruction leaves in memory."""
-    if name == "swp":
-        return new
-    if name[1:] in ("max", "min"):
-        wide = (op(_SEXT[size], old), op(_SEXT[size], new)) if name[0] == "s" and size < 8 else (old, new)
-        compare = {"smax": "ge", "smin": "le", "umax": "geu", "umin": "leu"}[name]
-        return op("ite", op(compare, *wide), old, new)
-    value = op(name, old, new)
-    return op(_ZEXT[size], value) if name == "add" and size < 8 else value
-
-
-def _read_modify_write(e: Emitter, row: Row, source: Gpr, dst: Gpr, mem: Operand) -> None:
-    assert isinstance(mem, Mem)
-    size = e.size(row, source)
-    addr, old = e.address(mem), e.name("r")
-    tags = row.tags if dst.name else frozenset({"NoRet"})
-    e.code.append(Load(old, addr, tags | {"RMW"}, e.span, size, e.count, e.count))
-    read = e.extended(Reg(old), size, 64, False)
-    value = _updated(row.op, read, e.stored(source, size), size)
-    e.code.append(Store(addr, value, row.written | {"RMW"}, e.span, size, e.count, e.count))
-    e.assign(dst.name, read)
-
-
-def _atomic(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    source, dst, mem = operands
-    assert isinstance(source, Gpr) and isinstance(dst, Gpr)
-    _read_modify_write(e, row, source, dst, mem)
-
-
-def _atomic_no_return(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    source, mem = operands
-    assert isinstance(source, Gpr)
-    _read_modify_write(e, row, source, Gpr("", source.bits), mem)
-
-
-def _compare_and_swap(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    """CAS Xs, Xt: writes Xt where memory holds Xs. Xs gets what was read: on success it may instead keep its own value, which
-    is the same but depends on other reads; on failure what was read may be written back."""
-    expected, new, mem = operands
-    assert isinstance(expected, Gpr) and isinstance(new, Gpr) and isinstance(mem, Mem)
-    size = e.size(row, expected)
-    addr, old, group = e.address(mem), e.name("r"), e.count
-    fail, end, coin = e.name("fail"), e.name("end"), e.name("c")
-    tags = row.tags if expected.name else frozenset({"NoRet"})
-    e.code.append(Load(old, addr, tags | {"RMW"}, e.span, size, group, group))
-    read = e.extended(Reg(old), size, 64, False)
-    wanted = e.stored(expected, size)
-    differs = op("ne", read, wanted)
-
-    def write(value: Expr) -> None:
-        value = op("pick", differs, value, value)
-        e.code.append(Store(addr, value, row.written | {"RMW"}, e.span, size, group, group))
-
-    e.branch(differs, fail)
-    write(e.stored(new, size))
-    if _read_elsewhere(e, expected):
-        e.code.append(Choose(coin, e.span))
-        e.branch(Reg(coin), e.name("same"))
-        e.assign(expected.name, read)
-        e.branch(ONE, end)
-        e.label(e.name("same"))
-        e.assign(expected.name, op("pick", differs, wanted, wanted))
-    else:
-        e.assign(expected.name, read)
-    e.branch(ONE, end)
-    e.label(fail)
-    e.assign(expected.name, read)
-    e.code.append(Choose(coin, e.span))
-    e.branch(Reg(coin), end)
-    write(read)
-    e.label(end)
-
-
-def _read_elsewhere(e: Emitter, register: Gpr) -> bool:
-    """Is the register named by any other instruction, so that what it depends on matters?"""
-    mentions = 0
-    for _, operands in e.instructions:
-        for o in operands:
-            if isinstance(o, Gpr):
-                mentions += o.name == register.name
-            elif isinstance(o, Mem):
-                mentions += o.base.name == register.name or (o.by is not None and o.by.name == register.name)
-    return bool(register.name) and mentions > 1
-
-
-# ---------------------------------------------------------------- control
-
-
-def _branch(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    e.branch(ONE, operands[-1].text)  # type: ignore[union-attr]
-
-
-def _branch_if(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    e.branch(holds(row.op), operands[-1].text, ctrl=True)  # type: ignore[union-attr]
-
-
-def _branch_zero(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    tested, label = operands
-    assert isinstance(tested, Gpr) and isinstance(label, Word)
-    value = e.read(tested)
-    e.branch(value if row.op == "ne" else op("eq", value, ZERO), label.text, ctrl=True)
-
-
-def _branch_bit(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    tested, bit, label = operands
-    assert isinstance(tested, Gpr) and isinstance(bit, Imm) and isinstance(label, Word)
-    if not 0 <= bit.value < tested.bits:
-        raise Problem(SyntaxProblem, f"there is no bit {bit.value} in a register of {tested.bits}")
-    e.branch(op(row.op, op("and", op("shr", e.read(tested), Const(bit.value)), ONE), ZERO), label.text, ctrl=True)
-
-
-def _fence(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    name = row.op
-    if operands:
-        assert isinstance(operands[0], Word)
-        option = operands[0].text.upper()
-        if option not in (DOMAINS if name != "ISB" else ("SY",)):
-            raise Problem(Unsupported, f"no such option of {name}: '{operands[0].text}'", f"options are {', '.join(DOMAINS)}")
-        name = f"{name}.{option}" if name != "ISB" else name
-    e.code.append(Mark(frozenset({name, "F"}), span=e.span))
-
-
-def _nothing(e: Emitter, row: Row, operands: Sequence[Operand]) -> None:
-    pass
-
-
-_FAMILIES: dict[str, Callable[[Emitter, Row, Sequence[Operand]], None]] = {
-    "alu": _alu,
-    "compare": _compare,
-    "from_zero": _from_zero,
-    "multiply": _multiply,
-    "extend": _extend,
-    "move": _move,
-    "move_wide": _move_wide,
-    "select": _select,
-    "set": _set,
-    "select_same": _select_same,
-    "load": _load,
-    "store": _store,
-    "load_pair": _load_pair,
-    "store_pair": _store_pair,
-    "store_exclusive": _store_exclusive,
-    "atomic": _atomic,
-    "atomic_no_return": _atomic_no_return,
-    "compare_and_swap": _compare_and_swap,
-    "branch": _branch,
-    "branch_if": _branch_if,
-    "branch_zero": _branch_zero,
-    "branch_bit": _branch_bit,
-    "fence": _fence,
-    "nothing": _nothing,
-}
+Family: TypeAlias = Callable[[Emitter, Row, Sequence[Operand]], None]
+"""What the instructions of one family do."""
