@@ -7,8 +7,9 @@ them. So the call is a release of a hidden flag, and the callback a process that
     call_srcu(ss, &head, P2);      smp_store_release(&flag, 1);
     P2(…) { body }                 P2(…) { if (smp_load_acquire(&flag)) { synchronize_srcu(ss); body; done = 1; } }
 
-`srcu_barrier(ss)` waits for the callbacks whose queueing it sees. `kfree_rcu(p, head)` makes a process that frees. With the
-assumption "call_srcu-implementation" a call also has the two full barriers that today's code happens to execute.
+`srcu_barrier(ss)` waits for the callbacks whose queueing it sees. `kfree_rcu(p, head)` makes a process that frees; these are
+waited for by kvfree_rcu_barrier(), not by rcu_barrier() (mm/slab_common.c). With the assumption "call_srcu-implementation" a
+call also has the two full barriers that today's code happens to execute.
 """
 
 from __future__ import annotations
@@ -19,7 +20,25 @@ from dataclasses import dataclass, replace
 
 from checker.core.source import Span, UnknownName, Unsupported
 from checker.program.ir import (
-    Address, And, Assign, Call, Compare, Const, Do, Expr, If, Implies, MemLoc, Op, Prop, Reg, RegLoc, Stmt, Test, Thread, While,
+    Address,
+    And,
+    Assign,
+    Call,
+    Compare,
+    Const,
+    Do,
+    Expr,
+    If,
+    Implies,
+    MemLoc,
+    Op,
+    Prop,
+    Reg,
+    RegLoc,
+    Stmt,
+    Test,
+    Thread,
+    While,
 )  # fmt: skip
 
 ASSUMPTIONS = ("call_srcu-implementation",)
@@ -34,15 +53,17 @@ _QUEUE: dict[str, tuple[int | None, int | None, int | None, int]] = {
     "kvfree_rcu": (None, None, 0, 2),
     "kfree_rcu_mightsleep": (None, None, 0, 1),
 }
-_WAIT: dict[str, int] = {"srcu_barrier": 1, "rcu_barrier": 0}
-_NAMES = re.compile("|".join([*_QUEUE, *_WAIT]))
+_WAIT: dict[str, int] = {"srcu_barrier": 1, "rcu_barrier": 0, "kvfree_rcu_barrier": 0}
+_FREE = ("kfree", "kvfree")
+_NAMES = re.compile("|".join([*_QUEUE, *_WAIT, *_FREE]))
 
 
 @dataclass(frozen=True, slots=True)
 class _Callback:
-    """One queued callback: its process, its grace period's domain ("" for RCU), its flags, the call's place."""
+    """One queued callback: its process, who queues it, its grace period's domain ("" for RCU), its flags, the call's place."""
 
     tid: int
+    queued_by: int
     domain: str
     queued: Address
     done: Address
@@ -52,6 +73,9 @@ class _Callback:
 
 def defer(test: Test, assume: frozenset[str] = frozenset()) -> Test:
     """`test` with deferred work made explicit; the very same test when it has none."""
+    unknown = sorted(assume - {*ASSUMPTIONS})
+    if unknown:
+        raise UnknownName(f"unknown assumption '{unknown[0]}'", hint=f"there is {', '.join(ASSUMPTIONS)}")
     if test.arch != "C" or not _NAMES.search(test.source.text):
         return test
     work = _Deferral(test, assume)
@@ -63,20 +87,25 @@ class _Deferral:
         self.test, self.assume = test, assume
         self.tids = {t.tid for t in test.threads}
         self.callbacks: dict[int, _Callback] = {}
-        self.params: frozenset[str] = frozenset()
+        self.frees = False
+        self.here = test.threads[0] if test.threads else Thread(0, ())
 
     def result(self) -> Test:
-        threads = []
+        bodies = []
         for thread in self.test.threads:
-            self.params = frozenset(thread.params)
-            threads.append((thread, self.queued(thread.body)))
-        if not self.callbacks and not any(thread.body != body for thread, body in threads):
-            return self.test
+            self.here = thread
+            bodies.append(_rewritten(thread.body, self.queue))
+        self.started()
         made = []
-        for thread, body in threads:
-            body = self.waited(body)
+        for thread, body in zip(self.test.threads, bodies, strict=True):
+            self.here = thread
+            body = _rewritten(body, self.wait)
             callback = self.callbacks.get(thread.tid)
             made.append(replace(thread, body=self.deferred(callback, body) if callback else body))
+        if self.frees:
+            self.words()
+        if not self.callbacks:
+            return replace(self.test, threads=tuple(made))
         for callback in self.callbacks.values():
             if callback.frees:
                 made.append(Thread(callback.tid, self.deferred(callback, ()), (), callback.span))
@@ -85,16 +114,34 @@ class _Deferral:
             for c in self.callbacks.values()
         ]
         kept = [self.test.filter] if self.test.filter is not None else []
-        prop: Prop = And(tuple([*kept, *ran]))
+        prop: Prop = And((*kept, *ran))
         return replace(self.test, threads=tuple(made), filter=prop)
+
+    def started(self) -> None:
+        """Every callback is queued by a process that runs by itself, or by a callback that is."""
+        for callback in self.callbacks.values():
+            seen, tid = {callback.tid}, callback.queued_by
+            while tid in self.callbacks:
+                if tid in seen:
+                    raise Unsupported(f"P{callback.tid} runs only when P{tid} has queued it, and never starts", callback.span)
+                seen.add(tid)
+                tid = self.callbacks[tid].queued_by
+
+    def words(self) -> None:
+        """What is freed is one word: the freeing of an array would have to be one of all its elements."""
+        for g in self.test.globals:
+            if g.address.offset:
+                raise Unsupported(
+                    f"kfree() in a test with an array ('{g.address.name}')",
+                    g.span,
+                    hint="an object that is freed is one word: write several",
+                )
 
     # ------------------------------------------------------------ calls
 
-    def queued(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        """`body` with each queueing call replaced by the release of its flag; the callbacks are noted."""
-        return _rewritten(body, self.queue)
-
     def queue(self, call: Call) -> tuple[Stmt, ...] | None:
+        """The release of the callback's flag; the callback is noted."""
+        self.frees = self.frees or call.name in _FREE
         shape = _QUEUE.get(call.name)
         if shape is None:
             return None
@@ -104,8 +151,10 @@ class _Deferral:
         domain = self.domain(call.args[domain_at], call) if domain_at is not None else ""
         tid = self.function(call.args[function_at], call) if function_at is not None else self.new_process()
         name = f"P{tid}"
+        frees = pointer_at is not None
+        self.frees = self.frees or frees
         self.callbacks[tid] = _Callback(
-            tid, domain, Address(f"{name} queued"), Address(f"{name} done"), pointer_at is not None, call.span
+            tid, self.here.tid, domain, Address(f"{name} queued"), Address(f"{name} done"), frees, call.span
         )
         value = call.args[pointer_at] if pointer_at is not None else Const(1)
         release = Do(Call("smp_store_release", (Const(Address(f"{name} queued")), value), (), call.span), call.span)
@@ -116,9 +165,11 @@ class _Deferral:
 
     def domain(self, arg: Expr, call: Call) -> str:
         match arg:
-            case Reg(name) if name in self.params:
+            case Reg(name) if name in self.here.params:
                 return name
-        raise Unsupported(f"'{call.name}' of a domain that is no parameter of this process", call.span)
+        raise Unsupported(
+            f"'{call.name}' of a domain that is no parameter of this process", call.span, hint="give it a srcu_struct *ss"
+        )
 
     def function(self, arg: Expr, call: Call) -> int:
         match arg:
@@ -126,19 +177,17 @@ class _Deferral:
                 tid = int(name[1:])
             case _:
                 processes = ", ".join(f"P{t}" for t in sorted(self.tids))
-                raise UnknownName(f"'{call.name}' of a callback that is no process", call.span, hint=f"the processes are {processes}")
+                raise UnknownName(
+                    f"'{call.name}' of a callback that is no process", call.span, hint=f"the processes are {processes}"
+                )
         if tid in self.callbacks:
             raise Unsupported(f"P{tid} is queued twice", call.span, hint="a callback runs once; write a second process")
         return tid
 
     def new_process(self) -> int:
-        tid = max([*self.tids, *self.callbacks]) + 1
-        return tid
+        return max([*self.tids, *self.callbacks]) + 1
 
     # ------------------------------------------------------------ waiting
-
-    def waited(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        return _rewritten(body, self.wait)
 
     def wait(self, call: Call) -> tuple[Stmt, ...] | None:
         count = _WAIT.get(call.name)
@@ -146,12 +195,9 @@ class _Deferral:
             return None
         if len(call.args) != count:
             raise UnknownName(f"'{call.name}' takes {count} arguments, not {len(call.args)}", call.span)
-        domain = ""
-        if count:
-            match call.args[0]:
-                case Reg(name):
-                    domain = name
-        return tuple([self.waits_for(c, call.span) for c in self.callbacks.values() if c.domain == domain])
+        domain, frees = self.domain(call.args[0], call) if count else "", call.name == "kvfree_rcu_barrier"
+        awaited = [c for c in self.callbacks.values() if c.domain == domain and c.frees == frees]
+        return tuple([self.waits_for(c, call.span) for c in awaited])
 
     def waits_for(self, callback: _Callback, span: Span) -> Stmt:
         """If the callback is seen to be queued, go on only when it is done."""
