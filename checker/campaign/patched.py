@@ -1,0 +1,381 @@
+"""A kernel patch before the gate: what it does to the functions that tests stand for, and what becomes of those tests.
+
+Each bound process is held against the function in the tree. Where they agree, what the patch changes in the function is
+changed in the process, and the variant is checked under every model: if a model now allows what the test forbids, the patch
+is blocked, with the execution. Changes that no test can be asked about need review. Without a patch, only drift is reported.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from checker.campaign.gate import Finding, Report, Request, broken
+from checker.campaign.paths import DEFAULT
+from checker.campaign.policy import Policy
+from checker.campaign.witness import witness
+from checker.check import Options, check
+from checker.core.source import CheckerError, Source, Unsupported
+from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
+from checker.kernel.changes import Change, Difference, difference
+from checker.kernel.matching import Match, match
+from checker.kernel.patch import MAX_PATCH, Applied, applied, read_patch
+from checker.kernel.skeleton import Code, Op, own_ops
+from checker.kernel.transfer import Transfer, apply, transfer, weakens
+from checker.kernel.trees import GitTree, Tree, commit, folder_tree, revisions
+from checker.kernel.trees import difference as git_difference
+from checker.library import SHIPPED, load_model
+from checker.parse.files import read_source
+from checker.parse.litmus import parse_test
+from checker.result import NEVER, UNKNOWN, Result
+
+MODELS = tuple(name for name, shipped in SHIPPED.items() if "C" in shipped.archs and name != "sc")
+MOST_VARIANTS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A process held against one of its functions, before and after the patch."""
+
+    binding: Binding
+    process: Process
+    match: Match
+    before: tuple[Op, ...]
+    after: tuple[Op, ...]
+    changed: Difference
+    carried: Transfer
+
+
+@dataclass(slots=True)
+class Scene:
+    """A test with bindings: what agrees with the tree, and what there is to say."""
+
+    path: str
+    source: Source
+    bound: dict[int, list[Bound]] = field(default_factory=dict)
+    drift: list[Finding] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path).removesuffix(".litmus")
+
+
+def with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
+    """The report, with what the kernel tree and the patch add to it. Raises CheckerError."""
+    patch = _patch(kernel, diff) if diff else None
+    tree = patch.before if patch is not None else folder_tree(kernel)
+    found: list[Finding] = []
+    scenes: list[Scene] = []
+    sources: list[tuple[str, Source, tuple[Binding, ...]]] = []
+    for path in dict.fromkeys(one.path for one in report.rows if not one.error):
+        try:
+            source = read_source(path)
+            sources.append((path, source, bindings(source)))
+        except CheckerError as error:
+            found.append(broken(error, path))
+    also = tuple(dict.fromkeys(file for _, _, bound in sources for b in bound for file, _ in b.parts))
+    codes = (Code(tree, also, policy.arch), Code(patch.after, also, policy.arch) if patch else None)
+    for path, source, bound in sources:
+        if bound:
+            scene = _scene(path, source, bound, codes, policy)
+            scenes.append(scene)
+            found += scene.drift
+    if patch is not None:
+        found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
+        found += judge_patch(scenes, codes, patch, policy)
+    order = ("error", "block", "warning", "note")
+    merged = sorted(
+        [*report.findings, *dict.fromkeys(found)],
+        key=lambda f: (order.index(f.level), f.kernel or ("", 0), f.path, f.line, f.kind, f.model, f.message),
+    )
+    return replace(report, findings=tuple(merged))
+
+
+def _finding(kind: str, message: str, policy: Policy, **more: object) -> Finding:
+    return Finding(kind, policy.level(kind), message, **more)  # type: ignore[arg-type]
+
+
+def _patch(kernel: str, diff: str) -> Applied:
+    ends = revisions(diff)
+    if ends is not None and not os.path.exists(diff):
+        before, after = (commit(kernel, end) for end in ends)
+        files = read_patch(diff, git_difference(kernel, before, after)) if before != after else ()
+        folder = folder_tree(kernel).folder
+        old, new = GitTree(folder, before), GitTree(folder, after)
+        return Applied(old, new, tuple((file.old, file.new) for file in files), False, ())
+    tree: Tree = folder_tree(kernel)
+    try:
+        with open(diff, "rb") as stream:
+            data = stream.read(MAX_PATCH + 1)
+    except OSError as error:
+        raise CheckerError(f"the patch {diff!r} cannot be read: {error.strerror}") from None
+    return applied(tree, diff, read_patch(diff, data))
+
+
+# ---------------------------------------------------------------- tests beside the tree
+
+
+def _scene(path: str, source: Source, bound: tuple[Binding, ...], codes: tuple[Code, Code | None], policy: Policy) -> Scene:
+    scene = Scene(path, source)
+    try:
+        known = processes(source)
+        for binding in bound:
+            process = known.get(binding.tid)
+            if process is None:
+                message = f"there is no P{binding.tid} to be bound to {binding}"
+                scene.drift.append(_finding("error", message, policy, path=path, line=binding.line, test=scene.name))
+                continue
+            made = _held(scene, binding, process, codes, policy)
+            if made is not None:
+                scene.bound.setdefault(binding.tid, []).append(made)
+    except CheckerError as error:
+        scene.drift.append(broken(error, path))
+    return scene
+
+
+def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, Code | None], policy: Policy) -> Bound | None:
+    """A process beside a function; None, and drift, where they do not agree."""
+    place = {"path": scene.path, "line": binding.line, "test": scene.name}
+    before = bound_skeleton(codes[0], binding, policy.depth)
+    if isinstance(before, str):
+        if not binding.variant:
+            scene.drift.append(_finding("drift", f"P{binding.tid}: {before}", policy, **place))
+        return None
+    found = match(process, before.ops, binding)
+    if not found.agrees:
+        if codes[1] is not None and _agrees_after(binding, process, codes[1], policy):
+            message = f"with the patch, {binding} is P{binding.tid} of {scene.name}"
+            scene.drift.append(_finding("skeleton", message, policy, **place))
+        elif not binding.variant:
+            scene.drift += [_drift(scene, binding, problem, op, policy) for problem, op in found.problems]
+        return None
+    after = bound_skeleton(codes[1], binding, policy.depth) if codes[1] is not None else before
+    if isinstance(after, str):
+        message = f"with the patch, {after}: P{binding.tid} stands for nothing"
+        scene.drift.append(_finding("review", message, policy, **place))
+        return None
+    changed = difference(before.ops, after.ops)
+    text = scene.source.text.encode()
+    carried = transfer(process, text, found, changed, before.ops, after.ops, binding.outside)
+    return Bound(binding, process, found, before.ops, after.ops, changed, carried)
+
+
+def _agrees_after(binding: Binding, process: Process, code: Code, policy: Policy) -> bool:
+    after = bound_skeleton(code, binding, policy.depth)
+    return not isinstance(after, str) and match(process, after.ops, binding).agrees
+
+
+def _drift(scene: Scene, binding: Binding, problem: str, op: Op, policy: Policy) -> Finding:
+    ours = op.path == scene.source.name
+    return _finding(
+        "drift", f"P{binding.tid} is not {binding} any more: {problem}", policy,
+        path=scene.path, line=op.line if ours else binding.line, test=scene.name, kernel=None if ours else (op.path, op.line),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- judging
+
+
+def judge_patch(scenes: list[Scene], codes: tuple[Code, Code | None], patch: Applied, policy: Policy) -> Iterator[Finding]:
+    """What there is to say of a patch."""
+    settled: set[tuple[str, int]] = set()
+    told: dict[tuple[str, int, str], set[str]] = {}
+    failed: dict[tuple[str, int, str], tuple[Change, str, Scene, Binding]] = {}
+    foreign: dict[tuple[str, int], Change] = {}
+    for scene in scenes:
+        for bound in (b for several in scene.bound.values() for b in several):
+            for change in bound.carried.made:
+                told.setdefault((*change.place, str(change)), set()).add(scene.name)
+            for change, reason in bound.carried.failed:
+                failed.setdefault((*change.place, reason), (change, reason, scene, bound.binding))
+            for change in bound.carried.foreign:
+                foreign.setdefault(change.place, change)
+        for finding, places in _variants(scene, policy):
+            settled |= places
+            yield finding
+    for (path, line, message), tests in sorted(told.items()):
+        names = ", ".join(sorted(tests))
+        yield _finding("skeleton", f"{message}: {names}", policy, kernel=(path, line))
+    for change, reason, scene, binding in failed.values():
+        message = f"needs review: {reason}"
+        yield _finding("review", message, policy, path=scene.path, line=binding.line, test=scene.name, kernel=change.place)
+    yield from _foreign(foreign, settled | {(path, line) for path, line, _ in told}, scenes, policy)
+    yield from _uncovered(codes, patch, scenes, policy)
+
+
+def _covered(scenes: Iterable[Scene]) -> set[tuple[str, str]]:
+    """The functions that tests stand for: bound ones, and those in which an operation of a test was found."""
+    functions = set()
+    for scene in scenes:
+        for bound in (b for several in scene.bound.values() for b in several):
+            functions |= set(bound.binding.parts)
+            functions |= {(bound.before[k].path, bound.before[k].function) for k in bound.match.pairs.values()}
+    return functions
+
+
+def _foreign(
+    foreign: dict[tuple[str, int], Change], settled: set[tuple[str, int]], scenes: list[Scene], policy: Policy
+) -> Iterator[Finding]:
+    """Changes in covered functions that no test shows: those that may weaken need review."""
+    covered = _covered(scenes)
+    for place, change in sorted(foreign.items()):
+        if place in settled or (change.op.path, change.op.function) not in covered:
+            continue
+        if weakens(change):
+            message = f"needs review: {change}, and no test of {change.op.function}() shows it"
+            yield _finding("review", message, policy, kernel=place)
+        else:
+            message = f"{change}: it adds order, or concerns nothing that a test of {change.op.function}() forbids"
+            yield _finding("harmless", message, policy, kernel=place)
+
+
+def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
+    """Changed barriers in functions that no test stands for."""
+    covered = _covered(scenes)
+    after = codes[1]
+    assert after is not None
+    for old, new in patch.paths:
+        before_unit = codes[0].unit(old) if old.endswith((".c", ".h")) else None
+        after_unit = after.unit(new) if new.endswith((".c", ".h")) else None
+        names = {**(before_unit.functions if before_unit else {}), **(after_unit.functions if after_unit else {})}
+        for name in names:
+            if (old, name) in covered or (new, name) in covered:
+                continue
+            was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
+            now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
+            for change in difference(was, now).changes:
+                if any(op is not None and op.concerns for op in (change.before, change.after)):
+                    message = f"{change} in {name}(), which no test covers"
+                    yield _finding("uncovered", message, policy, kernel=change.place)
+
+
+# ---------------------------------------------------------------- variants
+
+
+def _variants(scene: Scene, policy: Policy) -> Iterator[tuple[Finding, set[tuple[str, int]]]]:
+    """The test with the patch's changes made to its processes, under every model."""
+    groups = [[b for b in several if b.carried.variants] for several in scene.bound.values()]
+    groups = [group for group in groups if group]
+    if not groups:
+        return
+    text = scene.source.text.encode()
+    verdicts = _Verdicts(scene, policy)
+    made: dict[bytes, tuple[tuple[Bound, ...], bool]] = {}
+    for bound in itertools.islice(itertools.product(*groups), MOST_VARIANTS):
+        ways = list(itertools.islice(itertools.product(*[b.carried.variants for b in bound]), MOST_VARIANTS))
+        for edits in ways:
+            variant = apply(text, [edit for part in edits for edit in part])
+            if variant is not None:
+                made.setdefault(variant, (bound, len(ways) > 1))
+    by_bound: dict[tuple[int, ...], list[tuple[bytes, tuple[Bound, ...]]]] = {}
+    for variant, (bound, _) in made.items():
+        by_bound.setdefault(tuple(id(b) for b in bound), []).append((variant, bound))
+    for several in by_bound.values():
+        yield from _outcome(scene, [v for v, _ in several], several[0][1], verdicts, policy)
+
+
+def _outcome(
+    scene: Scene, variants: list[bytes], bound: tuple[Bound, ...], verdicts: _Verdicts, policy: Policy
+) -> Iterator[tuple[Finding, set[tuple[str, int]]]]:
+    """What becomes of the test: harmful where every way to make the change is, review where some are, else harmless."""
+    changes = list(dict.fromkeys(change for b in bound for change in b.carried.made))
+    places = {change.place for change in changes}
+    head = "; ".join(str(change) for change in changes[:3]) + (" …" if len(changes) > 3 else "")
+    common = {"path": scene.path, "line": bound[0].binding.line, "test": scene.name, "kernel": changes[0].place}
+    told: dict[tuple[str, str], tuple[list[str], tuple[str, ...]]] = {}
+    for model in verdicts.models():
+        said = [verdicts.compare(variant, model) for variant in variants]
+        bad = [one for one in said if one[0] == "harmful"]
+        doubt = [one for one in said if one[0] == "review"]
+        kind, why, detail = (bad or doubt or said)[0]
+        if bad and len(bad) < len(said):
+            kind, why = "review", f"depending on where it then stands, {why}"
+        told.setdefault((kind, why), ([], detail))[0].append(model)
+    for (kind, why), (models, detail) in told.items():
+        message = f"{'needs review: ' if kind == 'review' else ''}{head}: {why}"
+        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, **common), places
+
+
+class _Verdicts:
+    """The test and its variants under the models."""
+
+    def __init__(self, scene: Scene, policy: Policy) -> None:
+        self.scene = scene
+        self.options = Options(unroll=policy.unroll, timeout=policy.timeout)
+        self.base: dict[str, Result] = {}
+        self.known: dict[tuple[bytes, str], Result | CheckerError] = {}
+
+    def models(self) -> list[str]:
+        """Every model that can be asked about the test as it is."""
+        test = parse_test(self.scene.source)
+        names = dict.fromkeys([DEFAULT, *[e.model for e in test.expect], *MODELS])
+        for name in names:
+            try:
+                self.base[name] = check(test, load_model(name), self.options)
+            except Unsupported:
+                continue
+        return list(self.base)
+
+    def compare(self, variant: bytes, model: str) -> tuple[str, str, tuple[str, ...]]:
+        """harmful, review or harmless; why; and the witness."""
+        before, after = self.base[model], self._of(variant, model)
+        outcome = _outcome_text(self.scene.source)
+        if isinstance(after, CheckerError):
+            return "review", f"the test with this change cannot be checked: {after.message}", ()
+        if after.observation == UNKNOWN:
+            return "review", f"the test with this change is Unknown: {after.unknown_because}", ()
+        if after.deadlock and not before.deadlock:
+            return "review", "the test with this change has no execution at all", ()
+        raced = "data-race" in after.flags and "data-race" not in before.flags
+        if before.observation == UNKNOWN:
+            return "review", f"the test itself is Unknown: {before.unknown_because}", ()
+        if _good(before) and not _good(after):
+            return "harmful", f"this allows: {outcome}", self._shown(variant, after)
+        if raced:
+            return "harmful", "this makes a data race", self._shown(variant, after)
+        if not _good(before):
+            return "harmless", f"this {'no longer' if _good(after) else 'still'} allows: {outcome}", ()
+        return "harmless", f"still impossible: {outcome}", ()
+
+    def _of(self, variant: bytes, model: str) -> Result | CheckerError:
+        if (variant, model) not in self.known:
+            try:
+                source = Source(self.scene.source.name, variant.decode("utf-8"))
+                self.known[variant, model] = check(parse_test(source), load_model(model), self.options)
+            except CheckerError as error:
+                self.known[variant, model] = error
+        return self.known[variant, model]
+
+    def _shown(self, variant: bytes, after: Result) -> tuple[str, ...]:
+        """The lines of the test that changed, and an execution."""
+        was = self.scene.source.text.encode().split(b"\n")
+        now = variant.split(b"\n")
+        changed = [
+            f"{mark} {line.decode('utf-8', 'replace').strip()}"
+            for a, b in zip(was, now, strict=False) if a != b
+            for mark, line in (("-", a), ("+", b)) if line.strip()
+        ]  # fmt: skip
+        return (*changed, *witness(after))
+
+
+def _good(result: Result) -> bool:
+    """Whether what the test forbids does not happen: an `exists` is what must not be, a `forall` what must."""
+    return result.observation == NEVER if result.condition.quantifier == "exists" else bool(result.ok)
+
+
+_FORBIDDEN = re.compile(r"^[ \t*]*Forbidden:[ \t]*((?:.|\n)*?)(?:\.(?:\s|$)|\n[ \t*]*\n)", re.M)
+_QUESTION = re.compile(r"(?:~\s*exists|not\s+exists|exists|forall)\b([^~]*)\Z")
+
+
+def _outcome_text(source: Source) -> str:
+    """What the test forbids: in its own words where it has some, and as it asks."""
+    asked = _QUESTION.search(source.text)
+    shown = " ".join(asked[1].split())[:200] if asked else ""
+    words = _FORBIDDEN.search(source.text)
+    if words is None:
+        return shown or "the outcome"
+    said = " ".join(word for word in words[1].split() if word != "*")
+    return f"{said[:300]} {shown}".strip()

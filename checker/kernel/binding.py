@@ -1,0 +1,141 @@
+"""What ties the processes of a test to kernel functions: `Source:` lines in its comments.
+
+    Source: P1 = virt/kvm/kvm_main.c:kvm_io_bus_write (bus = buses, registered outside)
+    Source: P1 = arch/x86/kvm/vmx/vmx.c:handle_invalid_guest_state (variant)
+
+`bus = buses` says that the test's `bus` is the member `buses` in the code (a name that both share needs no word), `outside`
+that somebody else makes these accesses (the guest, a caller), `variant` that the process differs from the code on purpose.
+`f + g` is one after the other. Several lines for one process are several functions that it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from checker.core.source import Source, Span, SyntaxProblem
+from checker.kernel.skeleton import Code, Op, Skeleton, own_ops, skeleton
+from checker.kernel.syntax import Function, parse
+from checker.kernel.trees import tame
+
+_LINE = re.compile(r"^[ \t]*(?:\(\*|\*|//)?[ \t]*Source:[ \t]*(P[0-9]+\b.*?)[ \t]*(?:\*\))?[ \t]*$", re.M)
+_BINDING = re.compile(r"P([0-9]{1,4})[ \t]*=[ \t]*([^()]+?)(?:[ \t]*\(([^()]*)\))?")
+_PART = re.compile(r"([A-Za-z0-9_./+-]+):([A-Za-z_]\w*)")
+_NOTE = re.compile(r"(variant)|([A-Za-z_]\w*)[ \t]+(outside)|([A-Za-z_]\w*)(?:[ \t]*=[ \t]*([A-Za-z_]\w*))?")
+_PROCESS = re.compile(r"^[ \t]*(?:(?:static|inline|void)[ \t]+)*P([0-9]+)[ \t]*\(", re.M)
+_TAIL = re.compile(r"^[ \t]*(?:~[ \t]*exists|not[ \t]+exists|exists|forall|locations|filter)\b", re.M)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Process `tid` is the functions `parts` (path, name), one after the other."""
+
+    tid: int
+    parts: tuple[tuple[str, str], ...]
+    places: tuple[tuple[str, str], ...] = ()
+    outside: frozenset[str] = frozenset()
+    variant: bool = False
+    line: int = 1
+
+    def __str__(self) -> str:
+        return " + ".join(f"{path}:{name}" for path, name in self.parts)
+
+
+def bindings(source: Source) -> tuple[Binding, ...]:
+    """The bindings of a test. Raises SyntaxProblem for a `Source:` line that cannot be read."""
+    return tuple(_binding(source, found) for found in _LINE.finditer(source.text))
+
+
+def _binding(source: Source, found: re.Match[str]) -> Binding:
+    line = source.text.count("\n", 0, found.start(1)) + 1
+    column = found.start(1) - source.text.rfind("\n", 0, found.start(1))
+    span = Span(source, line, column, column + len(found[1]))
+    hint = "write 'Source: P1 = path/to/file.c:function (place = member)'"
+    whole = _BINDING.fullmatch(found[1])
+    if not whole:
+        raise SyntaxProblem("this binding cannot be read", span, hint=hint)
+    parts = []
+    for text in whole[2].split(" + "):
+        part = _PART.fullmatch(text.strip())
+        if not part or not tame(part[1]):
+            raise SyntaxProblem(f"{text.strip()!r} does not name a function in a file", span, hint=hint)
+        parts.append((part[1], part[2]))
+    places, outside, variant = [], set(), False
+    for text in (whole[3] or "").split(","):
+        note = _NOTE.fullmatch(text.strip())
+        if not note:
+            if whole[3] is None:
+                break
+            raise SyntaxProblem(f"{text.strip()!r} cannot be read", span, hint="'place = member', 'place outside' or 'variant'")
+        if note[1]:
+            variant = True
+        elif note[2]:
+            outside.add(note[2])
+        else:
+            places.append((note[4], note[5] or note[4]))
+    return Binding(int(whole[1]), tuple(parts), tuple(places), frozenset(outside), variant, line)
+
+
+def bound_skeleton(code: Code, binding: Binding, depth: int) -> Skeleton | str:
+    """The skeleton of what a binding names; where something is missing, what."""
+    made = []
+    for path, name in binding.parts:
+        part = skeleton(code, path, name, depth)
+        if part is None:
+            return f"there is no function {name}() in {path}" if code.data(path) is not None else f"there is no file {path}"
+        made.append(part)
+    if len(made) == 1:
+        return made[0]
+    return Skeleton(
+        tuple(op for part in made for op in part.ops),
+        tuple(dict.fromkeys(f for part in made for f in part.functions)),
+        any(part.cut for part in made),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of a test: its operations, with bytes and lines of the test's text; `text` spans from `start` to `end`."""
+
+    tid: int
+    ops: tuple[Op, ...]
+    start: int
+    end: int
+
+
+def processes(source: Source) -> dict[int, Process]:
+    """The processes of a kernel-C test, by number."""
+    return {process.tid: process for process in _processes(source)}
+
+
+def _processes(source: Source) -> Iterator[Process]:
+    text = _blanked(source.text)
+    heads = list(_PROCESS.finditer(text))
+    for head, following in zip(heads, [*heads[1:], None], strict=True):
+        tail = _TAIL.search(text, head.end())
+        end = min(following.start() if following else len(text), tail.start() if tail else len(text))
+        start = text.index("P", head.start())
+        before = len(text[:start].encode())
+        data = b"int " + text[start:end].encode()
+        node = next((n for n in parse(data).children if n.type == "function_definition"), None)
+        body = node.child_by_field_name("body") if node is not None else None
+        if body is None:
+            continue
+        line = text.count("\n", 0, start)
+        function = Function(f"P{head[1]}", source.name, body, 0, len(data), line + 1, line)
+        move = before - 4
+        ops = tuple(
+            replace(op, start=op.start + move, end=op.end + move, outer=(op.outer[0] + move, op.outer[1] + move))
+            for op in own_ops(function)
+        )
+        yield Process(int(head[1]), ops, before, before + len(data) - 4)
+
+
+def _blanked(text: str) -> str:
+    """`text` with the comments `(* … *)` outside of code blanked, byte for byte."""
+
+    def blank(found: re.Match[str]) -> str:
+        return "".join(c if c == "\n" else " " * len(c.encode()) for c in found[0])
+
+    return re.sub(r"(?m)^[ \t]*\(\*(?:.|\n)*?\*\)", blank, text)

@@ -1,0 +1,423 @@
+"""The ordering skeleton of a function: what it does to memory that another CPU could notice, in order.
+
+Marked and plain accesses of members, fences, locks, RCU and SRCU sections, grace periods, frees, and calls that are not
+followed. Each operation knows the branches and loops it stands in. Calls of functions whose source is at hand are followed
+to a stated depth.
+
+    skeleton(code, "virt/kvm/kvm_main.c", "kvm_get_bus_srcu").ops
+        fence smp_mb__after_srcu_read_lock()
+        read once kvm->buses[idx]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, TypeAlias
+
+from checker.kernel.primitives import (
+    ACCESSES,
+    CALL,
+    CONCERNS,
+    JUMP,
+    LOCK,
+    READ,
+    SILENT,
+    TRANSPARENT,
+    UNLOCK,
+    WRITE,
+    Primitive,
+    primitive,
+)  # fmt: skip
+from checker.kernel.syntax import MAX_DEPTH, Function, Unit, too_deep, unit, word
+from checker.kernel.trees import Tree
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+else:
+    Node: TypeAlias = object
+
+MAX_OPS = 4000
+MAX_FOLLOWED = 400
+_MEMBER = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation. `place` is the last member (or the variable) it concerns; `inside` the branches around it, outermost first.
+
+    `branches` tells apart branches of one kind; `start` and `end` are the bytes of the call or access, `outer` those of the
+    statement it is in; `via` the calls that lead from the bound function to it, `function` the one it is written in.
+    """
+
+    verb: str
+    strength: str
+    place: str
+    text: str
+    path: str
+    line: int
+    inside: tuple[str, ...] = ()
+    branches: tuple[int, ...] = ()
+    start: int = 0
+    end: int = 0
+    outer: tuple[int, int] = (0, 0)
+    via: tuple[str, ...] = ()
+    name: str = ""
+    where: str = ""
+    function: str = ""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two operations the same in two versions of the code."""
+        return self.verb, self.strength, self.place, self.inside
+
+    @property
+    def concerns(self) -> bool:
+        """Whether it orders anything, or is a marked access."""
+        return self.verb in CONCERNS or (self.verb in ACCESSES and self.strength != "plain")
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.path}:{self.line})"
+
+
+@dataclass(frozen=True, slots=True)
+class Skeleton:
+    """The operations of a function in order, the files and functions they were read from; `cut`: there was more than allowed."""
+
+    ops: tuple[Op, ...]
+    functions: tuple[tuple[str, str], ...]
+    cut: bool = False
+
+
+@dataclass
+class Code:
+    """Source to read functions from. `also` are files in which helpers are looked for besides the caller's own surroundings."""
+
+    tree: Tree
+    also: tuple[str, ...] = ()
+    arch: tuple[str, ...] = ("arm64", "x86")
+    _units: dict[str, Unit | None] = field(default_factory=dict)
+    _data: dict[str, bytes | None] = field(default_factory=dict)
+
+    def data(self, path: str) -> bytes | None:
+        if path not in self._data:
+            self._data[path] = self.tree.read(path)
+        return self._data[path]
+
+    def unit(self, path: str) -> Unit | None:
+        if path not in self._units:
+            data = self.data(path)
+            self._units[path] = None if data is None else unit(path, data)
+        return self._units[path]
+
+    def function(self, path: str, name: str) -> Function | None:
+        """The function `name` of the file `path`."""
+        found = self.unit(path)
+        return found.functions.get(name) if found is not None else None
+
+    def callee(self, caller: str, name: str) -> Function | None:
+        """The function that a call in the file `caller` means, as far as that can be told without a compiler."""
+        needle = name.encode() + b"("
+        for path in self._around(caller):
+            data = self.data(path)
+            if data is not None and needle in data and (found := self.function(path, name)) is not None:
+                return found
+        return None
+
+    def _around(self, caller: str) -> Iterator[str]:
+        yield caller
+        unit = self.unit(caller)
+        folder = str(PurePosixPath(caller).parent)
+        arch = re.match(r"arch/[^/]+", caller)
+        tops = [f"{arch[0]}/include", "include"] if arch else ["include", *[f"arch/{name}/include" for name in self.arch]]
+        for name, quoted in unit.includes if unit is not None else ():
+            yield from ([f"{folder}/{name}"] if quoted else []) + [f"{top}/{name}" for top in tops]
+        yield from self.also
+        for name in self.tree.names(folder):
+            if name.endswith((".c", ".h")):
+                yield f"{folder}/{name}"
+
+
+def skeleton(code: Code, path: str, name: str, depth: int) -> Skeleton | None:
+    """The skeleton of a function, calls followed `depth` deep; None where there is no such function."""
+    function = code.function(path, name)
+    if function is None:
+        return None
+    walk = _Walk(code, depth)
+    walk.follow(function, _Here(function))
+    return Skeleton(tuple(walk.ops), tuple(dict.fromkeys(walk.functions)), walk.cut)
+
+
+def own_ops(function: Function) -> list[Op]:
+    """The operations of a function by itself."""
+    walk = _Walk(None, 0)
+    walk.follow(function, _Here(function))
+    return walk.ops
+
+
+@dataclass(frozen=True, slots=True)
+class _Here:
+    """Where the walk is."""
+
+    function: Function
+    inside: tuple[str, ...] = ()
+    branches: tuple[int, ...] = ()
+    via: tuple[str, ...] = ()
+    outer: tuple[int, int] = (0, 0)
+    level: int = 0
+
+
+class _Walk:
+    """Walks a function in the order of evaluation, and collects."""
+
+    def __init__(self, code: Code | None, depth: int) -> None:
+        self.code, self.depth = code, depth
+        self.ops: list[Op] = []
+        self.functions: list[tuple[str, str]] = []
+        self.cut = False
+        self.followed = 0
+
+    def follow(self, function: Function, here: _Here) -> None:
+        self.functions.append((function.path, function.name))
+        self.walk(function.body, here)
+
+    # ------------------------------------------------------------ statements
+
+    def walk(self, node: Node, here: _Here) -> None:
+        if len(self.ops) >= MAX_OPS:
+            self.cut = True
+            return
+        if here.level > MAX_DEPTH:
+            raise too_deep(here.function.path, node)
+        here = replace(here, level=here.level + 1)
+        if node.type.endswith("_statement") or node.type == "declaration":
+            here = replace(here, outer=(node.start_byte, node.end_byte))
+        handle = getattr(self, f"_{node.type}", None)
+        if handle is not None:
+            handle(node, here)
+        elif node.type != "comment":
+            self.children(node, here)
+
+    def children(self, node: Node, here: _Here) -> None:
+        for child in node.named_children:
+            self.walk(child, here)
+
+    def _under(self, node: Node | None, here: _Here, kind: str) -> None:
+        if node is not None:
+            inside, branches = (*here.inside, kind), (*here.branches, node.parent.id if node.parent is not None else 0)
+            self.walk(node, replace(here, inside=inside, branches=branches))
+
+    def _if_statement(self, node: Node, here: _Here) -> None:
+        if (condition := node.child_by_field_name("condition")) is not None:
+            self.walk(condition, here)
+        self._under(node.child_by_field_name("consequence"), here, "if")
+        self._under(node.child_by_field_name("alternative"), here, "else")
+
+    def _loop(self, node: Node, here: _Here, kind: str) -> None:
+        for part in node.named_children:
+            self._under(part, here, kind)
+
+    def _while_statement(self, node: Node, here: _Here) -> None:
+        self._loop(node, here, "while")
+
+    def _do_statement(self, node: Node, here: _Here) -> None:
+        self.children(node, here)
+
+    def _for_statement(self, node: Node, here: _Here) -> None:
+        first = node.child_by_field_name("initializer")
+        if first is not None:
+            self.walk(first, here)
+        for part in node.named_children:
+            if first is None or part.id != first.id:
+                self._under(part, here, "for")
+
+    def _case_statement(self, node: Node, here: _Here) -> None:
+        self._loop(node, here, "case")
+
+    def _compound_statement(self, node: Node, here: _Here) -> None:
+        mark = len(self.ops)
+        self.children(node, here)
+        for op in reversed(self.ops[mark:]):
+            if op.name == "guard" and op.verb == LOCK and op.where == str(node.id):
+                self._emit(node, here, UNLOCK, op.strength, op.place, f"end of {op.text}", "guard")
+
+    def _conditional_expression(self, node: Node, here: _Here) -> None:
+        if (condition := node.child_by_field_name("condition")) is not None:
+            self.walk(condition, here)
+        self._under(node.child_by_field_name("consequence"), here, "if")
+        self._under(node.child_by_field_name("alternative"), here, "else")
+
+    def _binary_expression(self, node: Node, here: _Here) -> None:
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        operator = node.child_by_field_name("operator")
+        if left is not None:
+            self.walk(left, here)
+        if right is not None:
+            lazy = operator is not None and operator.type in ("&&", "||")
+            self.walk(right, here) if not lazy else self._under(right, here, "if")
+
+    def _return_statement(self, node: Node, here: _Here) -> None:
+        self.children(node, here)
+        self._emit(node, here, JUMP, "return", "", "return", "return")
+
+    def _goto_statement(self, node: Node, here: _Here) -> None:
+        label = node.child_by_field_name("label")
+        self._emit(node, here, JUMP, "goto", word(label) if label is not None else "", word(node), "goto")
+
+    def _labeled_statement(self, node: Node, here: _Here) -> None:
+        label = node.child_by_field_name("label")
+        self._emit(node, here, JUMP, "label", word(label) if label is not None else "", "label", "label")
+        for child in node.named_children:
+            if label is None or child.id != label.id:
+                self.walk(child, here)
+
+    # ------------------------------------------------------------ expressions
+
+    def _assignment_expression(self, node: Node, here: _Here) -> None:
+        left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+        operator = node.child_by_field_name("operator")
+        if right is not None:
+            self.walk(right, here)
+        if left is not None:
+            if operator is not None and operator.type != "=":
+                self.walk(left, here)
+            self._access(left, here, WRITE, node)
+
+    def _update_expression(self, node: Node, here: _Here) -> None:
+        inner = node.child_by_field_name("argument")
+        if inner is not None:
+            self.walk(inner, here)
+            self._access(inner, here, WRITE, node)
+
+    def _field_expression(self, node: Node, here: _Here) -> None:
+        self._access(node, here, READ, node)
+
+    def _subscript_expression(self, node: Node, here: _Here) -> None:
+        self._access(node, here, READ, node)
+
+    def _pointer_expression(self, node: Node, here: _Here) -> None:
+        operator, inner = node.child_by_field_name("operator"), node.child_by_field_name("argument")
+        if inner is None:
+            return
+        if operator is not None and operator.type == "&":
+            self._parts(inner, here)
+        else:
+            self._access(node, here, READ, node)
+
+    def _sizeof_expression(self, node: Node, here: _Here) -> None:
+        pass
+
+    def _access(self, node: Node, here: _Here, verb: str, whole: Node) -> None:
+        """A plain access of what `node` names; what it takes to find the place comes first."""
+        while node.type == "parenthesized_expression" and node.named_children:
+            node = node.named_children[0]
+        self._parts(node, here)
+        if node.type in ("field_expression", "subscript_expression", "pointer_expression"):
+            name = place_of(word(node))
+            if name:
+                self._emit(whole, here, verb, "plain", name, word(whole) if verb == WRITE else word(node), "")
+        elif node.type not in ("identifier",):
+            self.walk(node, here)
+
+    def _parts(self, node: Node, here: _Here) -> None:
+        """The accesses within an lvalue: pointers it goes through, indices."""
+        if node.type == "field_expression":
+            inner, operator = node.child_by_field_name("argument"), node.child_by_field_name("operator")
+            if inner is not None:
+                arrow = operator is not None and operator.type == "->"
+                self.walk(inner, here) if arrow else self._parts(inner, here)
+        elif node.type == "subscript_expression":
+            for part in node.named_children:
+                self._parts(part, here) if part == node.named_children[0] else self.walk(part, here)
+        elif node.type == "pointer_expression":
+            inner, operator = node.child_by_field_name("argument"), node.child_by_field_name("operator")
+            if inner is not None:
+                address = operator is not None and operator.type == "&"
+                self._parts(inner, here) if address else self.walk(inner, here)
+        elif node.type == "parenthesized_expression":
+            for part in node.named_children:
+                self._parts(part, here)
+        elif node.type != "identifier":
+            self.walk(node, here)
+
+    # ------------------------------------------------------------ calls
+
+    def _call_expression(self, node: Node, here: _Here) -> None:
+        callee, arguments = node.child_by_field_name("function"), node.child_by_field_name("arguments")
+        args = [n for n in arguments.named_children if n.type != "comment"] if arguments is not None else []
+        if callee is None:
+            return
+        if callee.type == "call_expression" and word(callee).startswith(("guard(", "guard (")):
+            self._guard(node, callee, args, here)
+            return
+        name = word(callee) if callee.type == "identifier" else ""
+        if name in SILENT:
+            return
+        known = primitive(name) if name else None
+        if known is not None:
+            self._primitive(node, name, known, args, here)
+            return
+        if callee.type != "identifier":
+            self.walk(callee, here)
+        for arg in args:
+            self.walk(arg, here)
+        if name not in TRANSPARENT:
+            self._call(node, name or word(callee), here)
+
+    def _primitive(self, node: Node, name: str, known: Primitive, args: list[Node], here: _Here) -> None:
+        place, strength = "", known.strength
+        for i, arg in enumerate(args):
+            if i != known.place:
+                if not (name.startswith(("rcu_dereference", "srcu_dereference"))):
+                    self.walk(arg, here)
+            else:
+                self._parts(arg, here)
+                place = place_of(word(arg))
+        if name == "rcu_assign_pointer" and len(args) > 1 and word(args[1]) in ("NULL", "0"):
+            strength = "once"  # a constant NULL needs no release (include/linux/rcupdate.h)
+        self._emit(node, here, known.verb, strength, place, word(node), name)
+
+    def _guard(self, node: Node, callee: Node, args: list[Node], here: _Here) -> None:
+        """`guard(mutex)(&m)`: a lock until the end of the block."""
+        kind = word(callee).partition("(")[2].rstrip(") ")
+        kinds = {"mutex": "mutex", "srcu": "srcu", "rcu": "rcu", "rwsem_read": "read", "rwsem_write": "write"}
+        place = place_of(word(args[0])) if args else ""
+        block = node
+        while block.parent is not None and block.type != "compound_statement":
+            block = block.parent
+        self._emit(node, here, LOCK, kinds.get(kind, "spin"), place, word(node), "guard", str(block.id))
+
+    def _call(self, node: Node, name: str, here: _Here) -> None:
+        found = None
+        if self.code is not None and len(here.via) < self.depth and name not in here.via and name.isidentifier():
+            if self.followed < MAX_FOLLOWED:
+                found = self.code.callee(here.function.path, name)
+            else:
+                self.cut = True
+        if found is None or found.name == here.function.name:
+            self._emit(node, here, CALL, name, "", word(node), name)
+            return
+        self.followed += 1
+        self.follow(found, replace(here, function=found, via=(*here.via, name)))
+
+    def _emit(self, node: Node, here: _Here, verb: str, strength: str, place: str, text: str, name: str, where: str = "") -> None:
+        line = node.start_point.row + 1 + here.function.shift
+        self.ops.append(
+            Op(
+                verb, strength, place, text[:120], here.function.path, line, here.inside, here.branches, node.start_byte,
+                node.end_byte, here.outer, here.via, name, where, here.function.name,
+            )
+        )  # fmt: skip
+
+
+def place_of(text: str) -> str:
+    """The last member that an lvalue or an address names, else the variable: `&dist->ready` is ready, `*x` is x."""
+    text = re.sub(r"\[[^\[\]]*\]", "", text)
+    members = _MEMBER.findall(text)
+    if members:
+        return str(members[-1])
+    names = [name for name in _WORD.findall(text) if name not in ("struct", "void", "int", "long", "unsigned", "const")]
+    return names[-1] if names else ""

@@ -1,0 +1,162 @@
+"""Where kernel source comes from: a folder, a commit, or either of them with a patch on top.
+
+FolderTree("/src/linux").read("virt/kvm/kvm_main.c")    b"…"
+GitTree("/src/linux", "v6.18").read("virt/kvm/kvm_main.c")
+Overlay(tree, {"virt/kvm/kvm_main.c": b"…"})            the same, but for one file
+
+Nothing outside the folder is read, whatever its links say, and nothing in a repository is run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from checker.core.source import CheckerError, Unreadable
+
+MAX_FILE = 4_000_000
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@^~{}+-]*")
+
+
+class Tree(Protocol):
+    """Source by path, with `/`, relative to the top of the kernel."""
+
+    def read(self, path: str) -> bytes | None:
+        """The file's bytes; None where there is no such file (or it is too large to be source)."""
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The names of the files in `folder`, sorted."""
+
+
+def tame(path: str) -> bool:
+    """Whether `path` stays below where it starts."""
+    return bool(path) and "\0" not in path and not path.startswith("/") and ".." not in PurePosixPath(path).parts
+
+
+@dataclass(frozen=True)
+class FolderTree:
+    """The files of a folder."""
+
+    folder: Path
+
+    @cached_property
+    def root(self) -> Path:
+        return self.folder.resolve()
+
+    def read(self, path: str) -> bytes | None:
+        if not tame(path):
+            return None
+        try:
+            real = (self.root / path).resolve(strict=True)
+            if not real.is_relative_to(self.root) or not stat.S_ISREG(real.stat().st_mode) or real.stat().st_size > MAX_FILE:
+                return None
+            return real.read_bytes()
+        except (OSError, RuntimeError, ValueError):
+            return None
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        if folder and not tame(folder):
+            return ()
+        try:
+            real = (self.root / folder).resolve(strict=True)
+            if not real.is_relative_to(self.root):
+                return ()
+            return tuple(sorted(entry.name for entry in os.scandir(real) if entry.is_file(follow_symlinks=False)))
+        except (OSError, RuntimeError, ValueError):
+            return ()
+
+
+@dataclass(frozen=True)
+class GitTree:
+    """The files of one commit."""
+
+    folder: Path
+    revision: str
+
+    def read(self, path: str) -> bytes | None:
+        if not tame(path):
+            return None
+        made = git(self.folder, "cat-file", "blob", f"{self.revision}:{path}")
+        return made if made is not None and len(made) <= MAX_FILE else None
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        if folder and not tame(folder):
+            return ()
+        made = git(self.folder, "ls-tree", "-z", f"{self.revision}:{folder}")
+        rows = (made or b"").decode("utf-8", "surrogateescape").split("\0")
+        return tuple(sorted(row.partition("\t")[2] for row in rows if row.startswith("100")))
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A tree in which some files are others; None is a file that is gone."""
+
+    below: Tree
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+
+    def read(self, path: str) -> bytes | None:
+        return self.files[path] if path in self.files else self.below.read(path)
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        own = {path: data for path, data in self.files.items() if str(PurePosixPath(path).parent) == (folder or ".")}
+        names = {name for name in self.below.names(folder) if own.get(f"{folder}/{name}" if folder else name, b"") is not None}
+        return tuple(sorted(names | {PurePosixPath(path).name for path, data in own.items() if data is not None}))
+
+
+def folder_tree(path: str) -> FolderTree:
+    """The kernel tree in a folder. Raises Unreadable when there is none."""
+    if not os.path.isdir(path):
+        raise Unreadable(f"there is no folder {path!r}", hint="--kernel names the top of a kernel's source")
+    return FolderTree(Path(path))
+
+
+def revisions(text: str) -> tuple[str, str] | None:
+    """The two ends of REV..REV; None when `text` is something else."""
+    first, dots, last = text.partition("..")
+    return (first, last) if dots and _REVISION.fullmatch(first) and _REVISION.fullmatch(last) else None
+
+
+def commit(folder: str, revision: str) -> str:
+    """The commit a revision names. Raises CheckerError."""
+    made = git(Path(folder), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if not made:
+        raise CheckerError(f"there is no commit {revision!r} in {folder}")
+    return made.decode().strip()
+
+
+def difference(folder: str, before: str, after: str) -> bytes:
+    """The patch between two commits."""
+    made = git(Path(folder), "diff-tree", "-p", "-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color", before, after)
+    if made is None:
+        raise CheckerError(f"the difference of {before} and {after} cannot be read in {folder}")
+    return made
+
+
+def git(folder: Path, *args: str) -> bytes | None:
+    """What a git command prints; None when it fails. Commands that read objects only, and run nothing of the repository's."""
+    safe = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    settings = (
+        "-c",
+        "core.fsmonitor=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+        "-c",
+        "diff.external=",
+        "-c",
+        "protocol.allow=never",
+    )
+    try:
+        made = subprocess.run(
+            ["git", "--no-pager", *settings, "-C", str(folder), *args],
+            capture_output=True, timeout=120, check=False, stdin=subprocess.DEVNULL, env={**os.environ, **safe},
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    return made.stdout if made.returncode == 0 else None
