@@ -44,6 +44,7 @@ def cli() -> None:
 _FORMATS = click.Choice(("table", "herd", "json"))
 _FORMAT_HELP = "A table, what herd7 prints, or one JSON object a line."
 _MODEL_HELP = "A name that `checker models` lists, or the path of a .cat file. Repeatable. Default: lkmm."
+_ASSUMPTIONS = ("call_srcu-implementation",)
 _LOOPS = click.IntRange(1, 1000)
 _SECONDS = click.FloatRange(min=0, min_open=True)
 
@@ -60,12 +61,15 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--timeout", type=_SECONDS, metavar="S", help="Seconds for one test under one model; after them it is Unknown.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many processes. Default: the number of cores.")
 @click.option("--format", "layout", type=_FORMATS, default="table", show_default=True, help=_FORMAT_HELP)
+@click.option(
+    "--assume", multiple=True, type=click.Choice(_ASSUMPTIONS), help="Take for granted what is not documented. Repeatable."
+)
 @click.option("--strict", is_flag=True, help="A warning about a file (a global used as a local variable, …) is an error.")
 @click.option("--dump", type=click.Choice(STAGES), help="Show a stage of the work instead of the verdict.")
 def run(
     paths: tuple[str, ...], models: tuple[str, ...], *, expected: bool, bell: str | None, macros: str | None,
     include: tuple[str, ...], states: bool, unroll: int, timeout: float | None, jobs: int | None, layout: str, strict: bool,
-    dump: str | None,
+    assume: tuple[str, ...], dump: str | None,
 ) -> None:  # fmt: skip
     """Check litmus tests: files, folders of *.litmus files, and lists (a name starting with @ holds one path a line).
 
@@ -79,7 +83,9 @@ def run(
 
     if expected and models:
         raise click.UsageError("--expected takes the models from the files, -m names them: give one of the two")
-    options = Options(states=states or layout == "herd", counts=layout == "herd", unroll=unroll, timeout=timeout)
+    options = Options(
+        states=states or layout == "herd", counts=layout == "herd", unroll=unroll, timeout=timeout, assume=frozenset(assume)
+    )
     setup = Setup(options, bell, macros, include, strict)
     printer = printer_of(layout, sys.stdout, sys.stderr)
     try:
