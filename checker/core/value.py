@@ -92,7 +92,7 @@ INTEGER: dict[str, Callable[..., int]] = {
 def compute(op: str, args: Sequence[object]) -> object:
     """`op` on known values. Raises Undetermined where the operator says nothing about them."""
     match op, args:
-        case "first", [a, _]:
+        case "first" | "weak", [a, _]:
             return a
         case "eq", [a, b]:
             return int(a == b)

@@ -147,7 +147,7 @@ def _compare_and_swap(e: Emitter, row: Row, operands: Sequence[Operand]) -> None
     differs = op("ne", read, wanted)
 
     def write(value: Expr) -> None:
-        value = op("pick", differs, value, value)
+        value = op("weak", value, differs)
         e.code.append(Store(addr, value, row.written | {"RMW"}, e.span, size, group, group))
 
     e.branch(differs, fail)
@@ -158,7 +158,7 @@ def _compare_and_swap(e: Emitter, row: Row, operands: Sequence[Operand]) -> None
         e.assign(expected.name, read)
         e.branch(ONE, end)
         e.label(e.name("same"))
-        e.assign(expected.name, op("pick", differs, wanted, wanted))
+        e.assign(expected.name, op("weak", wanted, differs))
     else:
         e.assign(expected.name, read)
     e.branch(ONE, end)

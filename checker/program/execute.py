@@ -315,6 +315,9 @@ class _Execution:
                     raise Unsupported(f"no value can be given to {error}", span) from None
                 if op == "pick":
                     return self.picked(value, *operands)
+                if op == "weak":
+                    first, second = operands
+                    return first._replace(value=value, pick=self.united(self.united(first.pick, second.pick), second.data))
                 first, *rest = operands
                 _, data, ctrl, pick = first
                 for r in rest:

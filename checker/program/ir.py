@@ -87,6 +87,7 @@ OPERATORS: dict[str, int] = {
     "land": 2, "lor": 2, "lnot": 1, "neg": 1, "not": 1,
     "ite": 3,
     "first": 2,  # the value of the first operand, depending on both
+    "weak": 2,  # the value of the first operand, depending on it; on the second only weakly ("pick")
     "pick": 3,  # 'ite' as a conditional select does it: depends on what it selects; on the condition only weakly ("pick")
     "ref": 1,  # the address of a local variable; only __try_cmpxchg takes one
     "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
