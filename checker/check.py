@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
 from checker.core.source import Unsupported
-from checker.program.events import EventGraph
 from checker.program.defer import defer
+from checker.program.events import EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
 from checker.program.ir import Expectation, Test
 from checker.program.unroll import unroll
 from checker.result import ALWAYS, NEVER, SOMETIMES, UNKNOWN, Result
 from checker.solve.encode import Problem, encode
-from checker.solve.outcome import Found, observed_memory, solve
+from checker.solve.outcome import Found, TooMany, observed_memory, solve
 from checker.solve.solver import Timeout
 
 RECURSION = 200_000
@@ -46,6 +46,8 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     try:
         with _deep_recursion():
             found, size = _decide(test, model, options, clock)
+    except TooMany as error:
+        return _unknown(test, model, clock, str(error))
     except Timeout:
         return _unknown(test, model, clock, f"not decided within {options.timeout or 0:g} s")
     return conclude(test, model, found, options, clock.laps, size)

@@ -6,8 +6,10 @@ observed values of each one found, never whole executions.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 from checker.cat.term import Model
@@ -20,11 +22,16 @@ from checker.solve.encode import Problem
 from checker.solve.execution import Execution, certify, execution
 from checker.solve.search import GiveUp, Search
 from checker.solve.settled import Settled
-from checker.solve.solver import Solver
+from checker.solve.solver import Solver, Timeout
 
 State = tuple[tuple[Loc, Value], ...]
-COUNT_LIMIT = 1_000_000
+COUNT_LIMIT = 500_000
+STATE_LIMIT = 2_000_000
 SEARCH_CLAUSES = 4_000_000
+
+
+class TooMany(Exception):
+    """More answers than anybody would read; the text says of what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +155,22 @@ def solve(
     if test.filter is not None:
         circuit.require([proposition(graph, test, test.filter)])
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
-    questions = _Questions(
-        problem, model, prop, -prop if test.condition.quantifier == "forall" else prop, shown, want_states, want_witness,
-        test.arch != "C",
-    )  # fmt: skip
+    wanted = -prop if test.condition.quantifier == "forall" else prop
+    choices = memory_choices(problem) if want_counts else None
+    questions = _Questions(problem, model, prop, wanted, shown, want_states, want_witness, choices, test.arch != "C", deadline)
     roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
-    for _, value in shown:
-        for lit in value.values():
-            roots.extend((lit, -lit))
+    for lit in [*[lit for _, value in shown for lit in value.values()], *(choices or ())]:
+        roots.extend((lit, -lit))
     clauses = circuit.clauses(roots)
     variables = len(circuit.gates) - 1
-    counts = count(problem, prop, questions.whole, deadline) if want_counts else None
     if len(clauses) <= SEARCH_CLAUSES:
         inputs = sorted(_variables(circuit, [lit for clause in clauses for lit in clause] + roots) - circuit.derived)
         try:
-            return replace(questions.answered(Search(clauses, variables, inputs, deadline)), counts=counts)
+            return questions.answered(Search(clauses, variables, inputs, deadline))
         except GiveUp:
             pass
     with Solver(clauses, variables, deadline) as solver:
-        return replace(questions.answered(solver), counts=counts)
+        return questions.answered(solver)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,9 @@ class _Questions:
     shown: list[tuple[Loc, Symbolic]]
     want_states: bool
     want_witness: bool
+    choices: list[Lit] | None  # what tells executions apart, when they are to be counted
     bytewise: bool  # offsets of addresses count bytes
+    deadline: float | None
 
     @property
     def whole(self) -> list[Lit]:
@@ -209,7 +215,27 @@ class _Questions:
         undefined = possible(problem.undefined)
         cut = problem.cut != FALSE and engine.satisfiable([problem.cut, -problem.wild])
         wild = problem.wild != FALSE and engine.satisfiable([problem.wild])
-        return Found(positive, negative, flags, undefined, cut, wild, states, witness, witness_state, None)
+        return Found(positive, negative, flags, undefined, cut, wild, states, witness, witness_state, self.counts(engine))
+
+    def counts(self, engine: Search | Solver) -> tuple[int, int] | None:
+        """How many executions satisfy the proposition and how many do not."""
+        if self.choices is None:
+            return None
+        yes = no = 0
+        prop = self.prop
+        for table in engine.solutions(self.whole, self.choices, [*self.choices, prop], lambda _: False):
+            if table[prop] > 0:
+                yes += 1
+            else:
+                no += 1
+            if yes + no > COUNT_LIMIT:
+                raise TooMany(f"more than {COUNT_LIMIT:,} executions")
+            self.check_time(yes + no)
+        return yes, no
+
+    def check_time(self, rounds: int) -> None:
+        if not rounds % 256 and self.deadline is not None and time.monotonic() > self.deadline:
+            raise Timeout
 
     def witness(self, engine: Search | Solver) -> tuple[Execution, State]:
         """The execution of the engine's last solution, certified, and its final state."""
@@ -222,19 +248,27 @@ class _Questions:
     def states(self, engine: Search | Solver) -> dict[str, bool]:
         """Every final state as text, with whether it satisfies the proposition."""
         columns = [
-            [(lit, f"{show_location(loc)}={show_value(v, self.bytewise)};") for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))]
+            [
+                (lit, f"{show_location(loc)}={show_value(v, self.bytewise)};")
+                for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))
+            ]
             for loc, value in self.shown
         ]
         projected = [lit for column in columns if len(column) > 1 for lit, _ in column]
         prop = self.prop
         found: dict[str, bool] = {}
+        rounds = 0
         for table in engine.solutions(self.whole, projected, [*projected, prop], _Blocks(self, columns).free):
+            rounds += 1
+            self.check_time(rounds)
             satisfied = table[prop] > 0
             words = [[word for lit, word in column if table[lit] > 0] for column in columns]
             if all(words):
                 found[" ".join([word for (word,) in words])] = satisfied
                 continue
             choices = [w or [word for lit, word in column if table[lit] == 0] for w, column in zip(words, columns)]
+            if len(found) + math.prod(map(len, choices)) > STATE_LIMIT:
+                raise TooMany(f"more than {STATE_LIMIT:,} final states")
             for state in product(*choices):
                 found[" ".join(state)] = satisfied
         return found
@@ -312,26 +346,10 @@ def _variables(circuit: Circuit, lits: Iterable[Lit]) -> set[Lit]:
     return found
 
 
-def count(problem: Problem, prop: Lit, whole: list[Lit], deadline: float | None) -> tuple[int, int]:
-    """How many executions satisfy the proposition and how many do not: one for each choice of rf, co and lock sources."""
-    graph, circuit = problem.graph, problem.circuit
+def memory_choices(problem: Problem) -> list[Lit]:
+    """What tells executions apart: which events execute, rf, coherence, and the sources of lock events."""
+    graph = problem.graph
     choices = [e.guard for e in graph.events] + list(graph.leaves["rf"][2].values())
     for _, lits in problem.encoder.chosen_terms():
         choices.extend(lits.values())
-    choices = sorted({lit for lit in choices if abs(lit) != TRUE})
-    clauses = circuit.clauses([*choices, *[-lit for lit in choices], prop, -prop, *whole])
-    totals = []
-    for side in (prop, -prop):
-        total = 0
-        with Solver(clauses, len(circuit.gates) - 1, deadline) as solver:
-            variables = sorted(_variables(circuit, choices))
-            while side != FALSE and solver.satisfiable([side, *whole]):
-                holds = solver.holding(variables)
-                cache: dict[Lit, bool] = {}
-                total += 1
-                block = [-lit if circuit.value(lit, holds, cache) else lit for lit in choices]
-                if not block or total >= COUNT_LIMIT:
-                    break
-                solver.add(block)
-        totals.append(total)
-    return totals[0], totals[1]
+    return sorted({lit for lit in choices if abs(lit) != TRUE})
