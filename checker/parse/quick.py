@@ -20,7 +20,7 @@ Mentions: TypeAlias = tuple[tuple[Loc | Address, Span], ...]
 Parts: TypeAlias = tuple[tuple[Loc, ...], None, Condition, Mentions, Mentions]
 
 _NAME = r"[A-Za-z_$][A-Za-z0-9_.$]*"
-_PLACE = rf"(?:P?([0-9]{{1,9}})\s*:\s*[%$]?([A-Za-z_][A-Za-z0-9_.$]*)|(?:\[\s*)?({_NAME})(?:\s*\])?)\s*"
+_PLACE = rf"(?:P?([0-9]{{1,9}})[ \t]*:[ \t]*[%$]?([A-Za-z_][A-Za-z0-9_.$]*)|(?:\[\s*)?({_NAME})(?:\s*\])?)\s*"
 _ATOM = re.compile(_PLACE + r"(==|!=|=(?!>))\s*(-?[0-9]{1,18})(?![A-Za-z0-9_.])\s*")
 _ITEM = re.compile(_PLACE + r"(?:[;]\s*|(?=\]))")
 _OPEN = re.compile(r"\(\s*")
