@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import click
 
 from checker import __version__
+from checker.cli_cost import cost
 from checker.cli_gate import gate
+from checker.cli_gp import gp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -180,4 +182,6 @@ def list_models() -> None:
     click.echo("\nVerdicts: Never, Sometimes, Always, DEADLOCK, Maybe. The path of a .cat file is a model too.")
 
 
+cli.add_command(cost)
 cli.add_command(gate)
+cli.add_command(gp)
