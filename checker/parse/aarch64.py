@@ -85,7 +85,7 @@ def _thread(source: Source, column: Column, lines: Lines, initial: dict[str, Val
             FAMILIES[i.row.family](emit, i.row, i.operands)
         except Problem as problem:
             raise problem.kind(problem.message, line.span(source), hint=problem.hint) from None
-    check_labels(source, column, emit.code, {})
+    check_labels(source, column, emit.code)
     return Thread(column.tid, tuple(emit.code), (), column.span)
 
 

@@ -139,8 +139,8 @@ def _tid(source: Source, expected: int, cell: Line) -> int:
     return expected
 
 
-def check_labels(source: Source, column: Column, body: Collection[Instr], spans: dict[str, Span]) -> None:
-    """Every label is there once, and every branch has its label; `spans` tells where a target is written."""
+def check_labels(source: Source, column: Column, body: Collection[Instr]) -> None:
+    """Every label is there once, and every branch has its label."""
     known: set[str] = set()
     for line in column.lines:
         if line.label:
@@ -152,7 +152,7 @@ def check_labels(source: Source, column: Column, body: Collection[Instr], spans:
         if isinstance(instr, Branch) and instr.target not in defined:
             near = difflib.get_close_matches(instr.target, sorted(known), 1, 0.5)
             hint = f"did you mean {near[0]!r}?" if near else "write 'L0:' before the instruction to go to"
-            raise UnknownName(f"P{column.tid} has no label {instr.target!r}", spans.get(instr.target, instr.span), hint=hint)
+            raise UnknownName(f"P{column.tid} has no label {instr.target!r}", instr.span, hint=hint)
 
 
 def nearest(word: str, known: Collection[str]) -> str:

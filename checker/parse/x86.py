@@ -94,7 +94,7 @@ def _thread(source: Source, column: Column, lines: Read, syntax: Syntax, names: 
             names.setdefault(name, line)
     if returns:
         emit.code.append(Label(END))
-    check_labels(source, column, emit.code, {})
+    check_labels(source, column, emit.code)
     return Thread(column.tid, tuple(emit.code), (), column.span)
 
 
