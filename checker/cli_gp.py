@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
 
-_TIME = click.FloatRange(0, 1e7)
+
+class _Number(click.FloatRange):
+    """A range without `nan`, which compares as if it were in every one."""
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number", param, ctx)
+        return number
+
+
+_TIME = _Number(0, 1e7)
 _MANY = click.IntRange(0, 10_000)
 _HZ = click.IntRange(10, 10_000)
-_PART = click.FloatRange(0, 1, max_open=True)
+_PART = _Number(0, 1, max_open=True)
 _SCAN = "One scan of the readers; two make a grace period."
 
 

@@ -148,3 +148,10 @@ def test_a_file_that_cannot_be_written_is_an_error_without_a_traceback(tmp_path:
     assert done.exit_code == 1
     assert "cannot be written" in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("bad", ["--scan=nan", "--phase=nan", "--phase=1", "--gap=inf", "--hz=5", "-n=-1"])
+def test_a_number_that_makes_no_sense_is_refused(bad: str) -> None:
+    done = CliRunner().invoke(command, [bad])
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
