@@ -33,6 +33,10 @@ class Free:
         return self.name
 
 
+COMPUTED = Free("S")
+"""What is computed from a value that nothing determines."""
+
+
 class Undetermined(Exception):
     """An operator was applied to values it has no meaning for (the sum of two addresses)."""
 
@@ -112,7 +116,7 @@ def compute(op: str, args: Sequence[object]) -> object:
         try:
             return _on_addresses(op, args)
         except Undetermined:
-            return Free(f"{op}({', '.join(map(str, args))})")
+            return COMPUTED
     return _on_addresses(op, args)
 
 

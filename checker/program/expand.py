@@ -387,14 +387,16 @@ def _xchg(x: _Expander, call: Call) -> Expr:
 
 
 def _cmpxchg(x: _Expander, call: Call) -> Expr:
-    """Reads; writes only when the old value is the expected one. The new value is computed on success alone."""
+    """Reads; writes only when the old value is the expected one. The new value is computed on success alone; that it is
+    written depends on the comparison, in the weak way of a CAS instruction (the kernel model takes no notice)."""
     x.arity(call, 3)
     addr, expected = x.flat(call.args[0]), x.flat(call.args[1])
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
     fail = x.label("fail")
-    x.code.append(Branch(Op("ne", (old, expected)), fail, ctrl=False, span=call.span))
-    x.store(addr, x.flat(call.args[2]), tags, call.span, pair=pair)
+    differs = Op("ne", (old, expected))
+    x.code.append(Branch(differs, fail, ctrl=False, span=call.span))
+    x.store(addr, Op("weak", (x.flat(call.args[2]), differs)), tags, call.span, pair=pair)
     x.code.append(Label(fail))
     return old
 
