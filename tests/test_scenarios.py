@@ -8,6 +8,7 @@ import pytest
 
 from checker import check, load_model, load_test
 from checker.campaign.paths import plan
+from checker.program.ir import LIFETIME_FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
 JOBS, ERRORS = plan([str(ROOT / "litmus")], None)
@@ -28,5 +29,13 @@ def test_a_scenario_meets_its_expectation(path: str, model: str) -> None:
     assert not result.unmet()
     assert not test.warnings
     assert test.name == Path(path).stem
-    assert set(result.flags) <= {"data-race"}
+    assert set(result.flags) <= {"data-race", *LIFETIME_FLAGS}
     assert not result.undefined
+
+
+def test_what_the_kernel_model_forbids_the_machines_forbid_in_every_scenario() -> None:
+    for path in sorted({job.path for job in JOBS}):
+        wanted = {e.model: e for e in load_test(path).expect}
+        if "lkmm" in wanted and wanted["lkmm"].verdict == "Never":
+            machines = [wanted[model].verdict for model in ("aarch64", "aarch64-llsc", "x86-tso")]
+            assert machines == ["Never"] * 3, path
