@@ -163,6 +163,14 @@ SCENARIOS: dict[str, Scenario] = {
         filters=("", "filter 0:X7=0 /\\ 1:X7=0", ""),
         atomic="x",
     ),
+    "store buffering with this_cpu_inc": Scenario(
+        c=["this_cpu_inc(*x); int r0 = READ_ONCE(*y);", "WRITE_ONCE(*y, 1); smp_mb(); int r0 = READ_ONCE(*x);"],
+        ask="exists (0:r0=0 /\\ 1:r0=0)",
+        lse=[[ONE, "LDADD W9,W8,[X10]", "LDR W0,[X11]"], ARM_FENCED],
+        llsc=[[ONE, "LDXR W8,[X10]", "ADD W8,W8,#1", "STXR W7,W8,[X10]", "LDR W0,[X11]"], ARM_FENCED],
+        x86=[["incl (x)", "movl (y),%eax"], X86_FENCED],
+        filters=("", "filter 0:X7=0", ""),
+    ),
     "store buffering with atomic_fetch_add": Scenario(
         c=["int r0 = atomic_fetch_add(1, x); int r1 = READ_ONCE(*y);",
            "WRITE_ONCE(*y, 1); smp_mb(); int r0 = atomic_read(x);"],

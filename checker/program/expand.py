@@ -309,6 +309,8 @@ def _substitute(e: Expr, bound: dict[str, Expr]) -> Expr:
     match e:
         case Reg(name):
             return bound.get(name, e)
+        case Op("ref", (Reg(name),)) if isinstance(location := bound.get(name), Deref):
+            return location.addr
         case Op(op, args):
             return Op(op, tuple([_substitute(a, bound) for a in args]))
         case Deref(addr, span):
