@@ -56,6 +56,7 @@ class Scene:
     path: str
     source: Source
     bound: dict[int, list[Bound]] = field(default_factory=dict)
+    """What agrees, by process; empty unless each of the bound processes agrees with some code."""
     drift: list[Finding] = field(default_factory=list)
 
     @property
@@ -133,6 +134,8 @@ def _scene(path: str, source: Source, bound: tuple[Binding, ...], codes: tuple[C
                 scene.bound.setdefault(binding.tid, []).append(made)
     except CheckerError as error:
         scene.drift.append(broken(error, path))
+    if {binding.tid for binding in bound} != scene.bound.keys():
+        scene.bound.clear()
     return scene
 
 

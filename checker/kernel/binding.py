@@ -4,7 +4,8 @@
     Source: P1 = arch/x86/kvm/vmx/vmx.c:handle_invalid_guest_state (variant)
 
 `bus = buses` says that the test's `bus` is the member `buses` in the code (a name that both share needs no word), `outside`
-that somebody else makes these accesses (the guest, a caller), `variant` that the process differs from the code on purpose.
+that somebody else makes these accesses (the guest, a caller), `partial` that the process leaves fences of the code out,
+`variant` that it differs from the code on purpose.
 `f + g` is one after the other. Several lines for one process are several functions that it stands for.
 """
 
@@ -22,7 +23,8 @@ from checker.kernel.trees import tame
 _LINE = re.compile(r"^[ \t]*(?:\(\*|\*|//)?[ \t]*Source:[ \t]*(P[0-9]+\b.*?)[ \t]*(?:\*\))?[ \t]*$", re.M)
 _BINDING = re.compile(r"P([0-9]{1,4})[ \t]*=[ \t]*([^()]+?)(?:[ \t]*\(([^()]*)\))?")
 _PART = re.compile(r"([A-Za-z0-9_./+-]+):([A-Za-z_]\w*)")
-_NOTE = re.compile(r"(variant)|([A-Za-z_]\w*)[ \t]+(outside)|([A-Za-z_]\w*)(?:[ \t]*=[ \t]*([A-Za-z_]\w*))?")
+_NOTE = re.compile(r"(variant|partial)|([A-Za-z_]\w*)[ \t]+(outside)|([A-Za-z_]\w*)(?:[ \t]*=[ \t]*([A-Za-z_]\w*))?")
+_NOTES = "'place = member', 'place outside', 'partial' or 'variant'"
 _PROCESS = re.compile(r"^[ \t]*(?:(?:static|inline|void)[ \t]+)*P([0-9]+)[ \t]*\(", re.M)
 _TAIL = re.compile(r"^[ \t]*(?:~[ \t]*exists|not[ \t]+exists|exists|forall|locations|filter)\b", re.M)
 
@@ -36,6 +38,7 @@ class Binding:
     places: tuple[tuple[str, str], ...] = ()
     outside: frozenset[str] = frozenset()
     variant: bool = False
+    partial: bool = False
     line: int = 1
 
     def __str__(self) -> str:
@@ -61,20 +64,22 @@ def _binding(source: Source, found: re.Match[str]) -> Binding:
         if not part or not tame(part[1]):
             raise SyntaxProblem(f"{text.strip()!r} does not name a function in a file", span, hint=hint)
         parts.append((part[1], part[2]))
-    places, outside, variant = [], set(), False
+    places, outside, words = [], set(), set()
     for text in (whole[3] or "").split(","):
         note = _NOTE.fullmatch(text.strip())
         if not note:
             if whole[3] is None:
                 break
-            raise SyntaxProblem(f"{text.strip()!r} cannot be read", span, hint="'place = member', 'place outside' or 'variant'")
+            raise SyntaxProblem(
+                f"{text.strip()!r} cannot be read", span, hint="'place = member', 'place outside', 'partial' or 'variant'"
+            )
         if note[1]:
-            variant = True
+            words.add(note[1])
         elif note[2]:
             outside.add(note[2])
         else:
             places.append((note[4], note[5] or note[4]))
-    return Binding(int(whole[1]), tuple(parts), tuple(places), frozenset(outside), variant, line)
+    return Binding(int(whole[1]), tuple(parts), tuple(places), frozenset(outside), "variant" in words, "partial" in words, line)
 
 
 def bound_skeleton(code: Code, binding: Binding, depth: int) -> Skeleton | str:

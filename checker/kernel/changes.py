@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from checker.kernel.primitives import ACCESSES, FENCE, GRACE, ORDERING
 from checker.kernel.skeleton import Op
 
 MAX_CELLS = 4_000_000
+MOST_OPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Difference:
 
 def difference(before: Sequence[Op], after: Sequence[Op]) -> Difference:
     """How `after` came from `before`."""
-    kept = _common([op.key for op in before], [op.key for op in after])
+    kept = _common([op.key for op in before], [op.key for op in after], lambda key: key[0] in ORDERING)
     gaps: list[tuple[list[int], list[int]]] = []
     a = b = 0
     for i, k in [*kept, (len(before), len(after))]:
@@ -122,8 +124,14 @@ def _moved(a: Op, b: Op) -> bool:
     return (a.verb, a.strength, a.place, a.name) == (b.verb, b.strength, b.place, b.name)
 
 
-def _common(a: Sequence[object], b: Sequence[object]) -> list[tuple[int, int]]:
-    """A longest common subsequence, as pairs of indices; only an exact beginning and end where the middle is too large."""
+Key: TypeAlias = tuple[object, ...]
+
+
+def _common(a: Sequence[Key], b: Sequence[Key], light: Callable[[Key], bool]) -> list[tuple[int, int]]:
+    """A longest common subsequence, as pairs of indices; only an exact beginning and end where the middle is too large.
+
+    Where either of two could be said to have moved, it is the `light` one.
+    """
     start = 0
     while start < min(len(a), len(b)) and a[start] == b[start]:
         start += 1
@@ -133,21 +141,22 @@ def _common(a: Sequence[object], b: Sequence[object]) -> list[tuple[int, int]]:
     x, y = a[start : len(a) - end], b[start : len(b) - end]
     pairs = [(i, i) for i in range(start)]
     if len(x) * len(y) <= MAX_CELLS:
-        pairs += [(i + start, k + start) for i, k in _longest(x, y)]
+        pairs += [(i + start, k + start) for i, k in _longest(x, y, light)]
     return pairs + [(len(a) - end + i, len(b) - end + i) for i in range(end)]
 
 
-def _longest(x: Sequence[object], y: Sequence[object]) -> list[tuple[int, int]]:
+def _longest(x: Sequence[Key], y: Sequence[Key], light: Callable[[Key], bool]) -> list[tuple[int, int]]:
     table = [[0] * (len(y) + 1)]
-    for p in x:
+    weights = [MOST_OPS if light(p) else MOST_OPS + 1 for p in x]
+    for p, weight in zip(x, weights, strict=True):
         row = [0]
         for k, q in enumerate(y):
-            row.append(table[-1][k] + 1 if p == q else max(table[-1][k + 1], row[k]))
+            row.append(max(table[-1][k + 1], row[k], table[-1][k] + weight if p == q else 0))
         table.append(row)
     pairs = []
     i, k = len(x), len(y)
     while i and k:
-        if x[i - 1] == y[k - 1] and table[i][k] == table[i - 1][k - 1] + 1:
+        if x[i - 1] == y[k - 1] and table[i][k] == table[i - 1][k - 1] + weights[i - 1]:
             i, k = i - 1, k - 1
             pairs.append((i, k))
         elif table[i - 1][k] >= table[i][k - 1]:

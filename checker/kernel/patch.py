@@ -90,8 +90,11 @@ def _file(found: object, here: Span) -> FilePatch:
     hunks = []
     for hunk in found:  # type: ignore[attr-defined]
         lines = [(str(line.line_type), str(line.value).rstrip("\r\n")) for line in hunk if line.line_type in " +-"]
+        if lines and sum(mark != "+" for mark, _ in lines) > int(hunk.source_length):
+            lines.pop()  # the blank line behind a hunk
         first = next((line.diff_line_no for line in hunk if line.diff_line_no), 0)
-        hunks.append(Hunk(int(hunk.source_start), tuple(lines), int(first or 0)))
+        marked = [(mark or " ", text) for mark, text in lines]
+        hunks.append(Hunk(int(hunk.source_start), tuple(marked), int(first or 0)))
     return FilePatch(old, new, tuple(hunks), bool(getattr(found, "is_binary_file", False)))
 
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference
 from checker.kernel.matching import Match
-from checker.kernel.primitives import ACCESSES, CALL, FENCE, GRACE, JUMP, ORDERING, READ, RMW, SECTIONS
+from checker.kernel.primitives import ACCESSES, CALL, FENCE, FREE, GRACE, JUMP, ORDERING, READ, RMW, SECTIONS
 from checker.kernel.skeleton import Op
 
 MOST = 24
+LOOPS = frozenset({"while", "for"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -51,7 +52,7 @@ def transfer(
     outside: frozenset[str],
 ) -> Transfer:  # fmt: skip
     """Carry the changes of a function over to the process that matches it."""
-    work = _Work(process, text, match, difference, outside)
+    work = _Work(process, text, match, difference, before, after, outside)
     ways: list[list[list[Edit]]] = []
     made, failed, foreign = [], [], []
     for change in difference.changes:
@@ -96,8 +97,12 @@ def _relevant(change: Change, match: Match) -> bool:
 
 
 class _Work:
-    def __init__(self, process: Process, text: bytes, match: Match, difference: Difference, outside: frozenset[str]) -> None:
+    def __init__(
+        self, process: Process, text: bytes, match: Match, difference: Difference, before: Sequence[Op], after: Sequence[Op],
+        outside: frozenset[str],
+    ) -> None:  # fmt: skip
         self.process, self.text, self.match, self.difference, self.outside = process, text, match, difference, outside
+        self.before, self.after = before, after
         self.of = {k: i for i, k in match.pairs.items()}
         self.members = {member: name for name, member in match.places.items()}
         stays = [*difference.kept, *[(c.old, c.new) for c in difference.changes if c.kind == "replace"]]
@@ -128,10 +133,12 @@ class _Work:
         assert after is not None
         deeper = len(after.inside) > len(before.inside)
         if op.verb in ORDERING:
-            if deeper:
+            if deeper or set(before.inside) & LOOPS != set(after.inside) & LOOPS:
                 return [[self._without(op)]]  # what is not always executed orders nothing always
             if (before.strength, before.place) == (after.strength, after.place):
                 return [[]]
+            if op.verb == GRACE:
+                raise _Impossible(f"{before.text} becomes {after.text}, another grace period")
             return [[Edit(op.start, op.end, self._call(after))]]
         if before.strength != after.strength:
             if op.verb in SECTIONS:
@@ -149,6 +156,8 @@ class _Work:
                 return None
             if after.strength.endswith("barrier") and after.verb == GRACE:
                 return None
+            if after.inside and not self._reached(change.new):
+                raise _Impossible(f"{after.text} is added under a condition")
             return [[self._before(slot, self._call(after) + ";")] for slot in self._slots(change.new)]
         if after.place in self.members and after.verb in ACCESSES | SECTIONS:
             raise _Impossible(f"{after.text} is new, and the test does not say what it is for")
@@ -158,7 +167,15 @@ class _Work:
         if op.verb not in ORDERING:
             raise _Impossible(f"{change.op.text} is moved past other code, which the test does not show")
         made: list[list[Edit]] = []
+        assert change.before is not None
         assert change.after is not None
+        if set(change.before.inside) & LOOPS != set(change.after.inside) & LOOPS or (
+            len(change.after.inside) > len(change.before.inside) and not self._reached(change.new)
+        ):
+            return [[self._without(op)]]
+        freed = next((k.text for k in self._passed(change) if k.verb == FREE), "")
+        if freed:
+            raise _Impossible(f"{change.op.text} is moved past {freed}")
         for slot in self._slots(change.new):
             text = self._call(change.after) + ";"
             if slot[0] is op:  # it stays where it is
@@ -217,12 +234,31 @@ class _Work:
         ops = self.process.ops
         first = max([i for n, i in self.anchors if n < new], default=None)
         last = min([i for n, i in self.anchors if n > new], default=None)
+        beside = self._beside(new)
+        if beside is not None:
+            low, high = beside
+            return self._open([(ops[low], True) if low == high else (ops[high], False)])
         beyond = [i for i, op in enumerate(ops) if op.place in self.outside and op.verb in ACCESSES | SECTIONS]
         low = first + 1 if first is not None else max([i + 1 for i in beyond if last is not None and i < last], default=0)
         high = last if last is not None else min([i for i in beyond if first is not None and i > first], default=len(ops))
         slots = [(ops[i], False) for i in range(low, min(high + 1, len(ops)))]
         if high == len(ops) and ops:
             slots.append((ops[-1], True))
+        return self._open(slots)
+
+    def _beside(self, new: int) -> tuple[int, int] | None:
+        """The operation that the changed code has right before (i, i) or right behind (-1, i) `new`, nothing between."""
+        for step in (-1, 1):
+            at = new + step
+            while 0 <= at < len(self.after) and (self.after[at].verb in ORDERING or self.after[at].strength == "label"):
+                at += step
+            for n, i in self.anchors:
+                if n == at and self.process.ops[i].verb not in ORDERING:
+                    return (-1, i) if step == 1 else (i, i)
+        return None
+
+    def _open(self, slots: list[tuple[Op, bool]]) -> list[tuple[Op, bool]]:
+        """Those of the slots where a statement can stand."""
         slots = [slot for slot in slots if not self.text[slot[0].outer[0] :].startswith((b"if", b"while")) and slot[0].verb != JUMP]
         if not slots:
             raise _Impossible("the test shows nothing beside which it could stand")
@@ -231,11 +267,22 @@ class _Work:
     def _before(self, slot: tuple[Op, bool], text: str) -> Edit:
         op, behind = slot
         start, end = op.outer
-        if behind:
+        if behind and not self._bare(start):
             return Edit(end, end, f" {text}")
+        if behind:
+            return Edit(start, end, f"{{ {self.text[start:end].decode('utf-8', 'replace')} {text} }}")
         if self._bare(start):
             return Edit(start, end, f"{{ {text} {self.text[start:end].decode('utf-8', 'replace')} }}")
         return Edit(start, start, f"{text} ")
+
+    def _reached(self, new: int) -> bool:
+        """Whether the added operation is always executed with one that the test has."""
+        branches = self.after[new].branches
+        return any(self.after[n].branches[: len(branches)] == branches for n, _ in self.anchors)
+
+    def _passed(self, change: Change) -> list[Op]:
+        """What a moved operation passes."""
+        return [self.before[old] for old, new in self.difference.kept if (old < change.old) != (new < change.new)]
 
     # ------------------------------------------------------------ other code
 
@@ -279,7 +326,9 @@ def weakens(change: Change) -> bool:
     if change.kind == "add":
         return after is not None and after.verb == "free"
     if change.kind == "remove" or change.kind == "move":
-        return before is not None and before.concerns and not (before.verb == FENCE and before.strength == "barrier")
+        if before is None or (change.kind == "remove" and before.verb == FREE):
+            return False
+        return before.concerns and not (before.verb == FENCE and before.strength == "barrier")
     assert before is not None
     assert after is not None
     if len(after.inside) > len(before.inside):

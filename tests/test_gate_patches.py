@@ -1,0 +1,76 @@
+"""Kernel patches before the gate: 40-odd single changes of barriers in a miniature kernel, each with what must come of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from checker.campaign.gate import Finding, Report, Request, gate
+from checker.campaign.patched import with_kernel
+from checker.campaign.policy import Policy
+
+ROOT = Path(__file__).resolve().parent.parent
+TREE = ROOT / "tests" / "kernel"
+PATCHES = sorted((ROOT / "tests" / "patches").glob("*.patch"))
+KINDS = ("harmful", "review", "harmless", "uncovered", "skeleton", "drift")
+
+
+@pytest.fixture(scope="module")
+def scenarios() -> Report:
+    """The scenarios, all as expected; only their paths matter here."""
+    from checker.campaign.paths import expand_paths
+    from checker.campaign.verdicts import Row
+
+    files, _ = expand_paths([str(ROOT / "litmus" / "kvm")])
+    bound = [file for file in files if "Source: P" in Path(file).read_text(encoding="utf-8")]
+    return Report(tuple(Row(file, "lkmm", verdict="Never", expected="Never") for file in bound), ())
+
+
+def judged(scenarios: Report, diff: str | None) -> list[Finding]:
+    return list(with_kernel(scenarios, str(TREE), diff, Request(()), Policy()).findings)
+
+
+def expected(patch: Path) -> tuple[str, str]:
+    text = patch.read_text(encoding="utf-8")
+    kind, because = re.findall(r"^(?:Expect|Because): (.*)$", text, re.M)
+    return kind, because
+
+
+def test_the_scenarios_are_what_the_miniature_kernel_does(scenarios: Report) -> None:
+    assert judged(scenarios, None) == []
+
+
+def test_there_are_many_patches_of_each_sort() -> None:
+    kinds = [expected(patch)[0] for patch in PATCHES]
+    assert len(kinds) >= 40
+    assert kinds.count("harmful") >= 15
+    assert kinds.count("harmless") + kinds.count("nothing") >= 10
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
+def test_a_patch_is_judged_as_it_should_be(scenarios: Report, patch: Path) -> None:
+    kind, _ = expected(patch)
+    findings = judged(scenarios, str(patch))
+    found = {finding.kind for finding in findings}
+    said = "\n".join(f"{f.kind} {f.path} {f.kernel} {f.model}: {f.message} {f.detail}" for f in findings)
+    report = Report((), tuple(findings))
+    assert "error" not in found, said
+    match kind:
+        case "harmful":
+            assert "harmful" in found, said
+            assert report.code == 1
+            assert all(f.detail and f.kernel for f in findings if f.kind == "harmful"), said
+        case "review":
+            assert "review" in found, said
+            assert "harmful" not in found, said
+            assert report.code == 1
+        case "harmless":
+            assert report.code == 0, said
+            assert "harmless" in found, said
+        case "uncovered":
+            assert report.code == 0, said
+            assert found == {"uncovered"}, said
+        case "nothing":
+            assert findings == [], said
