@@ -104,9 +104,10 @@ class _Run:
         alone: bool = False,
     ) -> None:
         """`tokens`: the seeds are tokens; `alone`: a load reads its token and nothing else."""
-        self.codes, self.envs, self.memory, self.seeds, self.alone = codes, envs, dict(memory), seeds, alone
+        self.codes, self.envs, self.initial, self.seeds, self.alone = codes, envs, memory, seeds, alone
         self.tokens = frozenset(seeds.values()) if tokens else None
-        self.before: dict[Address, Values] = {}
+        self.memory: dict[Address, dict[Site, Values]] = {}  # what each store may have put there
+        self.before: dict[Address, dict[Site, Values]] = {}
         self.returned: dict[Site, Values] = {}  # what a seeded load reads besides its own seed
         self.addresses: dict[Site, Values] = {}
         self.values: dict[Site, Values] = {}
@@ -117,7 +118,7 @@ class _Run:
 
     def once(self) -> bool:
         """Run every thread once on what memory held before; whether it may now hold anything new."""
-        before = self.before = dict(self.memory)
+        before = self.before = {a: dict(written) for a, written in self.memory.items()}
         for t, code in enumerate(self.codes):
             self.thread(t, code)
         return before != self.memory
@@ -137,7 +138,7 @@ class _Run:
         match instr:
             case Load(dst, addr, _, span):
                 where = self.addresses[site] = evaluate(addr, env, span)
-                read: Values = frozenset().union(*[self.before.get(a, ZERO) for a in where if isinstance(a, Address)])
+                read: Values = frozenset().union(*[self.readable(a, site) for a in where if isinstance(a, Address)])
                 seed = self.seeds.get(site)
                 if seed is not None:
                     self.returned[site] = read
@@ -149,7 +150,8 @@ class _Run:
                 self.stores.add(site)
                 for a in where:
                     if isinstance(a, Address):
-                        self.memory[a] = self.memory.get(a, ZERO) | written
+                        here = self.memory.setdefault(a, {})
+                        here[site] = here.get(site, frozenset()) | written
             case Assign(dst, value, span):
                 env[dst] = self.computed(value, env, span)
             case Mark(dst=dst, value=value, span=span) if dst and value is not None:
@@ -166,6 +168,15 @@ class _Run:
             case Cut():
                 return None
         return env
+
+    def readable(self, address: Address, load: Site) -> Values:
+        """What a load may find at an address: nothing that its own thread stores later."""
+        t, i = load
+        found = self.initial.get(address, ZERO)
+        for (thread, position), values in self.before.get(address, {}).items():
+            if thread != t or position < i:
+                found = found | values
+        return found
 
     def computed(self, e: Expr, env: dict[str, Values], span: Span) -> Values:
         """The values of `e`; a token goes through copies alone, and what is computed from one is dropped."""
