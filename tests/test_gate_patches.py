@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checker.campaign.gate import Finding, Report, Request, gate
+from checker.campaign.gate import Finding, Report, Request
 from checker.campaign.patched import with_kernel
 from checker.campaign.policy import Policy
 
