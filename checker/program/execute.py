@@ -10,15 +10,15 @@ dependencies are merged under the paths' guards. Every load chooses one store it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from checker.core.acyclic import forbid_cycles
-from checker.core.circuit import FALSE, TRUE, Circuit, Lit
-from checker.core.rel import Rows, bits, mask_of
+from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span, UnknownName, Unsupported
 from checker.core.value import Free, Symbolic, Undetermined, apply, known, merge, nonzero
-from checker.program.events import INIT_TID, Event, EventGraph, Leaf
+from checker.program.draft import Access, Cube, Deps, Draft, add
+from checker.program.events import INIT_TID, EventGraph
+from checker.program.graph import graph
 from checker.program.ir import (
     MONITOR,
     Address,
@@ -40,14 +40,11 @@ from checker.program.ir import (
     Test,
     Value,
 )
-from checker.program.ranges import Ranges, Site, ranges
+from checker.program.memory import final_write, initial_writes, justify_circles, read_from, same_address
+from checker.program.ranges import Site, ranges
 from checker.program.sizes import check_sizes
 
-Deps = dict[int, Lit]
-"""Events something depends on; each with the condition under which it does (TRUE: whenever the event executes)."""
 NONE: Deps = {}
-Cube = frozenset[Lit]
-"""A path, as the branch decisions it took."""
 
 
 class Register(NamedTuple):
@@ -70,15 +67,6 @@ class _Path:
     ctrl: dict[str, tuple[Deps, Deps]]  # scope -> (all reads, those that came through a register)
 
 
-@dataclass(slots=True)
-class _Access:
-    """A load or store that became an event."""
-
-    eid: int
-    site: Site
-    choice: dict[Site, Lit] = field(default_factory=dict)  # loads: the store read from
-
-
 def execute(test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address]) -> EventGraph:
     """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters."""
     memory: dict[Address, Value] = {g.address: g.value for g in test.globals}
@@ -90,91 +78,34 @@ def execute(test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Addr
     known_memory = {a: frozenset({v}) for a, v in memory.items()}
     spans = ranges(codes, [{r: frozenset({v}) for r, v in env.items()} for env in envs], known_memory)
     check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
-    return _Execution(test, codes, envs, memory, spans, observed).run()
+    draft = Draft(test, codes, envs, memory, spans, observed)
+    initial_writes(draft)
+    for site in spans.stores:
+        for a in spans.addresses[site]:
+            if isinstance(a, Address):
+                draft.by_address.setdefault(a, []).append(site)
+    threads = _Threads(draft)
+    for t in range(len(codes)):
+        threads.thread(t)
+    rf = read_from(draft)
+    justify_circles(draft, rf)
+    return graph(draft, rf, {a: final_write(draft, a) for a in sorted(observed)})
 
 
-class _Execution:
-    def __init__(
-        self,
-        test: Test,
-        codes: list[tuple[Instr, ...]],
-        envs: list[dict[str, Value]],
-        memory: dict[Address, Value],
-        spans: Ranges,
-        observed: frozenset[Address],
-    ) -> None:
-        self.test, self.codes, self.envs, self.memory, self.ranges, self.observed = test, codes, envs, memory, spans, observed
-        self.circuit = Circuit()
-        self.events: list[Event] = []
-        self.cubes: list[list[Cube]] = []
-        self.loads: list[_Access] = []
-        self.store_at: dict[Site, int] = {}
-        self.group_of: list[tuple[int, int]] = []
-        self.deps: dict[str, dict[tuple[int, int], Lit]] = {
-            "addr": {}, "data": {}, "ctrl": {}, "pick-addr": {}, "pick-data": {}
-        }  # fmt: skip
-        self.together: set[tuple[int, int]] = set()  # pairs of one C statement that are ordered; of one instruction none are
-        self.rmw: dict[tuple[int, int], Lit] = {}
-        self.open_pairs: dict[tuple[int, int], int] = {}
-        self.finals: dict[RegLoc, Symbolic] = {}
-        self.cut: list[tuple[Lit, Span]] = []
-        self.wild: list[tuple[Lit, Span, str]] = []
-        self.by_address: dict[Address, list[Site]] = {}
+class _Threads:
+    """The threads of a draft, run one by one."""
 
-    # ------------------------------------------------------------ the whole
-
-    def run(self) -> EventGraph:
-        self.initial_writes()
-        for site in self.ranges.stores:
-            for a in self.ranges.addresses[site]:
-                if isinstance(a, Address):
-                    self.by_address.setdefault(a, []).append(site)
-        for t in range(len(self.codes)):
-            self.thread(t)
-        rf = self.read_from()
-        self.justify_circles(rf)
-        finals = {a: self.final_write(a) for a in sorted(self.observed)}
-        return self.graph(rf, finals)
-
-    def initial_writes(self) -> None:
-        touched = {a for where in self.ranges.addresses.values() for a in where if isinstance(a, Address)}
-        for index, address in enumerate(sorted(touched | self.observed | set(self.lock_addresses()))):
-            self.event(INIT_TID, "IW", frozenset(), TRUE, known(address), known(self.memory.get(address, 0)), self.test_span(), [])
-            self.store_at[INIT_TID, index] = len(self.events) - 1
-            self.by_address.setdefault(address, []).append((INIT_TID, index))
-
-    def lock_addresses(self) -> list[Address]:
-        """Locations that only locks and grace periods name; they have an initial write too."""
-        found = []
-        for code, env in zip(self.codes, self.envs, strict=True):
-            for instr in code:
-                if isinstance(instr, Mark) and isinstance(instr.addr, Reg):
-                    value = env.get(instr.addr.name)
-                    if isinstance(value, Address):
-                        found.append(value)
-        return found
-
-    def test_span(self) -> Span:
-        return Span(self.test.source, 0, 0)
-
-    def event(
-        self, tid: int, kind: str, tags: frozenset[str], guard: Lit, addr: Symbolic | None, value: Symbolic | None,
-        span: Span, cubes: list[Cube], size: int = 0,
-    ) -> int:  # fmt: skip
-        eid = len(self.events)
-        self.events.append(Event(eid, tid, kind, tags, guard, addr, value, span, size))
-        self.cubes.append(cubes)
-        self.group_of.append((tid, 0))
-        return eid
+    def __init__(self, draft: Draft) -> None:
+        self.draft, self.circuit = draft, draft.circuit
 
     # ------------------------------------------------------------ one thread
 
     def thread(self, t: int) -> None:
-        tid = self.test.threads[t].tid
-        env = {name: Register(known(value), NONE, NONE) for name, value in self.envs[t].items()}
+        tid = self.draft.test.threads[t].tid
+        env = {name: Register(known(value), NONE, NONE) for name, value in self.draft.envs[t].items()}
         path: _Path | None = _Path([frozenset()], TRUE, env, {})
         pending: dict[str, list[_Path]] = {}
-        for i, instr in enumerate(self.codes[t]):
+        for i, instr in enumerate(self.draft.codes[t]):
             if isinstance(instr, Label):
                 arriving = pending.pop(instr.name, [])
                 if path is not None:
@@ -189,7 +120,7 @@ class _Execution:
         path = self.joined(paths, "")
         if path is not None:
             for name, register in path.env.items():
-                self.finals[RegLoc(tid, name)] = register.value
+                self.draft.finals[RegLoc(tid, name)] = register.value
 
     def step(self, t: int, tid: int, i: int, instr: Instr, path: _Path, pending: dict[str, list[_Path]]) -> _Path | None:
         match instr:
@@ -205,7 +136,7 @@ class _Execution:
             case Branch():
                 return self.branch(instr, path, pending)
             case Cut(span):
-                self.cut.append((path.guard, span))
+                self.draft.cut.append((path.guard, span))
                 return None
             case _:
                 raise AssertionError(f"not an instruction: {instr}")
@@ -217,7 +148,7 @@ class _Execution:
             return register
         ctrl = dict(register.ctrl)
         for _, through in path.ctrl.values():
-            _add(self.circuit, ctrl, through)
+            add(self.circuit, ctrl, through)
         return register._replace(ctrl=ctrl)
 
     def branch(self, instr: Branch, path: _Path, pending: dict[str, list[_Path]]) -> _Path | None:
@@ -226,16 +157,16 @@ class _Execution:
         taken = nonzero(cond.value)
         if instr.ctrl and (cond.data or cond.ctrl or cond.pick):
             everything = dict(cond.data)
-            _add(circuit, everything, cond.ctrl)
-            _add(circuit, everything, cond.pick)
+            add(circuit, everything, cond.ctrl)
+            add(circuit, everything, cond.pick)
             through = dict(cond.ctrl)
             for name in _registers(instr.cond) if instr.scope else ():  # where no end is set, all that follows depends anyway
                 if name[0] != "%":  # a read right inside the condition steers events, but no registers (modelUtils.ml)
-                    _add(circuit, through, path.env.get(name, UNSET).data)
+                    add(circuit, through, path.env.get(name, UNSET).data)
             old = path.ctrl.get(instr.scope)
             if old is not None:
-                _add(circuit, everything, old[0])
-                _add(circuit, through, old[1])
+                add(circuit, everything, old[0])
+                add(circuit, through, old[1])
             path = _Path(path.cubes, path.guard, path.env, {**path.ctrl, instr.scope: (everything, through)})
         if taken == FALSE:
             return path
@@ -295,7 +226,7 @@ class _Execution:
         result: Deps = {}
         for eid in {e: None for _, deps in cases for e in deps}:
             lit = circuit.either([circuit.both2(guard, deps[eid]) for guard, deps in cases if eid in deps])
-            executed = self.events[eid].guard
+            executed = self.draft.events[eid].guard
             result[eid] = TRUE if circuit.both2(lit, executed) == executed else lit
         return result
 
@@ -332,7 +263,7 @@ class _Execution:
         if not a:
             return b
         result = dict(a)
-        _add(self.circuit, result, b)
+        add(self.circuit, result, b)
         return result
 
     def picked(self, value: Symbolic, cond: Register, yes: Register, no: Register) -> Register:
@@ -350,26 +281,26 @@ class _Execution:
         addr = self.evaluate(instr.addr, path.env, span) if instr.addr is not None else None
         if addr is not None:
             self.check_address(addr.value, path.guard, span)
-        eid = len(self.events)
+        eid = len(self.draft.events)
         value: Symbolic | None = None
         written = UNSET
         match instr:
             case Load():
-                access = _Access(eid, (t, i))
+                access = Access(eid, (t, i))
                 value = self.read(access, t, i)
-                self.loads.append(access)
+                self.draft.loads.append(access)
                 kind, size = "R", instr.size
             case Store():
                 written = self.evaluate(instr.value, path.env, span)
                 value = written.value
-                self.store_at[t, i] = eid
+                self.draft.store_at[t, i] = eid
                 kind, size = "W", instr.size
             case Mark():
                 if instr.value is not None and not instr.dst:
                     written = self.evaluate(instr.value, path.env, span)
                 kind, size = "F", 0
-        self.event(tid, kind, instr.tags, path.guard, addr.value if addr else None, value, span, path.cubes, size)
-        self.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)
+        self.draft.event(tid, kind, instr.tags, path.guard, addr.value if addr else None, value, span, path.cubes, size)
+        self.draft.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)
         self.depend(eid, addr or UNSET, written, path)
         if isinstance(instr, Load | Store):
             if instr.pair:
@@ -386,24 +317,24 @@ class _Execution:
     def depend(self, eid: int, addr: Register, data: Register, path: _Path) -> None:
         for name, deps in (("addr", addr.data), ("data", data.data)):
             for source, lit in deps.items():
-                self.deps[name][source, eid] = lit
-                if self.group_of[source] == self.group_of[eid]:
-                    self.together.add((source, eid))
+                self.draft.deps[name][source, eid] = lit
+                if self.draft.group_of[source] == self.draft.group_of[eid]:
+                    self.draft.together.add((source, eid))
         for name, deps in (("pick-addr", addr.pick), ("pick-data", data.pick)):
             for source, lit in deps.items():
-                self.deps[name][source, eid] = lit
+                self.draft.deps[name][source, eid] = lit
         for everything, _ in path.ctrl.values():
             for source, lit in everything.items():
-                old = self.deps["ctrl"].get((source, eid), FALSE)
-                self.deps["ctrl"][source, eid] = self.circuit.either2(old, lit)
+                old = self.draft.deps["ctrl"].get((source, eid), FALSE)
+                self.draft.deps["ctrl"][source, eid] = self.circuit.either2(old, lit)
 
     def paired(self, tid: int, instr: Load | Store, eid: int) -> None:
         if isinstance(instr, Load):
-            self.open_pairs[tid, instr.pair] = eid
+            self.draft.open_pairs[tid, instr.pair] = eid
         else:
-            read = self.open_pairs[tid, instr.pair]
-            self.rmw[read, eid] = TRUE
-            self.together.add((read, eid))
+            read = self.draft.open_pairs[tid, instr.pair]
+            self.draft.rmw[read, eid] = TRUE
+            self.draft.together.add((read, eid))
 
     def monitored(self, instr: Load | Store, eid: int, path: _Path) -> None:
         """The monitor holds the load that armed it; a store executes only when that load was of its location and size.
@@ -415,10 +346,10 @@ class _Execution:
             return
         pairs = []
         for read, armed in path.env.get(MONITOR, UNSET).value.items():
-            if self.events[read].kind == "R" and self.events[read].size == instr.size:
-                lit = self.circuit.both2(armed, self.same_address(read, eid))
+            if self.draft.events[read].kind == "R" and self.draft.events[read].size == instr.size:
+                lit = self.circuit.both2(armed, same_address(self.draft, read, eid))
                 if lit != FALSE:
-                    self.rmw[read, eid] = lit
+                    self.draft.rmw[read, eid] = lit
                     pairs.append(lit)
         self.circuit.imply(path.guard, self.circuit.either(pairs))
 
@@ -432,14 +363,14 @@ class _Execution:
                     f"memory is accessed through {value}, which is no address", span,
                     hint="is the location a parameter of this process, and its pointer initialised?",
                 )  # fmt: skip
-            self.wild.append((self.circuit.both2(guard, lit), span, str(value)))
+            self.draft.wild.append((self.circuit.both2(guard, lit), span, str(value)))
 
-    def read(self, access: _Access, t: int, i: int) -> Symbolic:
+    def read(self, access: Access, t: int, i: int) -> Symbolic:
         """The value of a load: one choice of a store; where every store writes one known value, the choice is the value."""
-        circuit, spans = self.circuit, self.ranges
+        circuit, spans = self.circuit, self.draft.ranges
         sites: dict[Site, None] = {}
         for a in sorted(x for x in spans.addresses[t, i] if isinstance(x, Address)):
-            for site in self.by_address.get(a, ()):
+            for site in self.draft.by_address.get(a, ()):
                 if site[0] != t or site[1] < i:
                     sites[site] = None
         access.choice = dict(zip(sites, self.circuit.choice(len(sites)), strict=True))
@@ -458,206 +389,10 @@ class _Execution:
 
     def written_range(self, site: Site) -> frozenset[Value]:
         if site[0] == INIT_TID:
-            value = self.events[self.store_at[site]].value
+            value = self.draft.events[self.draft.store_at[site]].value
             assert value is not None
             return frozenset(value)
-        return self.ranges.values[site]
-
-    # ------------------------------------------------------------ memory
-
-    def same_address(self, a: int, b: int) -> Lit:
-        """The literal for "events a and b have the same location"."""
-        left, right = self.events[a].addr, self.events[b].addr
-        if left is None or right is None:
-            return FALSE
-        if len(left) == 1 and len(right) == 1:
-            return TRUE if next(iter(left)) == next(iter(right)) else FALSE
-        circuit = self.circuit
-        return circuit.either([circuit.both2(lit, right[v]) for v, lit in left.items() if v in right and isinstance(v, Address)])
-
-    def read_from(self) -> dict[tuple[int, int], Lit]:
-        """rf: the literal of each pair, and the constraints that tie a load's choice to what the store wrote, and where."""
-        circuit = self.circuit
-        rf: dict[tuple[int, int], Lit] = {}
-        for access in self.loads:
-            read = self.events[access.eid]
-            assert read.value is not None and read.addr is not None
-            stray = circuit.either([lit for v, lit in read.addr.items() if not isinstance(v, Address)])
-            for site, choice in access.choice.items():
-                writer = self.store_at.get(site)
-                if writer is None:  # that store is on no path
-                    circuit.require((-choice, -read.guard))
-                    continue
-                write = self.events[writer]
-                edge = circuit.both((choice, read.guard, -stray))
-                if edge == FALSE:
-                    continue
-                rf[writer, access.eid] = edge
-                circuit.imply(edge, write.guard)
-                circuit.imply(edge, self.same_address(writer, access.eid))
-                assert write.value is not None
-                if len(read.value) > 1:
-                    for v, lit in write.value.items():
-                        circuit.require((-edge, -lit, read.value.get(v, FALSE)))
-        return rf
-
-    def justify_circles(self, rf: dict[tuple[int, int], Lit]) -> None:
-        """Reads that feed each other by copies hold the value nothing determines, or there is no such circle."""
-        circles = self.ranges.circles
-        eids = {access.site: access.eid for access in self.loads if access.site in circles}
-        edges: dict[int, dict[int, Lit]] = {eid: {} for eid in eids.values()}
-        for store, sources in self.ranges.copies.items():
-            writer = self.store_at.get(store)
-            for site, eid in eids.items():
-                edge = rf.get((writer, eid), FALSE) if writer is not None else FALSE
-                value = self.events[eid].value or {}
-                known_value = self.circuit.both2(edge, -value.get(circles[site], FALSE))
-                for source in sources & eids.keys():
-                    row = edges[eids[source]]
-                    row[eid] = self.circuit.either2(row.get(eid, FALSE), known_value)
-        forbid_cycles(self.circuit, edges)
-
-    def final_write(self, address: Address) -> dict[int, Lit]:
-        """Which write is the last to `address`: one literal each, exactly one of which holds."""
-        writers = [self.store_at[s] for s in self.by_address.get(address, ()) if s in self.store_at]
-        lits = self.circuit.choice(len(writers))
-        for writer, lit in zip(writers, lits, strict=True):
-            event = self.events[writer]
-            assert event.addr is not None
-            self.circuit.imply(lit, event.guard)
-            self.circuit.imply(lit, event.addr.get(address, FALSE))
-        return dict(zip(writers, lits, strict=True))
-
-    # ------------------------------------------------------------ the graph
-
-    def graph(self, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[int, Lit]]) -> EventGraph:
-        events = self.events
-        n = len(events)
-        implied = self.implied_by()
-        leaves: dict[str, Leaf] = {name: self.leaf(pairs, relative=True) for name, pairs in self.deps.items()}
-        leaves["rf"] = self.leaf(rf, relative=False)
-        leaves["po"] = _exact(self.program_order(implied))
-        leaves["loc"] = self.locations()
-        leaves["rmw"] = self.leaf(self.rmw, relative=True)
-        leaves["amo"] = self.leaf({p: lit for p, lit in self.rmw.items() if "X" not in events[p[0]].tags}, relative=True)
-        threads: dict[int, int] = {}
-        for e in events:
-            threads[e.tid] = threads.get(e.tid, 0) | 1 << e.eid
-        everything = (1 << n) - 1
-        leaves["int"] = _exact(tuple([threads[e.tid] if e.tid != INIT_TID else 0 for e in events]))
-        leaves["ext"] = _exact(tuple([everything & ~threads[e.tid] for e in events]))
-        leaves["id"] = _exact(tuple([1 << a for a in range(n)]))
-        return EventGraph(
-            tuple(events), self.circuit, self.sets(), leaves, self.finals, finals, tuple(self.cut), tuple(self.wild),
-            implied, len(self.codes),
-        )  # fmt: skip
-
-    def sets(self) -> dict[str, int]:
-        found: dict[str, int] = {"R": 0, "W": 0, "M": 0, "IW": 0, "F": 0}
-        for e in self.events:
-            bit = 1 << e.eid
-            if e.kind in ("W", "IW", "R"):
-                found["M"] |= bit
-                found["R" if e.kind == "R" else "W"] |= bit
-            if e.kind == "IW":
-                found["IW"] |= bit
-            for tag in e.tags:
-                found[tag] = found.get(tag, 0) | bit
-        return found
-
-    def implied_by(self) -> tuple[int, ...]:
-        always = mask_of(e.eid for e in self.events if e.guard == TRUE)
-        conditional = [e.eid for e in self.events if e.guard != TRUE]
-        result = [always | 1 << e.eid for e in self.events]
-        for a in conditional:
-            for b in conditional:
-                if self.events[a].guard == self.events[b].guard or all(
-                    any(weaker <= cube for weaker in self.cubes[b]) for cube in self.cubes[a]
-                ):
-                    result[a] |= 1 << b
-        return tuple(result)
-
-    def exclusive(self, a: int, b: int) -> bool:
-        """Whether a and b are on different branches."""
-        return all(any(-lit in right for lit in left) for left in self.cubes[a] for right in self.cubes[b])
-
-    def program_order(self, implied: tuple[int, ...]) -> Rows:
-        rows = [0] * len(self.events)
-        by_thread: dict[int, list[Event]] = {}
-        for e in self.events:
-            if e.tid != INIT_TID:
-                by_thread.setdefault(e.tid, []).append(e)
-        for thread in by_thread.values():
-            conditional = [e for e in thread if e.guard != TRUE]
-            later = 0
-            for e in reversed(thread):
-                rows[e.eid] = later
-                later |= 1 << e.eid
-            for i, e in enumerate(thread):
-                for f in thread[i + 1 :]:
-                    if self.group_of[e.eid] != self.group_of[f.eid]:
-                        break
-                    if self.test.arch != "C" or (e.eid, f.eid) not in self.together:
-                        rows[e.eid] &= ~(1 << f.eid)
-            for i, e in enumerate(conditional):
-                for f in conditional[i + 1 :]:
-                    if self.exclusive(e.eid, f.eid):
-                        rows[e.eid] &= ~(1 << f.eid)
-        return tuple(rows)
-
-    def locations(self) -> Leaf:
-        n = len(self.events)
-        at: dict[Value, int] = {}
-        unsure = []
-        for e in self.events:
-            if e.addr is not None:
-                if len(e.addr) == 1:
-                    (value,) = e.addr
-                    at[value] = at.get(value, 0) | 1 << e.eid
-                else:
-                    unsure.append(e.eid)
-        must = [0] * n
-        for mask in at.values():
-            for a in bits(mask):
-                must[a] = mask
-        if not unsure:
-            return _exact(tuple(must))
-        may, lits = list(must), {}
-        circuit = self.circuit
-        for a in unsure:
-            must[a] |= 1 << a
-            may[a] |= 1 << a
-            for b in range(n):
-                lit = FALSE if a == b else self.same_address(a, b)
-                if lit != FALSE:
-                    guarded = circuit.both((lit, self.events[a].guard, self.events[b].guard))
-                    may[a] |= 1 << b
-                    may[b] |= 1 << a
-                    lits[a, b] = lits[b, a] = guarded
-        return tuple(must), tuple(may), lits
-
-    def leaf(self, pairs: dict[tuple[int, int], Lit], *, relative: bool) -> Leaf:
-        """A base relation from its pairs; with `relative`, a literal TRUE means "whenever both execute"."""
-        n, circuit = len(self.events), self.circuit
-        must, may = [0] * n, [0] * n
-        lits: dict[tuple[int, int], Lit] = {}
-        for (a, b), lit in pairs.items():
-            both = circuit.both2(self.events[a].guard, self.events[b].guard)
-            whole = circuit.both2(lit, both) if relative else lit
-            if whole == FALSE:
-                continue
-            may[a] |= 1 << b
-            if whole == both:
-                must[a] |= 1 << b
-            else:
-                lits[a, b] = whole
-        if must == may:
-            return _exact(tuple(must))
-        return tuple(must), tuple(may), lits
-
-
-def _exact(rows: Rows) -> Leaf:
-    return rows, rows, {}
+        return self.draft.ranges.values[site]
 
 
 def _value_key(value: Value) -> tuple[int, int, str, int]:
@@ -667,11 +402,6 @@ def _value_key(value: Value) -> tuple[int, int, str, int]:
         case Free(name):
             return 2, 0, name, 0
     return 0, value, "", 0
-
-
-def _add(circuit: Circuit, into: Deps, more: Deps) -> None:
-    for eid, lit in more.items():
-        into[eid] = circuit.either2(into.get(eid, FALSE), lit)
 
 
 def _registers(e: Expr) -> list[str]:

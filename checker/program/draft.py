@@ -1,0 +1,84 @@
+"""An event structure while it is made: what `execute` fills in, thread by thread, and `memory` and `graph` complete.
+
+A `Draft` belongs to one call of `execute` and is thrown away with it; what stays is the `EventGraph`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from checker.core.circuit import FALSE, Circuit, Lit
+from checker.core.source import Span
+from checker.core.value import Symbolic
+from checker.program.events import Event
+from checker.program.ir import Address, Instr, RegLoc, Test, Value
+from checker.program.ranges import Ranges, Site
+
+Deps: TypeAlias = dict[int, Lit]
+"""Events something depends on; each with the condition under which it does (TRUE: whenever the event executes)."""
+Cube: TypeAlias = frozenset[Lit]
+"""A path, as the branch decisions it took."""
+DEPENDENCIES = ("addr", "data", "ctrl", "pick-addr", "pick-data")
+
+
+@dataclass(slots=True)
+class Access:
+    """A load that became an event, and the store it chooses to read from."""
+
+    eid: int
+    site: Site
+    choice: dict[Site, Lit] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Draft:
+    """The events so far and what is known about them. `store_at` finds the event of a store (absent: it is on no path);
+    `group_of` says which statement or instruction an event is of; `together` holds the pairs of one C statement that are in
+    program order (of one instruction none are)."""
+
+    test: Test
+    codes: list[tuple[Instr, ...]]
+    envs: list[dict[str, Value]]
+    memory: dict[Address, Value]
+    ranges: Ranges
+    observed: frozenset[Address]
+    circuit: Circuit = field(default_factory=Circuit)
+    events: list[Event] = field(default_factory=list)
+    cubes: list[list[Cube]] = field(default_factory=list)
+    loads: list[Access] = field(default_factory=list)
+    store_at: dict[Site, int] = field(default_factory=dict)
+    group_of: list[tuple[int, int]] = field(default_factory=list)
+    deps: dict[str, dict[tuple[int, int], Lit]] = field(default_factory=lambda: {name: {} for name in DEPENDENCIES})
+    together: set[tuple[int, int]] = field(default_factory=set)
+    rmw: dict[tuple[int, int], Lit] = field(default_factory=dict)
+    open_pairs: dict[tuple[int, int], int] = field(default_factory=dict)
+    finals: dict[RegLoc, Symbolic] = field(default_factory=dict)
+    cut: list[tuple[Lit, Span]] = field(default_factory=list)
+    wild: list[tuple[Lit, Span, str]] = field(default_factory=list)
+    by_address: dict[Address, list[Site]] = field(default_factory=dict)
+
+    def event(
+        self,
+        tid: int,
+        kind: str,
+        tags: frozenset[str],
+        guard: Lit,
+        addr: Symbolic | None,
+        value: Symbolic | None,
+        span: Span,
+        cubes: list[Cube],
+        size: int = 0,
+    ) -> int:
+        """Add an event; its eid."""
+        eid = len(self.events)
+        self.events.append(Event(eid, tid, kind, tags, guard, addr, value, span, size))
+        self.cubes.append(cubes)
+        self.group_of.append((tid, 0))
+        return eid
+
+
+def add(circuit: Circuit, into: Deps, more: Deps) -> None:
+    """Add dependencies to others."""
+    for eid, lit in more.items():
+        into[eid] = circuit.either2(into.get(eid, FALSE), lit)

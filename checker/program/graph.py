@@ -1,0 +1,144 @@
+"""The finished event graph: sets by name, and the base relations with what is known of each pair."""
+
+from __future__ import annotations
+
+from checker.core.circuit import FALSE, TRUE, Lit
+from checker.core.rel import Rows, bits, mask_of
+from checker.program.draft import Draft
+from checker.program.events import INIT_TID, Event, EventGraph, Leaf
+from checker.program.ir import Address, Value
+from checker.program.memory import same_address
+
+
+def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[int, Lit]]) -> EventGraph:
+    events = d.events
+    n = len(events)
+    implied = implied_by(d)
+    leaves: dict[str, Leaf] = {name: leaf(d, pairs, relative=True) for name, pairs in d.deps.items()}
+    leaves["rf"] = leaf(d, rf, relative=False)
+    leaves["po"] = _exact(program_order(d, implied))
+    leaves["loc"] = locations(d)
+    leaves["rmw"] = leaf(d, d.rmw, relative=True)
+    leaves["amo"] = leaf(d, {p: lit for p, lit in d.rmw.items() if "X" not in events[p[0]].tags}, relative=True)
+    threads: dict[int, int] = {}
+    for e in events:
+        threads[e.tid] = threads.get(e.tid, 0) | 1 << e.eid
+    everything = (1 << n) - 1
+    leaves["int"] = _exact(tuple([threads[e.tid] if e.tid != INIT_TID else 0 for e in events]))
+    leaves["ext"] = _exact(tuple([everything & ~threads[e.tid] for e in events]))
+    leaves["id"] = _exact(tuple([1 << a for a in range(n)]))
+    return EventGraph(
+        tuple(events), d.circuit, sets(d), leaves, d.finals, finals, tuple(d.cut), tuple(d.wild),
+        implied, len(d.codes),
+    )  # fmt: skip
+
+
+def sets(d: Draft) -> dict[str, int]:
+    found: dict[str, int] = {"R": 0, "W": 0, "M": 0, "IW": 0, "F": 0}
+    for e in d.events:
+        bit = 1 << e.eid
+        if e.kind in ("W", "IW", "R"):
+            found["M"] |= bit
+            found["R" if e.kind == "R" else "W"] |= bit
+        if e.kind == "IW":
+            found["IW"] |= bit
+        for tag in e.tags:
+            found[tag] = found.get(tag, 0) | bit
+    return found
+
+
+def implied_by(d: Draft) -> tuple[int, ...]:
+    always = mask_of(e.eid for e in d.events if e.guard == TRUE)
+    conditional = [e.eid for e in d.events if e.guard != TRUE]
+    result = [always | 1 << e.eid for e in d.events]
+    for a in conditional:
+        for b in conditional:
+            if d.events[a].guard == d.events[b].guard or all(any(weaker <= cube for weaker in d.cubes[b]) for cube in d.cubes[a]):
+                result[a] |= 1 << b
+    return tuple(result)
+
+
+def exclusive(d: Draft, a: int, b: int) -> bool:
+    """Whether a and b are on different branches."""
+    return all(any(-lit in right for lit in left) for left in d.cubes[a] for right in d.cubes[b])
+
+
+def program_order(d: Draft, implied: tuple[int, ...]) -> Rows:
+    rows = [0] * len(d.events)
+    by_thread: dict[int, list[Event]] = {}
+    for e in d.events:
+        if e.tid != INIT_TID:
+            by_thread.setdefault(e.tid, []).append(e)
+    for thread in by_thread.values():
+        conditional = [e for e in thread if e.guard != TRUE]
+        later = 0
+        for e in reversed(thread):
+            rows[e.eid] = later
+            later |= 1 << e.eid
+        for i, e in enumerate(thread):
+            for f in thread[i + 1 :]:
+                if d.group_of[e.eid] != d.group_of[f.eid]:
+                    break
+                if d.test.arch != "C" or (e.eid, f.eid) not in d.together:
+                    rows[e.eid] &= ~(1 << f.eid)
+        for i, e in enumerate(conditional):
+            for f in conditional[i + 1 :]:
+                if exclusive(d, e.eid, f.eid):
+                    rows[e.eid] &= ~(1 << f.eid)
+    return tuple(rows)
+
+
+def locations(d: Draft) -> Leaf:
+    n = len(d.events)
+    at: dict[Value, int] = {}
+    unsure = []
+    for e in d.events:
+        if e.addr is not None:
+            if len(e.addr) == 1:
+                (value,) = e.addr
+                at[value] = at.get(value, 0) | 1 << e.eid
+            else:
+                unsure.append(e.eid)
+    must = [0] * n
+    for mask in at.values():
+        for a in bits(mask):
+            must[a] = mask
+    if not unsure:
+        return _exact(tuple(must))
+    may, lits = list(must), {}
+    circuit = d.circuit
+    for a in unsure:
+        must[a] |= 1 << a
+        may[a] |= 1 << a
+        for b in range(n):
+            lit = FALSE if a == b else same_address(d, a, b)
+            if lit != FALSE:
+                guarded = circuit.both((lit, d.events[a].guard, d.events[b].guard))
+                may[a] |= 1 << b
+                may[b] |= 1 << a
+                lits[a, b] = lits[b, a] = guarded
+    return tuple(must), tuple(may), lits
+
+
+def leaf(d: Draft, pairs: dict[tuple[int, int], Lit], *, relative: bool) -> Leaf:
+    """A base relation from its pairs; with `relative`, a literal TRUE means "whenever both execute"."""
+    n, circuit = len(d.events), d.circuit
+    must, may = [0] * n, [0] * n
+    lits: dict[tuple[int, int], Lit] = {}
+    for (a, b), lit in pairs.items():
+        both = circuit.both2(d.events[a].guard, d.events[b].guard)
+        whole = circuit.both2(lit, both) if relative else lit
+        if whole == FALSE:
+            continue
+        may[a] |= 1 << b
+        if whole == both:
+            must[a] |= 1 << b
+        else:
+            lits[a, b] = whole
+    if must == may:
+        return _exact(tuple(must))
+    return tuple(must), tuple(may), lits
+
+
+def _exact(rows: Rows) -> Leaf:
+    return rows, rows, {}
