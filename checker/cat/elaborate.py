@@ -16,7 +16,7 @@ from checker.cat import syntax as s
 from checker.cat.base import BASE_RELATIONS, BASE_SETS, REFUSED
 from checker.cat.term import Axiom, Term, Terms
 from checker.core.source import LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
-from checker.program.expand import event_set
+from checker.program.builtins import event_set
 
 MAX_CALLS = 200
 _T = TypeVar("_T")

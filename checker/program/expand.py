@@ -17,13 +17,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
-from checker.core.value import Free
+from checker.program.builtins import EXPRESSIONS, STATEMENTS, atomic
 from checker.program.ir import (
     Assign,
-    Assume,
     Branch,
     Call,
-    Choose,
     Const,
     Deref,
     Do,
@@ -33,7 +31,6 @@ from checker.program.ir import (
     Label,
     Load,
     Macro,
-    Mark,
     Op,
     Reg,
     Stmt,
@@ -45,27 +42,17 @@ from checker.program.ir import (
 )
 
 MAX_DEPTH = 60
-FREED = Free("freed")
 _T = TypeVar("_T")
 
 
 def expand(thread: Thread, table: Table) -> tuple[Instr, ...]:
     """The instructions of `thread` when its primitives mean what `table` says."""
-    expander = _Expander(thread, table)
+    expander = Expander(thread, table)
     expander.statements(thread.body)
     return tuple(expander.code)
 
 
-def event_set(tag: str) -> str:
-    """The set a tag names: 'rcu-lock is Rcu-lock, 'ONCE is ONCE (only the first letter changes; BellName.ml)."""
-    return tag[:1].upper() + tag[1:]
-
-
-def _tags(call: Call, *more: str) -> frozenset[str]:
-    return frozenset([event_set(t) for t in call.tags] + list(more))
-
-
-class _Expander:
+class Expander:
     """The code of one thread while it grows."""
 
     def __init__(self, thread: Thread, table: Table) -> None:
@@ -143,7 +130,7 @@ class _Expander:
         if builtin is not None:
             builtin(self, call)
             return
-        if call.name in EXPRESSIONS or _atomic(call.name):
+        if call.name in EXPRESSIONS or atomic(call.name):
             self.flat(call)
             return
         macro = self.macro(call)
@@ -177,7 +164,7 @@ class _Expander:
                 return self.call(e)
 
     def call(self, call: Call) -> Expr:
-        builtin = EXPRESSIONS.get(call.name) or _atomic(call.name)
+        builtin = EXPRESSIONS.get(call.name) or atomic(call.name)
         if builtin is not None:
             return builtin(self, call)
         macro = self.macro(call)
@@ -356,204 +343,3 @@ def _substitute_statement(s: Stmt, bound: dict[str, Expr], span: Span) -> Stmt:
         case While(cond, body):
             return While(sub(cond), block(body), span)
     return s
-
-
-# ---------------------------------------------------------------- built-ins (herd's, CSem.ml; the semantics of lkmmv2)
-
-Emit = Callable[[_Expander, Call], Expr]
-Perform = Callable[[_Expander, Call], None]
-
-
-def _load(x: _Expander, call: Call) -> Expr:
-    x.arity(call, 1)
-    return x.load(x.location(call.args[0], call), _tags(call), call.span)
-
-
-def _store(x: _Expander, call: Call) -> None:
-    x.arity(call, 2)
-    addr = x.location(call.args[0], call)
-    x.store(addr, x.flat(call.args[1]), _tags(call), call.span)
-
-
-def _fence(x: _Expander, call: Call) -> None:
-    x.code.append(Mark(_tags(call, "F"), span=call.span, group=x.group))
-
-
-def _xchg(x: _Expander, call: Call) -> Expr:
-    x.arity(call, 2)
-    addr, value = x.flat(call.args[0]), x.flat(call.args[1])
-    pair, tags = x.new_pair(), _tags(call, "RMW")
-    old = x.load(addr, tags, call.span, pair=pair)
-    x.store(addr, value, tags, call.span, pair=pair)
-    return old
-
-
-def _cmpxchg(x: _Expander, call: Call) -> Expr:
-    """Reads; writes only when the old value is the expected one. The new value is computed on success alone; that it is
-    written depends on the comparison, in the weak way of a CAS instruction (the kernel model takes no notice)."""
-    x.arity(call, 3)
-    addr, expected = x.flat(call.args[0]), x.flat(call.args[1])
-    pair, tags = x.new_pair(), _tags(call, "RMW")
-    old = x.load(addr, tags, call.span, pair=pair)
-    fail = x.label("fail")
-    differs = Op("ne", (old, expected))
-    x.code.append(Branch(differs, fail, ctrl=False, span=call.span))
-    x.store(addr, Op("weak", (x.flat(call.args[2]), differs)), tags, call.span, pair=pair)
-    x.code.append(Label(fail))
-    return old
-
-
-def _try_cmpxchg(x: _Expander, call: Call) -> Expr:
-    """`cmpxchg` that gives whether it succeeded, and on failure puts what it read into the local `&expected`."""
-    x.arity(call, 3)
-    match call.args[1]:
-        case Op("ref", (Reg() as expected,)):
-            pass
-        case _:
-            raise Unsupported(f"'{call.name}' needs the address of a local variable", call.span, hint="write &old")
-    addr, before = x.flat(call.args[0]), Reg(x.temp())
-    x.code.append(Assign(before.name, expected, call.span))
-    pair, tags = x.new_pair(), _tags(call, "RMW")
-    old = x.load(addr, tags, call.span, pair=pair)
-    fail, end = x.label("fail"), x.label("endtry")
-    x.code.append(Branch(Op("ne", (old, before)), fail, ctrl=False, span=call.span))
-    x.store(addr, x.flat(call.args[2]), tags, call.span, pair=pair)
-    x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
-    x.code.append(Label(fail))
-    x.code.append(Assign(expected.name, old, call.span))
-    x.code.append(Label(end))
-    return Op("eq", (old, before))
-
-
-def _after(x: _Expander, call: Call) -> Expr:
-    """`__after{T}(E)`: E, then a fence; `__after{T}(E, C)`: the fence only where E gives C (an LL/SC loop that failed skips it)."""
-    if len(call.args) not in (1, 2):
-        x.arity(call, 2)
-    value = x.flat(call.args[0])
-    end = x.label("after")
-    if len(call.args) == 2:
-        x.code.append(Branch(Op("ne", (value, x.flat(call.args[1]))), end, ctrl=False, span=call.span))
-    x.code.append(Mark(_tags(call, "F"), span=call.span))
-    x.code.append(Label(end))
-    return value
-
-
-def _free(x: _Expander, call: Call) -> None:
-    x.arity(call, 1)
-    x.store(x.flat(call.args[0]), Const(FREED), _tags(call), call.span)
-
-
-def _assume(x: _Expander, call: Call) -> None:
-    x.arity(call, 1)
-    x.code.append(Assume(x.flat(call.args[0]), call.span))
-
-
-def _add_unless(x: _Expander, call: Call) -> Expr:
-    x.arity(call, 3)
-    addr, unless = x.flat(call.args[0]), x.flat(call.args[2])
-    pair, tags = x.new_pair(), _tags(call, "RMW")
-    old = x.load(addr, tags, call.span, pair=pair)
-    fail = x.label("fail")
-    x.code.append(Branch(Op("eq", (old, unless)), fail, ctrl=False, span=call.span))
-    x.store(addr, Op("add", (old, x.flat(call.args[1]))), tags, call.span, pair=pair)
-    x.code.append(Label(fail))
-    return Op("ne", (old, unless))
-
-
-def _atomic(name: str) -> Emit | None:
-    """`__atomic_op:add` and its kin: read, compute, write. In herd, and so in the kernel model, what a fetch-and-op gives
-    depends on its operand too; machines do not say so, and their tables use `__fetch_op`."""
-    kind, colon, op = name.partition(":")
-    if not colon or kind not in ("__atomic_op", "__atomic_op_return", "__atomic_fetch_op", "__fetch_op"):
-        return None
-
-    def emit(x: _Expander, call: Call) -> Expr:
-        x.arity(call, 2)
-        value, addr = x.flat(call.args[1]), x.flat(call.args[0])
-        pair, tags = x.new_pair(), _tags(call, "RMW")
-        old = x.load(addr, tags, call.span, pair=pair)
-        new = Op(op, (old, value))
-        x.store(addr, new, tags, call.span, pair=pair)
-        match kind:
-            case "__fetch_op":
-                return old
-            case "__atomic_fetch_op":
-                return Op("first", (old, value))
-        return new
-
-    return emit
-
-
-def _lock(x: _Expander, call: Call) -> None:
-    x.arity(call, 1)
-    addr = x.flat(call.args[0])
-    x.code.append(Mark(frozenset({"LKR"}), addr, span=call.span))
-    x.code.append(Mark(frozenset({"LKW"}), addr, span=call.span))
-
-
-def _unlock(x: _Expander, call: Call) -> None:
-    x.arity(call, 1)
-    x.code.append(Mark(frozenset({"UL"}), x.flat(call.args[0]), span=call.span, group=x.group))
-
-
-def _trylock(x: _Expander, call: Call) -> Expr:
-    x.arity(call, 1)
-    addr, result = x.flat(call.args[0]), Reg(x.temp())
-    fail, end = x.label("fail"), x.label("endtry")
-    x.code.append(Choose(result.name, call.span))
-    x.code.append(Branch(Op("lnot", (result,)), fail, ctrl=False, span=call.span))
-    x.code.append(Mark(frozenset({"LKR"}), addr, span=call.span))
-    x.code.append(Mark(frozenset({"LKW"}), addr, span=call.span))
-    x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
-    x.code.append(Label(fail))
-    x.code.append(Mark(frozenset({"LF"}), addr, result.name, Const(0), call.span, x.group))
-    x.code.append(Label(end))
-    return result
-
-
-def _islocked(x: _Expander, call: Call) -> Expr:
-    x.arity(call, 1)
-    addr, result = x.flat(call.args[0]), Reg(x.temp())
-    no, end = x.label("unlocked"), x.label("endlocked")
-    x.code.append(Choose(result.name, call.span))
-    x.code.append(Branch(Op("lnot", (result,)), no, ctrl=False, span=call.span))
-    x.code.append(Mark(frozenset({"RL"}), addr, result.name, Const(1), call.span, x.group))
-    x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
-    x.code.append(Label(no))
-    x.code.append(Mark(frozenset({"RU"}), addr, result.name, Const(0), call.span, x.group))
-    x.code.append(Label(end))
-    return result
-
-
-def _srcu(x: _Expander, call: Call) -> Expr:
-    """An event with a location: the start or end of a critical section, a grace period. `__srcu{T}(X)` gives the cookie 0,
-    and depends on the event; `__srcu{T}(X, V)` takes one, and its event depends on V."""
-    if len(call.args) == 2:
-        x.code.append(Mark(_tags(call), x.flat(call.args[0]), value=x.flat(call.args[1]), span=call.span, group=x.group))
-        return Const(0)
-    x.arity(call, 1)
-    cookie = x.temp()
-    x.code.append(Mark(_tags(call), x.flat(call.args[0]), cookie, Const(0), call.span, x.group))
-    return Reg(cookie)
-
-
-EXPRESSIONS: dict[str, Emit] = {
-    "__load": _load,
-    "__xchg": _xchg,
-    "__cmpxchg": _cmpxchg,
-    "__atomic_add_unless": _add_unless,
-    "__trylock": _trylock,
-    "__islocked": _islocked,
-    "__try_cmpxchg": _try_cmpxchg,
-    "__after": _after,
-    "__srcu": _srcu,
-}
-STATEMENTS: dict[str, Perform] = {
-    "__store": _store,
-    "__fence": _fence,
-    "__lock": _lock,
-    "__unlock": _unlock,
-    "__assume": _assume,
-    "__free": _free,
-}
-BUILT_IN = frozenset([*EXPRESSIONS, *STATEMENTS])
