@@ -7,7 +7,7 @@ the expression for it. `lkmm/linux.def` and `aarch64/linux-lse.def` tell what ea
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import Unsupported
 from checker.core.value import Free
@@ -28,8 +28,8 @@ def _tags(call: Call, *more: str) -> frozenset[str]:
     return frozenset([event_set(t) for t in call.tags] + list(more))
 
 
-Emit = Callable[[Expander, Call], Expr]
-Perform = Callable[[Expander, Call], None]
+Emit: TypeAlias = "Callable[[Expander, Call], Expr]"
+Perform: TypeAlias = "Callable[[Expander, Call], None]"
 
 
 def _load(x: Expander, call: Call) -> Expr:
