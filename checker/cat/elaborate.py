@@ -10,119 +10,34 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from checker.cat import syntax as s
 from checker.cat.base import BASE_RELATIONS, BASE_SETS, REFUSED
 from checker.cat.term import Axiom, Term, Terms
+from checker.cat.values import (
+    PRIMITIVES,
+    Choices,
+    Closure,
+    Edges,
+    Element,
+    Enumeration,
+    Family,
+    Orders,
+    Pair,
+    Primitive,
+    Procedure,
+    SetValue,
+    TagValue,
+    TupleValue,
+    Value,
+    describe,
+)
 from checker.core.source import LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
 from checker.program.builtins import event_set
 
 MAX_CALLS = 200
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Closure:
-    param: s.Pattern
-    body: s.Exp
-    env: dict[str, Value]
-    name: str
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Procedure:
-    syntax: s.Procedure
-    env: dict[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Primitive:
-    """A function of the library, with the arguments it has so far (curried ones take them one by one)."""
-
-    name: str
-    args: tuple[Value, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TagValue:
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Enumeration:
-    tags: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TupleValue:
-    args: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SetValue:
-    """A set of relations (or of sets of relations) written out."""
-
-    members: tuple[Value, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """The event a `map` over a set of events stands at."""
-
-    term: Term
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """The pair a `map` over a relation stands at, as a relation of its own."""
-
-    term: Term
-
-
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """The single-edge relations of a relation's pairs."""
-
-    relation: Term
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What a `map` over the events, or pairs, of `domain` gives: `member`, one for each that `variable` stands for."""
-
-    domain: Term
-    variable: str
-    member: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """All total orders per location on `events` that extend `within`."""
-
-    events: Term
-    within: Term
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """All relations made of one pair of `member` for each event, or pair, of `domain`."""
-
-    domain: Term
-    variable: str
-    member: Term
-
-
-Value: TypeAlias = (
-    Term | Closure | Procedure | Primitive | TagValue | Enumeration | TupleValue | SetValue | Element | Pair | Edges
-    | Family | Orders | Choices
-)  # fmt: skip
-
-PRIMITIVES: dict[str, int] = {
-    "domain": 1, "range": 1, "classes-loc": 1, "partition": 1, "linearisations": 1, "tag2events": 1, "tag2instrs": 1,
-    "different-values": 1, "map": 2, "cross": 1, "co_locs": 1, "generate_orders": 1, "generate_cos": 1,
-}  # fmt: skip
 
 
 class Unbound(UnknownName):
@@ -550,7 +465,7 @@ class _Elaborator:
                 return self.terms.empty_rel
             case Element(term):
                 return term
-        raise SyntaxProblem(f"a set or a relation is expected here, not {_describe(value)}", span)
+        raise SyntaxProblem(f"a set or a relation is expected here, not {describe(value)}", span)
 
     def same_kind(self, a: Term, b: Term, span: Span) -> tuple[Term, Term]:
         if a.kind != b.kind:
@@ -608,7 +523,7 @@ class _Elaborator:
 
     def clause(self, value: Value, clauses: dict[str, _T], default: _T | None, span: Span) -> _T:
         if not isinstance(value, TagValue):
-            raise SyntaxProblem(f"a tag is expected here, not {_describe(value)}", span)
+            raise SyntaxProblem(f"a tag is expected here, not {describe(value)}", span)
         found = clauses.get(value.name, default)
         if found is None:
             raise SyntaxProblem(f"no clause for '{value.name}", span)
@@ -629,18 +544,3 @@ def _matches_sets(e: s.Exp) -> bool:
         case s.Apply(function, arg):
             return _matches_sets(function) or _matches_sets(arg)
     return False
-
-
-def _describe(value: Value) -> str:
-    match value:
-        case Term():
-            return "a " + ("set" if value.kind == "set" else "relation")
-        case Closure() | Primitive():
-            return "a function"
-        case Procedure():
-            return "a procedure"
-        case TagValue() | Enumeration():
-            return "a tag"
-        case TupleValue():
-            return "a tuple"
-    return "a set of relations"

@@ -1,0 +1,132 @@
+"""What an expression of a cat file can be while it is elaborated: a term, or something that only makes terms.
+
+Functions, procedures, tags and tuples are gone when elaboration is done. Sets of relations are kept as what they are used for:
+all coherence orders, or all ways to choose one edge for each event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from checker.cat import syntax as s
+from checker.cat.term import Term
+from checker.core.source import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    param: s.Pattern
+    body: s.Exp
+    env: dict[str, Value]
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    syntax: s.Procedure
+    env: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A function of the library, with the arguments it has so far (curried ones take them one by one)."""
+
+    name: str
+    args: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TagValue:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration:
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TupleValue:
+    args: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetValue:
+    """A set of relations (or of sets of relations) written out."""
+
+    members: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """The event a `map` over a set of events stands at."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The pair a `map` over a relation stands at, as a relation of its own."""
+
+    term: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The single-edge relations of a relation's pairs."""
+
+    relation: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a `map` over the events, or pairs, of `domain` gives: `member`, one for each that `variable` stands for."""
+
+    domain: Term
+    variable: str
+    member: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """All total orders per location on `events` that extend `within`."""
+
+    events: Term
+    within: Term
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """All relations made of one pair of `member` for each event, or pair, of `domain`."""
+
+    domain: Term
+    variable: str
+    member: Term
+
+
+Value: TypeAlias = (
+    Term | Closure | Procedure | Primitive | TagValue | Enumeration | TupleValue | SetValue | Element | Pair | Edges
+    | Family | Orders | Choices
+)  # fmt: skip
+
+PRIMITIVES: dict[str, int] = {
+    "domain": 1, "range": 1, "classes-loc": 1, "partition": 1, "linearisations": 1, "tag2events": 1, "tag2instrs": 1,
+    "different-values": 1, "map": 2, "cross": 1, "co_locs": 1, "generate_orders": 1, "generate_cos": 1,
+}  # fmt: skip
+
+
+def describe(value: Value) -> str:
+    match value:
+        case Term():
+            return "a " + ("set" if value.kind == "set" else "relation")
+        case Closure() | Primitive():
+            return "a function"
+        case Procedure():
+            return "a procedure"
+        case TagValue() | Enumeration():
+            return "a tag"
+        case TupleValue():
+            return "a tuple"
+    return "a set of relations"
