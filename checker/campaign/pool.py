@@ -10,11 +10,14 @@ import contextlib
 import multiprocessing
 import re
 import signal
+import tempfile
 from collections.abc import Callable
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from checker.campaign.corpus import ExecutorOf
+from checker.campaign.corpus import ExecutorOf, Job, Outcome, Setup, decide
 from checker.core.source import CheckerError
 
 _ADDRESS = re.compile(r"dask://([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
@@ -56,12 +59,51 @@ def _dask(address: str) -> ExecutorOf:
     if not found:
         raise NoExecutor(f"{address!r} is not the address of an executor", hint="write dask://HOST:PORT")
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
         raise NoExecutor("Dask is not installed", hint="pip install 'litmus-checker[cluster]'") from None
+    connect: Callable[..., Any] = distributed.Client
+    where = f"tcp://{found[1]}:{found[2]}"
     try:
-        client: Any = Client(f"tcp://{found[1]}:{found[2]}", timeout=10)
-    except (OSError, TimeoutError) as error:
+        with connect(where, timeout=10, set_as_default=False):
+            pass
+    except (OSError, TimeoutError, ValueError) as error:
         raise NoExecutor(f"there is no scheduler at {address}: {type(error).__name__}") from None
-    connect: Callable[[int], Executor] = lambda workers: client.get_executor()  # noqa: E731
-    return connect
+    return lambda workers: Cluster(connect(where, timeout=10, set_as_default=False))
+
+
+class Cluster(Executor):
+    """The workers of a Dask cluster. They get the text of a test, and need not see the caller's files.
+
+    A task whose worker dies is given to another; one that kills several is given up, and its verdict Unknown.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.inner = client, client.get_executor(pure=False)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        job, setup = args
+        try:
+            text = Path(job.path).read_bytes()
+        except OSError:
+            text = None  # the worker will say what is wrong with it
+        made: Future[Any] = self.inner.submit(far, job, setup, text)
+        return made
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.inner.shutdown(wait=wait and not cancel_futures)
+        self.client.close()
+
+
+def far(job: Job, setup: Setup, text: bytes | None) -> Outcome:
+    """Do a job whose test came along."""
+    if text is None:
+        return decide(job, setup)
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / (Path(job.path).name or "test"))
+        Path(file).write_bytes(text)
+        outcome = decide(Job(file, job.model), setup)
+    result = outcome.result
+    if result is not None:
+        result = replace(result, file=job.path, warnings=tuple(w.replace(file, job.path) for w in result.warnings))
+    return replace(outcome, path=job.path, result=result, error=outcome.error.replace(file, job.path))
