@@ -9,11 +9,11 @@ the code of a kernel test. Here the parts meet: which globals there are, and whe
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName
-from checker.parse.aarch64 import aarch64_code
 from checker.parse.c import Function, parse_functions
 from checker.parse.c_names import check_names
 from checker.parse.code import Code
@@ -21,7 +21,6 @@ from checker.parse.grammar import check_size
 from checker.parse.question import respelled, respelled_entries
 from checker.parse.sections import Sections, split
 from checker.parse.state import Entry, parse_init, parse_tail
-from checker.parse.x86 import x86_64_code, x86_code
 from checker.program.ir import Address, Global, Loc, MemLoc, RegLoc, Test, Thread, Value
 
 MAX_LOCATIONS = 100_000
@@ -80,11 +79,21 @@ def _in_order(source: Source, functions: tuple[Function, ...]) -> tuple[Function
     return functions
 
 
+def _assembly(module: str, function: str) -> Callable[[Source, str], Code]:
+    """A front end that is loaded when a test needs it."""
+
+    def read(source: Source, text: str) -> Code:
+        code: Code = getattr(importlib.import_module(f"checker.parse.{module}"), function)(source, text)
+        return code
+
+    return read
+
+
 _FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {
     "C": c_code,
-    "AArch64": aarch64_code,
-    "X86": x86_code,
-    "X86_64": x86_64_code,
+    "AArch64": _assembly("aarch64", "aarch64_code"),
+    "X86": _assembly("x86", "x86_code"),
+    "X86_64": _assembly("x86", "x86_64_code"),
 }
 
 
