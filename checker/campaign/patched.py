@@ -58,6 +58,8 @@ class Scene:
     bound: dict[int, list[Bound]] = field(default_factory=dict)
     """What agrees, by process; empty unless each of the bound processes agrees with some code."""
     drift: list[Finding] = field(default_factory=list)
+    becomes: list[str] = field(default_factory=list)
+    """Functions that agree with the test only with the patch."""
 
     @property
     def name(self) -> str:
@@ -86,6 +88,7 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
             found += scene.drift
     if patch is not None:
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
+        found += _becomes(scenes, policy)
         found += judge_patch(scenes, codes, patch, policy)
     order = ("error", "block", "warning", "note")
     merged = sorted(
@@ -150,8 +153,7 @@ def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, C
     found = match(process, before.ops, binding)
     if not found.agrees:
         if codes[1] is not None and _agrees_after(binding, process, codes[1], policy):
-            message = f"with the patch, {binding} is P{binding.tid} of {scene.name}"
-            scene.drift.append(_finding("skeleton", message, policy, **place))
+            scene.becomes.append(str(binding))
         elif not binding.variant:
             scene.drift += [_drift(scene, binding, problem, op, policy) for problem, op in found.problems]
         return None
@@ -177,6 +179,17 @@ def _drift(scene: Scene, binding: Binding, problem: str, op: Op, policy: Policy)
         "drift", f"P{binding.tid} is not {binding} any more: {problem}", policy,
         path=scene.path, line=op.line if ours else binding.line, test=scene.name, kernel=None if ours else (op.path, op.line),
     )  # fmt: skip
+
+
+def _becomes(scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
+    """Functions that become what tests show."""
+    names: dict[str, list[str]] = {}
+    for scene in scenes:
+        for function in dict.fromkeys(scene.becomes):
+            names.setdefault(function, []).append(scene.name)
+    for function, tests in sorted(names.items()):
+        more = f" and {len(tests) - 3} more" if len(tests) > 3 else ""
+        yield _finding("skeleton", f"with the patch, {function} is what {', '.join(tests[:3])}{more} show", policy)
 
 
 # ---------------------------------------------------------------- judging

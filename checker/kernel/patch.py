@@ -17,6 +17,8 @@ from checker.kernel.trees import Overlay, Tree, tame
 MAX_PATCH = 8_000_000
 MAX_FILES = 2_000
 FUZZ = 2
+MAX_LOST = 100
+_LOST = re.compile(r"lost (\d{1,3})")
 _SEPARATORS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # what Python takes for ends of lines
 _HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 
@@ -29,11 +31,11 @@ class BadPatch(CheckerError):
 
 @dataclass(frozen=True, slots=True)
 class Hunk:
-    """Lines (mark, text) beginning at `start` of the old file; `line` is where the hunk stands in the patch."""
+    """Lines (mark, text) beginning at `start` of the old file; `lost` is how many blank lines of them are missing."""
 
     start: int
     lines: tuple[tuple[str, str], ...]
-    line: int
+    lost: int = 0
 
     def side(self, marks: str) -> list[str]:
         return [text for mark, text in self.lines if mark in marks]
@@ -92,9 +94,9 @@ def _file(found: object, here: Span) -> FilePatch:
         lines = [(str(line.line_type), str(line.value).rstrip("\r\n")) for line in hunk if line.line_type in " +-"]
         if lines and sum(mark != "+" for mark, _ in lines) > int(hunk.source_length):
             lines.pop()  # the blank line behind a hunk
-        first = next((line.diff_line_no for line in hunk if line.diff_line_no), 0)
-        marked = [(mark or " ", text) for mark, text in lines]
-        hunks.append(Hunk(int(hunk.source_start), tuple(marked), int(first or 0)))
+        lost = _LOST.fullmatch(str(hunk.section_header or "").strip())
+        marked = tuple((mark or " ", text) for mark, text in lines)
+        hunks.append(Hunk(int(hunk.source_start), marked, int(lost[1]) if lost else 0))
     return FilePatch(old, new, tuple(hunks), bool(getattr(found, "is_binary_file", False)))
 
 
@@ -122,7 +124,7 @@ def _mended(name: str, text: str) -> str:
                 here = Span(Source(name, text), number, 1)
                 raise BadPatch("this line belongs to no hunk", here, hint="the hunk's header counts fewer lines")
             if ends:
-                out[head] = _recounted(out[head], out[head + 1 :])
+                out[head] = _recounted(name, out[head], out[head + 1 :], head)
             if not line.startswith("\\"):
                 head = -1
         if found := _HUNK.match(line) if head < 0 else None:
@@ -136,7 +138,7 @@ def _mended(name: str, text: str) -> str:
             line = f"# {line}"
         out.append(line)
     if head >= 0 and (old > 0 or new > 0):
-        out[head] = _recounted(out[head], out[head + 1 :])
+        out[head] = _recounted(name, out[head], out[head + 1 :], head)
     return "\n".join(out) + "\n"
 
 
@@ -147,12 +149,18 @@ def _ends(line: str, following: str, old: int, new: int) -> bool:
     return line.startswith("--- ") and following.startswith("+++ ") and (old <= 0 or new <= 0 or following[4:6] in ("b/", "/d"))
 
 
-def _recounted(header: str, lines: list[str]) -> str:
-    """The header of a hunk with the numbers of lines it has."""
+def _recounted(name: str, header: str, lines: list[str], number: int) -> str:
+    """The header of a hunk with the numbers of lines it has, and how many it has lost."""
     found = _HUNK.match(header)
     assert found is not None
+    while lines and not lines[-1].strip():
+        lines = lines[:-1]
     old, new = sum(line[:1] in (" ", "-") for line in lines), sum(line[:1] in (" ", "+") for line in lines)
-    return f"@@ -{found[1]},{old} +{found[3]},{new} @@"
+    lost = int(found[2] or 1) - old
+    if lost != int(found[4] or 1) - new or not 0 <= lost <= MAX_LOST:
+        here = Span(Source(name, "\n" * number + header), number + 1, 1)
+        raise BadPatch("this hunk is cut short", here, hint="its header counts more lines")
+    return f"@@ -{found[1]},{old} +{found[3]},{new} @@ lost {lost}"
 
 
 # ---------------------------------------------------------------- applying
@@ -179,7 +187,7 @@ def _paths(files: tuple[FilePatch, ...]) -> tuple[tuple[str, str], ...]:
 
 def _backwards(file: FilePatch) -> FilePatch:
     turned = {"+": "-", "-": "+", " ": " "}
-    hunks = tuple(Hunk(h.start, tuple((turned[mark], text) for mark, text in h.lines), h.line) for h in file.hunks)
+    hunks = tuple(Hunk(h.start, tuple((turned[mark], text) for mark, text in h.lines), h.lost) for h in file.hunks)
     return FilePatch(file.new, file.old, hunks, file.binary)
 
 
@@ -211,11 +219,26 @@ def _changed(lines: list[str], file: FilePatch, remarks: list[str]) -> list[str]
         if found is None:
             raise BadPatch(f"the hunk at line {hunk.start} does not fit {file.old or file.new}")
         places, first, last, exact = found
+        if hunk.lost and not _blanks_around(out, places, sum(mark != "+" for mark, _ in hunk.lines[first:last]), hunk.lost):
+            raise BadPatch(f"the hunk at line {hunk.start} of {file.old or file.new} is cut short")
         if not exact:
             remarks.append(f"{file.new or file.old}: the hunk at line {hunk.start} fits but for blanks or context")
         _edit(out, hunk.lines[first:last], places, max(0, guess))
         shift += sum((mark == "+") - (mark == "-") for mark, _ in hunk.lines)
     return out
+
+
+def _blanks_around(lines: list[str], places: list[int], have: int, lost: int) -> bool:
+    """Whether the lines that a hunk has lost are blank lines in and around its `places`."""
+    if not places:
+        return False
+    first, last = places[0], places[-1]
+    blank = last - first + 1 - have
+    while first > 0 and not lines[first - 1].strip():
+        first, blank = first - 1, blank + 1
+    while last + 1 < len(lines) and not lines[last + 1].strip():
+        last, blank = last + 1, blank + 1
+    return blank >= lost
 
 
 def _edit(out: list[str], lines: tuple[tuple[str, str], ...], places: list[int], start: int) -> None:

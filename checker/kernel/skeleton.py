@@ -12,7 +12,9 @@ to a stated depth.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
@@ -147,15 +149,28 @@ def skeleton(code: Code, path: str, name: str, depth: int) -> Skeleton | None:
     if function is None:
         return None
     walk = _Walk(code, depth)
-    walk.follow(function, _Here(function))
+    with _deep():
+        walk.follow(function, _Here(function))
     return Skeleton(tuple(walk.ops), tuple(dict.fromkeys(walk.functions)), walk.cut)
 
 
 def own_ops(function: Function) -> list[Op]:
     """The operations of a function by itself."""
     walk = _Walk(None, 0)
-    walk.follow(function, _Here(function))
+    with _deep():
+        walk.follow(function, _Here(function))
     return walk.ops
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Room for the walk, which is a few calls for each level of nesting."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 20 * MAX_DEPTH))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +339,9 @@ class _Walk:
 
     def _parts(self, node: Node, here: _Here) -> None:
         """The accesses within an lvalue: pointers it goes through, indices."""
+        if here.level > MAX_DEPTH:
+            raise too_deep(here.function.path, node)
+        here = replace(here, level=here.level + 1)
         if node.type == "field_expression":
             inner, operator = node.child_by_field_name("argument"), node.child_by_field_name("operator")
             if inner is not None:
