@@ -122,7 +122,7 @@ _TAG = "cost:"
 
 def _by_name(thread: Thread, table: Table) -> Table:
     """Macros for the primitives of `thread` that are no instructions: each leaves a mark that names it."""
-    made: Table = {}
+    made: dict[str, Macro] = {}
     for call in _calls(thread.body):
         category = _category(call.name, table)
         if category:

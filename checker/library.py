@@ -21,7 +21,7 @@ from checker.core.source import Source, Span, UnknownName
 from checker.parse.cat import parse_cat
 from checker.parse.files import read_source
 from checker.parse.litmus import parse_test
-from checker.parse.macros import parse_table
+from checker.parse.macros import OneALine, parse_table
 from checker.program.ir import Test
 
 _FOLDER = Path(__file__).resolve().parent / "models"
@@ -90,7 +90,7 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
     if macro_path is not None:
         source = read_source(macro_path)
         reader.digest.update(source.text.encode())
-        table = parse_table(source)
+        table = parse_table(source) if macros else OneALine(source)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
     archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
     return Model(

@@ -11,7 +11,7 @@ import checker.models
 from checker.cat.syntax import Check, EnumIns, File, Include
 from checker.core.source import Source
 from checker.parse.cat import parse_cat
-from checker.parse.macros import parse_table
+from checker.parse.macros import OneALine, parse_table
 from checker.program.ir import Table
 
 MODELS = Path(checker.models.__file__).parent
@@ -125,3 +125,13 @@ def test_every_cat_file_parses_has_a_title_and_includes_what_exists(path: Path) 
     assert file.title
     for include in (i for i in file.body if isinstance(i, Include)):
         assert (path.parent / include.file).exists() or (MODELS / "lib" / include.file).exists()
+
+
+@pytest.mark.parametrize("name", ["lkmm/linux.def", *MACHINES])
+def test_a_table_read_line_by_line_is_the_table_read_at_once(name: str) -> None:
+    lines = OneALine(Source(name, text(name)))
+    at_once = table(name)
+    assert lines.keys() == at_once.keys()
+    assert {n: (m.params, m.value is None, len(m.body), m.span.line) for n, m in lines.items()} == {
+        n: (m.params, m.value is None, len(m.body), m.span.line) for n, m in at_once.items()
+    }

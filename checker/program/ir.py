@@ -13,6 +13,7 @@ Values are integers (signed, 64 bits) or symbolic addresses of globals.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -396,4 +397,4 @@ class Macro:
     span: Span = NOWHERE
 
 
-Table: TypeAlias = dict[str, Macro]
+Table: TypeAlias = Mapping[str, Macro]
