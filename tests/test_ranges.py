@@ -81,3 +81,14 @@ P0(struct srcu_struct *ss, int *x)
 exists (x=2)
 """)
     assert (found.observation, found.flags) == ("Always", ())
+
+
+def test_what_is_computed_from_an_undetermined_value_does_not_determine_it() -> None:
+    states = result("""C computed
+{ }
+P0(int *x, int *y) { int r0; r0 = *x; smp_store_release(y, xchg(x, 1) + 1); *y = *x; }
+P1(int *x, int *y) { *x = *y; }
+exists (x=1 /\\ y=1 /\\ 0:r0=1)
+""").states
+    assert states is not None
+    assert "0:r0=S; [x]=1; [y]=1;" not in states

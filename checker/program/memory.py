@@ -8,7 +8,7 @@ from __future__ import annotations
 from checker.core.acyclic import forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span
-from checker.core.value import known
+from checker.core.value import COMPUTED, known
 from checker.program.draft import Draft
 from checker.program.events import INIT_TID
 from checker.program.ir import Address, Mark, Reg
@@ -91,6 +91,20 @@ def justify_circles(d: Draft, rf: dict[tuple[int, int], Lit]) -> None:
                 row = edges[eids[source]]
                 row[eid] = d.circuit.either2(row.get(eid, FALSE), known_value)
     forbid_cycles(d.circuit, edges)
+    if circles:
+        forbid_cycles(d.circuit, _computed_edges(d, rf))
+
+
+def _computed_edges(d: Draft, rf: dict[tuple[int, int], Lit]) -> dict[int, dict[int, Lit]]:
+    """From read to read, where the second has a value computed from the first's: such values do not make each other."""
+    reads = {access.eid: lit for access in d.loads if (lit := (d.events[access.eid].value or {}).get(COMPUTED, FALSE)) != FALSE}
+    edges: dict[int, dict[int, Lit]] = {eid: {} for eid in reads}
+    for (writer, reader), edge in rf.items():
+        for source in reads:
+            if reader in reads and (source, writer) in d.deps["data"]:
+                step = d.circuit.both2(edge, reads[reader])
+                edges[source][reader] = d.circuit.either2(edges[source].get(reader, FALSE), step)
+    return edges
 
 
 def final_write(d: Draft, address: Address) -> dict[int, Lit]:
