@@ -1,5 +1,6 @@
 # make run         check every scenario under litmus/ and print what came out and what was expected
 # make test        style, types, layers, tests
+# make gate        what a change must pass: every scenario against its expectations and litmus/baseline.json
 # make conformance CORPUS=folder   compare with the verdicts in folder/oracle.jsonl
 # make bench       how fast, and what got slower
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -8,10 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test lint conformance bench clean
+.PHONY: run gate test lint conformance bench clean
 
 run: $(READY)
 	$(BIN)/checker run --expected litmus
+
+gate: $(READY)
+	$(BIN)/checker gate
 
 test: lint
 	$(BIN)/python -m pytest -n 2

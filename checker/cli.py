@@ -16,7 +16,7 @@ import click
 
 from checker import __version__
 from checker.cli_cost import cost
-from checker.cli_gate import gate
+from checker.cli_gate import gate, init
 from checker.cli_gp import gp
 
 if TYPE_CHECKING:
@@ -184,4 +184,5 @@ def list_models() -> None:
 
 cli.add_command(cost)
 cli.add_command(gate)
+cli.add_command(init)
 cli.add_command(gp)

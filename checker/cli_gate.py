@@ -91,6 +91,24 @@ def gate(
     sys.exit(_print(replace(report, seconds=time.perf_counter() - start), targets))
 
 
+@click.command()
+@click.argument("folder", default=".", metavar="[FOLDER]", type=click.Path(exists=True, file_okay=False))
+def init(folder: str) -> None:
+    """Write a scenario to begin with and a policy for the gate into a repository."""
+    from checker.campaign.starter import write_starter
+
+    try:
+        written, there = write_starter(Path(folder))
+    except OSError as error:
+        click.echo(f"error: {error.strerror}: {error.filename}", err=True)
+        sys.exit(FAILED)
+    for name in written:
+        click.echo(f"{name} is written")
+    for name in there:
+        click.echo(f"{name} is there already", err=True)
+    click.echo("next: checker gate")
+
+
 def _with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
     from checker.campaign.patched import with_kernel
 

@@ -180,6 +180,28 @@ def test_a_binding_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: 
     assert "Traceback" not in made.output
 
 
+def test_a_test_without_processes_has_none() -> None:
+    assert processes(Source("x", "")) == {}
+    assert processes(Source("x", "1(int *x) { } exists (x=0)")) == {}
+
+
+def test_a_weaker_function_that_its_tests_do_not_agree_with_needs_review(tmp_path: Path) -> None:
+    """The tests drifted from the code; that must not let a patch of the code pass."""
+    kernel = tmp_path / "linux"
+    for file in TREE.rglob("*.[ch]"):
+        (kernel / file.relative_to(TREE)).parent.mkdir(parents=True, exist_ok=True)
+        (kernel / file.relative_to(TREE)).write_bytes(file.read_bytes())
+    main = kernel / MAIN
+    lookup = "\tbus = kvm_get_bus_srcu(vcpu->kvm, idx);\n"
+    main.write_text(main.read_text().replace(lookup, f"\tsmp_rmb();\n{lookup}"))
+    patch = tmp_path / "x.patch"
+    number = main.read_text().split("\n").index("\tsmp_rmb();") + 1
+    patch.write_text(f"--- a/{MAIN}\n+++ b/{MAIN}\n@@ -{number},2 +{number},1 @@\n-\tsmp_rmb();\n {lookup}")
+    out = gate("--kernel", str(kernel), "--diff", str(patch), code=1)
+    assert "drift" in out
+    assert "review" in out
+
+
 # ---------------------------------------------------------------- trees
 
 

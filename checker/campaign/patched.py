@@ -8,17 +8,15 @@ is blocked, with the execution. Changes that no test can be asked about need rev
 from __future__ import annotations
 
 import itertools
+import math
 import os
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from checker.campaign.gate import Finding, Report, Request, broken
-from checker.campaign.paths import DEFAULT
 from checker.campaign.policy import Policy
-from checker.campaign.witness import witness
-from checker.check import Options, check
-from checker.core.source import CheckerError, Source, Unsupported
+from checker.campaign.variants import Verdicts
+from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
 from checker.kernel.changes import Change, Difference, difference
 from checker.kernel.matching import Match, match
@@ -27,12 +25,8 @@ from checker.kernel.skeleton import Code, Op, own_ops
 from checker.kernel.transfer import Transfer, apply, transfer, weakens
 from checker.kernel.trees import GitTree, Tree, commit, folder_tree, revisions
 from checker.kernel.trees import difference as git_difference
-from checker.library import SHIPPED, load_model
 from checker.parse.files import read_source
-from checker.parse.litmus import parse_test
-from checker.result import NEVER, UNKNOWN, Result
 
-MODELS = tuple(name for name, shipped in SHIPPED.items() if "C" in shipped.archs and name != "sc")
 MOST_VARIANTS = 32
 
 
@@ -57,6 +51,10 @@ class Scene:
     source: Source
     bound: dict[int, list[Bound]] = field(default_factory=dict)
     """What agrees, by process; empty unless each of the bound processes agrees with some code."""
+    held: list[Bound] = field(default_factory=list)
+    """What agrees, whether or not the others do."""
+    claimed: set[tuple[str, str]] = field(default_factory=set)
+    """The functions that the test says it shows."""
     drift: list[Finding] = field(default_factory=list)
     becomes: list[str] = field(default_factory=list)
     """Functions that agree with the test only with the patch."""
@@ -127,6 +125,7 @@ def _scene(path: str, source: Source, bound: tuple[Binding, ...], codes: tuple[C
     try:
         known = processes(source)
         for binding in bound:
+            scene.claimed |= set() if binding.variant else set(binding.parts)
             process = known.get(binding.tid)
             if process is None:
                 message = f"there is no P{binding.tid} to be bound to {binding}"
@@ -135,6 +134,7 @@ def _scene(path: str, source: Source, bound: tuple[Binding, ...], codes: tuple[C
             made = _held(scene, binding, process, codes, policy)
             if made is not None:
                 scene.bound.setdefault(binding.tid, []).append(made)
+                scene.held.append(made)
     except CheckerError as error:
         scene.drift.append(broken(error, path))
     if {binding.tid for binding in bound} != scene.bound.keys():
@@ -162,6 +162,9 @@ def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, C
         message = f"with the patch, {after}: P{binding.tid} stands for nothing"
         scene.drift.append(_finding("review", message, policy, **place))
         return None
+    if before.cut or after.cut:
+        message = f"needs review: {binding} is too large to be read to its end"
+        scene.drift.append(_finding("review" if codes[1] is not None else "drift", message, policy, **place))
     changed = difference(before.ops, after.ops)
     text = scene.source.text.encode()
     carried = transfer(process, text, found, changed, before.ops, after.ops, binding.outside)
@@ -202,12 +205,12 @@ def judge_patch(scenes: list[Scene], codes: tuple[Code, Code | None], patch: App
     failed: dict[tuple[str, int, str], tuple[Change, str, Scene, Binding]] = {}
     foreign: dict[tuple[str, int], Change] = {}
     for scene in scenes:
-        for bound in (b for several in scene.bound.values() for b in several):
+        for bound in scene.held:
             for change in bound.carried.made:
                 told.setdefault((*change.place, str(change)), set()).add(scene.name)
             for change, reason in bound.carried.failed:
                 failed.setdefault((*change.place, reason), (change, reason, scene, bound.binding))
-            for change in bound.carried.foreign:
+            for change in (*bound.carried.foreign, *bound.carried.made):
                 foreign.setdefault(change.place, change)
         for finding, places in _variants(scene, policy):
             settled |= places
@@ -218,7 +221,7 @@ def judge_patch(scenes: list[Scene], codes: tuple[Code, Code | None], patch: App
     for change, reason, scene, binding in failed.values():
         message = f"needs review: {reason}"
         yield _finding("review", message, policy, path=scene.path, line=binding.line, test=scene.name, kernel=change.place)
-    yield from _foreign(foreign, settled | {(path, line) for path, line, _ in told}, scenes, policy)
+    yield from _foreign(foreign, settled, scenes, policy)
     yield from _uncovered(codes, patch, scenes, policy)
 
 
@@ -226,7 +229,7 @@ def _covered(scenes: Iterable[Scene]) -> set[tuple[str, str]]:
     """The functions that tests stand for: bound ones, and those in which an operation of a test was found."""
     functions = set()
     for scene in scenes:
-        for bound in (b for several in scene.bound.values() for b in several):
+        for bound in scene.held:
             functions |= set(bound.binding.parts)
             functions |= {(bound.before[k].path, bound.before[k].function) for k in bound.match.pairs.values()}
     return functions
@@ -251,6 +254,7 @@ def _foreign(
 def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
     """Changed barriers in functions that no test stands for."""
     covered = _covered(scenes)
+    claimed = {function for scene in scenes for function in scene.claimed}
     after = codes[1]
     assert after is not None
     for old, new in patch.paths:
@@ -263,7 +267,12 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
             for change in difference(was, now).changes:
-                if any(op is not None and op.concerns for op in (change.before, change.after)):
+                if not any(op is not None and op.concerns for op in (change.before, change.after)):
+                    continue
+                if {(old, name), (new, name)} & claimed and weakens(change):
+                    message = f"needs review: {change} in {name}(), and no test that is about it agrees with it"
+                    yield _finding("review", message, policy, kernel=change.place)
+                else:
                     message = f"{change} in {name}(), which no test covers"
                     yield _finding("uncovered", message, policy, kernel=change.place)
 
@@ -278,23 +287,25 @@ def _variants(scene: Scene, policy: Policy) -> Iterator[tuple[Finding, set[tuple
     if not groups:
         return
     text = scene.source.text.encode()
-    verdicts = _Verdicts(scene, policy)
-    made: dict[bytes, tuple[tuple[Bound, ...], bool]] = {}
-    for bound in itertools.islice(itertools.product(*groups), MOST_VARIANTS):
-        ways = list(itertools.islice(itertools.product(*[b.carried.variants for b in bound]), MOST_VARIANTS))
-        for edits in ways:
-            variant = apply(text, [edit for part in edits for edit in part])
-            if variant is not None:
-                made.setdefault(variant, (bound, len(ways) > 1))
-    by_bound: dict[tuple[int, ...], list[tuple[bytes, tuple[Bound, ...]]]] = {}
-    for variant, (bound, _) in made.items():
-        by_bound.setdefault(tuple(id(b) for b in bound), []).append((variant, bound))
-    for several in by_bound.values():
-        yield from _outcome(scene, [v for v, _ in several], several[0][1], verdicts, policy)
+    verdicts = Verdicts(scene.source, policy)
+    known: set[tuple[bytes, ...]] = set()
+    for bound in itertools.product(*groups):
+        ways = math.prod(len(b.carried.variants) for b in bound)
+        made = [
+            apply(text, [edit for part in edits for edit in part])
+            for edits in itertools.islice(itertools.product(*[b.carried.variants for b in bound]), MOST_VARIANTS)
+        ]
+        variants = tuple(dict.fromkeys(variant for variant in made if variant is not None))
+        if ways > MOST_VARIANTS or None in made or len(known) > MOST_VARIANTS:
+            message = "needs review: there are too many changes to carry them over to the test"
+            yield _finding("review", message, policy, path=scene.path, line=bound[0].binding.line, test=scene.name), set()
+        elif variants not in known:
+            known.add(variants)
+            yield from _outcome(scene, list(variants), bound, verdicts, policy)
 
 
 def _outcome(
-    scene: Scene, variants: list[bytes], bound: tuple[Bound, ...], verdicts: _Verdicts, policy: Policy
+    scene: Scene, variants: list[bytes], bound: tuple[Bound, ...], verdicts: Verdicts, policy: Policy
 ) -> Iterator[tuple[Finding, set[tuple[str, int]]]]:
     """What becomes of the test: harmful where every way to make the change is, review where some are, else harmless."""
     changes = list(dict.fromkeys(change for b in bound for change in b.carried.made))
@@ -302,96 +313,20 @@ def _outcome(
     head = "; ".join(str(change) for change in changes[:3]) + (" …" if len(changes) > 3 else "")
     common = {"path": scene.path, "line": bound[0].binding.line, "test": scene.name, "kernel": changes[0].place}
     told: dict[tuple[str, str], tuple[list[str], tuple[str, ...]]] = {}
-    for model in verdicts.models():
+    models = verdicts.models()
+    if not models:
+        yield _finding("review", f"needs review: {head}: no model can be asked about the test", policy, **common), places
+    if not verdicts.guards():
+        places = set()
+    for model in models:
         said = [verdicts.compare(variant, model) for variant in variants]
-        bad = [one for one in said if one[0] == "harmful"]
-        doubt = [one for one in said if one[0] == "review"]
-        kind, why, detail = (bad or doubt or said)[0]
+        bad = [one for one in said if one.kind == "harmful"]
+        doubt = [one for one in said if one.kind == "review"]
+        worst = (bad or doubt or said)[0]
+        kind, why = worst.kind, worst.why
         if bad and len(bad) < len(said):
             kind, why = "review", f"depending on where it then stands, {why}"
-        told.setdefault((kind, why), ([], detail))[0].append(model)
+        told.setdefault((kind, why), ([], worst.detail))[0].append(model)
     for (kind, why), (models, detail) in told.items():
         message = f"{'needs review: ' if kind == 'review' else ''}{head}: {why}"
         yield _finding(kind, message, policy, model=", ".join(models), detail=detail, **common), places
-
-
-class _Verdicts:
-    """The test and its variants under the models."""
-
-    def __init__(self, scene: Scene, policy: Policy) -> None:
-        self.scene = scene
-        self.options = Options(unroll=policy.unroll, timeout=policy.timeout)
-        self.base: dict[str, Result] = {}
-        self.known: dict[tuple[bytes, str], Result | CheckerError] = {}
-
-    def models(self) -> list[str]:
-        """Every model that can be asked about the test as it is."""
-        test = parse_test(self.scene.source)
-        names = dict.fromkeys([DEFAULT, *[e.model for e in test.expect], *MODELS])
-        for name in names:
-            try:
-                self.base[name] = check(test, load_model(name), self.options)
-            except Unsupported:
-                continue
-        return list(self.base)
-
-    def compare(self, variant: bytes, model: str) -> tuple[str, str, tuple[str, ...]]:
-        """harmful, review or harmless; why; and the witness."""
-        before, after = self.base[model], self._of(variant, model)
-        outcome = _outcome_text(self.scene.source)
-        if isinstance(after, CheckerError):
-            return "review", f"the test with this change cannot be checked: {after.message}", ()
-        if after.observation == UNKNOWN:
-            return "review", f"the test with this change is Unknown: {after.unknown_because}", ()
-        if after.deadlock and not before.deadlock:
-            return "review", "the test with this change has no execution at all", ()
-        raced = "data-race" in after.flags and "data-race" not in before.flags
-        if before.observation == UNKNOWN:
-            return "review", f"the test itself is Unknown: {before.unknown_because}", ()
-        if _good(before) and not _good(after):
-            return "harmful", f"this allows: {outcome}", self._shown(variant, after)
-        if raced:
-            return "harmful", "this makes a data race", self._shown(variant, after)
-        if not _good(before):
-            return "harmless", f"this {'no longer' if _good(after) else 'still'} allows: {outcome}", ()
-        return "harmless", f"still impossible: {outcome}", ()
-
-    def _of(self, variant: bytes, model: str) -> Result | CheckerError:
-        if (variant, model) not in self.known:
-            try:
-                source = Source(self.scene.source.name, variant.decode("utf-8"))
-                self.known[variant, model] = check(parse_test(source), load_model(model), self.options)
-            except CheckerError as error:
-                self.known[variant, model] = error
-        return self.known[variant, model]
-
-    def _shown(self, variant: bytes, after: Result) -> tuple[str, ...]:
-        """The lines of the test that changed, and an execution."""
-        was = self.scene.source.text.encode().split(b"\n")
-        now = variant.split(b"\n")
-        changed = [
-            f"{mark} {line.decode('utf-8', 'replace').strip()}"
-            for a, b in zip(was, now, strict=False) if a != b
-            for mark, line in (("-", a), ("+", b)) if line.strip()
-        ]  # fmt: skip
-        return (*changed, *witness(after))
-
-
-def _good(result: Result) -> bool:
-    """Whether what the test forbids does not happen: an `exists` is what must not be, a `forall` what must."""
-    return result.observation == NEVER if result.condition.quantifier == "exists" else bool(result.ok)
-
-
-_FORBIDDEN = re.compile(r"^[ \t*]*Forbidden:[ \t]*((?:.|\n)*?)(?:\.(?:\s|$)|\n[ \t*]*\n)", re.M)
-_QUESTION = re.compile(r"(?:~\s*exists|not\s+exists|exists|forall)\b([^~]*)\Z")
-
-
-def _outcome_text(source: Source) -> str:
-    """What the test forbids: in its own words where it has some, and as it asks."""
-    asked = _QUESTION.search(source.text)
-    shown = " ".join(asked[1].split())[:200] if asked else ""
-    words = _FORBIDDEN.search(source.text)
-    if words is None:
-        return shown or "the outcome"
-    said = " ".join(word for word in words[1].split() if word != "*")
-    return f"{said[:300]} {shown}".strip()

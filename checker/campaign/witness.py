@@ -14,7 +14,7 @@ from checker.result import Result
 from checker.solve.execution import Execution
 
 MOST = 24
-SECTIONS = frozenset({"SRCU-LOCK", "SRCU-UNLOCK"})
+SECTIONS = frozenset({"Srcu-lock", "Srcu-unlock"})
 
 
 def witness(result: Result) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ that somebody else makes these accesses (the guest, a caller), `partial` that th
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -117,7 +118,7 @@ def processes(source: Source) -> dict[int, Process]:
 def _processes(source: Source) -> Iterator[Process]:
     text = _blanked(source.text)
     heads = list(_PROCESS.finditer(text))
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
+    for head, following in itertools.zip_longest(heads, heads[1:]):
         tail = _TAIL.search(text, head.end())
         end = min(following.start() if following else len(text), tail.start() if tail else len(text))
         start = text.index("P", head.start())
