@@ -126,9 +126,7 @@ def test_a_mistake_in_the_initial_state_is_named(init: str, message: str) -> Non
 
 places = st.sampled_from([RegLoc(0, "r0"), RegLoc(1, "r1"), MemLoc(Address("x")), MemLoc(Address("z", 1))])
 values = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([Address("x"), Address("y"), Address("z", 1)])
-atoms = st.builds(Compare, st.sampled_from(["==", "<", "<=", ">", ">="]), places, values | places) | st.builds(
-    Truth, st.booleans()
-)
+atoms = st.builds(Compare, st.sampled_from(["==", "<", "<=", ">", ">="]), places, values | places) | st.builds(Truth, st.booleans())
 
 
 def _connect(inner: st.SearchStrategy[Prop]) -> st.SearchStrategy[Prop]:

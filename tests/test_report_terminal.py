@@ -69,9 +69,7 @@ def test_the_table_fits_80_columns_and_is_coloured_on_a_terminal_only() -> None:
     grid = Grid()
     for i in range(3):
         for model in ("lkmm", "aarch64", "x86-tso"):
-            grid.add(
-                outcome(f"kvm/{'long-name-' * 5}{i}.litmus", model, "Sometimes", "Sometimes DATARACE", flags=("data-race",))
-            )
+            grid.add(outcome(f"kvm/{'long-name-' * 5}{i}.litmus", model, "Sometimes", "Sometimes DATARACE", flags=("data-race",)))
     plain = printed(grid, 80, terminal=False)
     assert max(map(len, plain.split("\n"))) <= 80
     assert "\x1b" not in plain

@@ -19,9 +19,7 @@ def test_there_are_scenarios_and_all_folders_can_be_read() -> None:
     assert len({job.path for job in JOBS}) >= 40
 
 
-@pytest.mark.parametrize(
-    ("path", "model"), [(j.path, j.model) for j in JOBS], ids=[f"{Path(j.path).stem}-{j.model}" for j in JOBS]
-)
+@pytest.mark.parametrize(("path", "model"), [(j.path, j.model) for j in JOBS], ids=[f"{Path(j.path).stem}-{j.model}" for j in JOBS])
 def test_a_scenario_meets_its_expectation(path: str, model: str) -> None:
     test = load_test(path)
     result = check(test, load_model(model))

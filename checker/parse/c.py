@@ -188,9 +188,7 @@ class _Build(Expressions):
         if isinstance(target, Reg):
             return Assign(target.name, value, self.at(token))
         if not isinstance(target, Deref):
-            raise SyntaxProblem(
-                "this cannot be assigned to", self.at(token), hint="assign to a local variable or to '*pointer'"
-            )
+            raise SyntaxProblem("this cannot be assigned to", self.at(token), hint="assign to a local variable or to '*pointer'")
         return Write(target.addr, value, target.span)
 
     def assign(self, c: list[Any]) -> Stmt:

@@ -124,9 +124,7 @@ class Expressions:
             return Deref(value, Span(self.source, token.line or 1, column, column + 1 + len(value.name)))
         operators = prefix_operators(token)
         if "--" in operators or "++" in operators:
-            raise Unsupported(
-                "'++' and '--' inside an expression", self.at(token), hint="write them as statements of their own"
-            )
+            raise Unsupported("'++' and '--' inside an expression", self.at(token), hint="write them as statements of their own")
         operators = "".join(operators.split())
         self.heavier(len(operators), token)
         for op in reversed(operators):

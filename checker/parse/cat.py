@@ -338,9 +338,7 @@ class _Build(_Bindings):
     def include(self, word: Token, file: Token) -> Ins:
         return syntax.Include(_quoted(file), _over(word, file))
 
-    def procedure(
-        self, word: Token, rec: Token | None, name: Token, param: Parameter, body: tuple[Ins, ...], end: Token
-    ) -> Ins:
+    def procedure(self, word: Token, rec: Token | None, name: Token, param: Parameter, body: tuple[Ins, ...], end: Token) -> Ins:
         return syntax.Procedure(str(name), param[0], body, rec is not None, _over(word, end))
 
     def call(self, word: Token, name: Token, arg: Exp, label: Token | None) -> Ins:

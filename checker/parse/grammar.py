@@ -43,9 +43,7 @@ def _cache_file(name: str, text: str, start: str) -> str | bool:
     return str(folder / f"{name}-{key}.pickle") if os.access(folder, os.W_OK) else False
 
 
-def parser(
-    name: str, callbacks: Any, *, start: str = "start", lexer: Literal["contextual", "basic"] = "contextual"
-) -> lark.Lark:
+def parser(name: str, callbacks: Any, *, start: str = "start", lexer: Literal["contextual", "basic"] = "contextual") -> lark.Lark:
     """The parser of grammar/`name`.lark; `callbacks` is a lark Transformer. With the basic lexer all keywords are reserved."""
     text = (data_folder("grammar") / f"{name}.lark").read_text(encoding="utf-8")
     return lark.Lark(
@@ -68,9 +66,7 @@ def span_of(source: Source, token: lark.Token) -> Span:
 def check_size(source: Source) -> None:
     """Refuse a text that is too long or nested too deep for the stages behind the parser."""
     if len(source.text) > MAX_CHARACTERS:
-        raise LimitExceeded(
-            f"the file has {len(source.text):,} characters; the limit is {MAX_CHARACTERS:,}", Span(source, 1, 1)
-        )
+        raise LimitExceeded(f"the file has {len(source.text):,} characters; the limit is {MAX_CHARACTERS:,}", Span(source, 1, 1))
     if sum(map(source.text.count, "([{")) <= MAX_NESTING:
         return
     depth = 0

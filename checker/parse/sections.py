@@ -18,7 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from checker.core.source import Source, Span, SyntaxProblem, Unsupported
-from checker.program.ir import Expectation, LIFETIME_FLAGS
+from checker.program.ir import LIFETIME_FLAGS, Expectation
 
 VERDICTS = ("Never", "Sometimes", "Always", "DEADLOCK", "Maybe")
 KEYWORDS = ("exists", "forall", "locations", "filter", "final")
