@@ -1,14 +1,14 @@
 """Instructions of AArch64, with the atomics of Armv8.1, for `assembly.export`: one method for each instruction of the program.
 
-    Load("r1", Reg("x"), {"A"})     LDAR X1,[X0]
-    xchg(x, 1)                      MOV X3,#1   SWPAL X3,X2,[X0]
+Load("r1", Reg("x"), {"A"})     LDAR X1,[X0]
+xchg(x, 1)                      MOV X3,#1   SWPAL X3,X2,[X0]
 """
 
 from __future__ import annotations
 
 from checker.core.value import Free
 from checker.program.ir import Address, Const, Expr, Load, Op, Reg, Store
-from checker.report.assembly import SIZE, Code, Machine
+from checker.report.assembly_code import SIZE, Code
 
 _ALU = {"add": "ADD", "sub": "SUB", "and": "AND", "or": "ORR", "xor": "EOR", "shl": "LSL", "shr": "LSR", "sar": "ASR", "mul": "MUL"}
 _CONDITION = {
@@ -23,7 +23,7 @@ _COUNT = 30
 _MAX_IMMEDIATE = 4095
 
 
-class AArch64(Machine):
+class AArch64:
     arch = "AArch64"
     name = "AArch64"
     pool = tuple([f"X{n}" for n in range(_COUNT)])
@@ -43,12 +43,20 @@ class AArch64(Machine):
         self.assign(code, dst, e)
         return dst
 
+    def held(self, code: Code, e: Expr) -> str:
+        """As `value`, for the instructions that take XZR for the stack pointer."""
+        if e != Const(0):
+            return self.value(code, e)
+        dst = code.temporary()
+        self.assign(code, dst, e)
+        return dst
+
     def assign(self, code: Code, dst: str, value: Expr) -> None:
         match value:
-            case Const(int(n)) if 0 <= n < 1 << 16:
-                code.emit(f"MOV {dst},#{n}")
-            case Const(int(n)):
-                code.emit(f"MOV {dst},{code.constant(n)}")
+            case Const(int(number)) if 0 <= number < 1 << 16:
+                code.emit(f"MOV {dst},#{number}")
+            case Const(int(number)):
+                code.emit(f"MOV {dst},{code.constant(number)}")
             case Const(Address(name, offset)) if offset:
                 code.emit(f"ADD {dst},{code.address(name)},#{offset * SIZE}")
             case Const(Free()):
@@ -63,9 +71,11 @@ class AArch64(Machine):
     def operation(self, code: Code, dst: str, op: str, args: tuple[Expr, ...]) -> None:
         match op, args:
             case ("add" | "sub", (left, Const(int(n)))) if 0 <= n <= _MAX_IMMEDIATE:
-                code.emit(f"{_ALU[op]} {dst},{self.value(code, left)},#{n}")
+                code.emit(f"{_ALU[op]} {dst},{self.held(code, left)},#{n}")
             case ("shl" | "shr" | "sar", (left, Const(int(n)))) if 0 <= n < 8 * SIZE:
                 code.emit(f"{_ALU[op]} {dst},{self.value(code, left)},#{n}")
+            case ("mul", (left, Const(int(n)))) if n > 0 and n & (n - 1) == 0:
+                self.operation(code, dst, "shl", (left, Const(n.bit_length() - 1)))
             case (_, (left, right)) if op in _ALU:
                 code.emit(f"{_ALU[op]} {dst},{self.value(code, left)},{self.value(code, right)}")
             case ("andnot", (left, right)):
@@ -86,14 +96,14 @@ class AArch64(Machine):
             case ("not", (arg,)):
                 code.emit(f"MVN {dst},{self.value(code, arg)}")
             case ("ite", (cond, yes, no)):
-                left, right = self.value(code, yes), self.value(code, no)
+                first, second = self.value(code, yes), self.value(code, no)
                 self.compare(code, cond, Const(0))
-                code.emit(f"CSEL {dst},{left},{right},NE")
+                code.emit(f"CSEL {dst},{first},{second},NE")
             case _:
                 raise code.refuse(f"the operation '{op}'")
 
     def compare(self, code: Code, left: Expr, right: Expr) -> None:
-        value = self.value(code, left)
+        value = self.held(code, left)
         match right:
             case Const(int(n)) if 0 <= n <= _MAX_IMMEDIATE:
                 code.emit(f"CMP {value},#{n}")
@@ -146,7 +156,7 @@ class AArch64(Machine):
                 wrong = self.value(code, Op("xor", (left, right)))
             case _:
                 wrong = self.value(code, Op("lnot", (cond,)))
-        code.emit(f"ORR {code.failed},{code.failed},{wrong}")
+        code.emit(f"ORR {code.failure()},{code.failure()},{wrong}")
 
     # ------------------------------------------------------------ read-modify-write
 
@@ -170,7 +180,7 @@ class AArch64(Machine):
         else:
             code.emit(f"LD{_ATOMIC[op]}{_order(load)} {operand},{code.register(load.dst)},[{address}]")
 
-    def compare_exchange(self, code: Code, load: Load, expected: Expr, store: Store, *, succeeds: bool) -> None:
+    def compare_exchange(self, code: Code, load: Load, expected: Expr, store: Store) -> None:
         value, address = self.value(code, store.value), self.value(code, load.addr)
         old = code.register(load.dst)
         self.assign(code, old, expected)

@@ -4,25 +4,26 @@
     smp_mb()                        mfence
     xchg(x, 1)                      movq $1,%rax   xchgq %rax,(x)
 
-What herd7's x86-64 lacks is refused: the atomics that give a value (lock xadd, lock cmpxchg, lock bts), but for xchg and a
-cmpxchg that is only looked at when it succeeds, a lock: that is an xchg too. There is no sub, and no setcc.
+herd7 takes the lock prefix before add, xor and cmpxchg only, and has no xadd and no bts: other atomics are the last round of a
+loop around a cmpxchg, with a `filter` for its success. Its cmpxchg has the memory operand first. It has no sub and no setcc.
 """
 
 from __future__ import annotations
 
 from checker.core.value import Free
 from checker.program.ir import Address, Const, Expr, Load, Op, Reg, Store
-from checker.report.assembly import SIZE, Code, Machine
+from checker.report.assembly_code import SIZE, Code
 
 _JUMP = {"eq": "je", "ne": "jne", "lt": "jl", "le": "jle", "gt": "jg", "ge": "jge"}
 _OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "le": "gt", "gt": "le"}
+_EXPECTED = "%rax"  # what cmpxchg compares with, and where the old value comes back
 _OPERATION = {"add": "addq", "or": "orq", "xor": "xorq", "and": "and"}
 
 
-class X86(Machine):
+class X86:
     arch = "X86_64"
     name = "x86-64"
-    pool = ("%rax", "%rbx", "%rcx", "%rdx", "%rsi", "%rdi", *[f"%r{n}" for n in range(8, 16)])
+    pool = ("%rbx", "%rcx", "%rdx", "%rsi", "%rdi", *[f"%r{n}" for n in range(8, 16)])
 
     # ------------------------------------------------------------ values
 
@@ -75,6 +76,9 @@ class X86(Machine):
                 self.operation(code, dst, "add", (left, Const(-n)))
             case ("shl", (Const(int(n)), Const(int(by)))) if 0 <= by < 8 * SIZE:
                 self.assign(code, dst, Const(n << by))
+            case ("mul", (left, Const(8))):
+                four = Op("add", (Op("add", (left, left)), Op("add", (left, left))))
+                self.operation(code, dst, "add", (four, four))
             case ("add" | "or" | "xor" | "and", (left, right)):
                 result = code.temporary()
                 other = self.operand(code, right)
@@ -150,7 +154,7 @@ class X86(Machine):
                 wrong = self.value(code, Op("xor", (left, right)))
             case _:
                 wrong = self.value(code, Op("lnot", (cond,)))
-        code.emit(f"orq {wrong},{code.failed}")
+        code.emit(f"orq {wrong},{code.failure()}")
 
     # ------------------------------------------------------------ read-modify-write
 
@@ -168,13 +172,19 @@ class X86(Machine):
                 op, value = "add", Const(-n)
             case "sub", _:
                 op, value = "add", Op("neg", (value,))
-        if used or op not in ("add", "or", "xor"):
-            raise code.refuse(f"an atomic '{op}' that gives a value" if used else f"an atomic '{op}'", hint="herd7's x86-64 has none")
         place = self.place(code, load.addr)
         lock = "lock " if "X" in load.tags else ""  # a per-CPU operation is not locked
-        code.emit(f"{lock}{_OPERATION[op]} {self.operand(code, value)},{place}")
+        if not used and op in ("add", "xor"):
+            code.emit(f"{lock}{_OPERATION[op]} {self.operand(code, value)},{place}")
+            return
+        old, new, wrong = code.register(load.dst), code.temporary(), code.temporary()
+        code.emit(f"movq {place},{old}")
+        self.assign(code, new, Op(op, (Reg(load.dst), value)))
+        code.emit(f"movq {old},{_EXPECTED}", f"{lock}cmpxchgq {place},{new}")
+        code.emit(f"movq {_EXPECTED},{wrong}", f"xorq {old},{wrong}", f"orq {wrong},{code.failure()}")
 
-    def compare_exchange(self, code: Code, load: Load, expected: Expr, store: Store, *, succeeds: bool) -> None:
-        if not succeeds:
-            raise code.refuse("a compare-and-exchange that may fail", hint="herd7's x86-64 has no lock cmpxchg")
-        self.exchange(code, load, store, used=True)
+    def compare_exchange(self, code: Code, load: Load, expected: Expr, store: Store) -> None:
+        place, new = self.place(code, load.addr), code.temporary()
+        self.assign(code, new, store.value)
+        self.assign(code, _EXPECTED, expected)
+        code.emit(f"lock cmpxchgq {place},{new}", f"movq {_EXPECTED},{code.register(load.dst)}")
