@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from checker.core.source import CheckerError, Source, Span
+from checker.core.source import CheckerError, LimitExceeded, Source, Span
 from checker.parse.files import read_source
+from checker.parse.grammar import check_size
 
 FORMAT = 1
 
@@ -53,8 +54,9 @@ def read_baseline(path: str | Path) -> Baseline:
     """The baseline in a file. Raises CheckerError when it is not there or is damaged."""
     source = read_source(path)
     try:
+        check_size(source)  # the JSON reader would follow any nesting, down to the end of the stack
         return _baseline(json.loads(source.text))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, LimitExceeded) as error:
         raise BadBaseline(
             f"this is not a baseline: {error}", Span(source, 0, 0), hint="make it anew with --update-baseline"
         ) from None
