@@ -26,9 +26,15 @@ from checker.kernel.patch import applied, read_patch
 from checker.kernel.skeleton import Code, own_ops
 from checker.kernel.syntax import unit
 from checker.kernel.trees import FolderTree, GitTree, Overlay, revisions
+from checker.parse.cat import parse_cat
+from checker.parse.files import decode
+from checker.parse.litmus import parse_test
+from checker.parse.macros import parse_table
 
 ROOT = Path(__file__).resolve().parent.parent
 TREE = ROOT / "tests" / "kernel"
+CAT = ROOT / "checker" / "models" / "sc" / "sc.cat"
+DEF = ROOT / "checker" / "models" / "lkmm" / "linux.def"
 PATCH = ROOT / "tests" / "patches" / "bus-lookup-no-barrier.patch"
 REPLACED = (ROOT / "tests" / "patches" / "bus-lookup-smp-wmb.patch").read_bytes()
 SCENARIO = ROOT / "litmus" / "kvm" / "mmio-bus-exit-after-lock-mb.litmus"
@@ -271,7 +277,27 @@ def _row(data: bytes) -> object:
     return unpack(data.decode("utf-8", "surrogateescape"))
 
 
+def _text(parse: Callable[[Source], object]) -> Target:
+    def target(data: bytes) -> object:
+        return parse(decode("x", data))
+
+    return target
+
+
+AARCH64 = b"""AArch64 MP
+{ 0:X1=x; 0:X3=y; 1:X1=y; 1:X3=x; }
+ P0          | P1           ;
+ MOV W0,#1   | LDAR W0,[X1] ;
+ STR W0,[X1] | LDR W2,[X3]  ;
+ STLR W0,[X3]|              ;
+exists (1:X0=1 /\\ 1:X2=0)
+"""
+
 TARGETS: dict[str, tuple[Target, bytes]] = {
+    "litmus": (_text(parse_test), LITMUS[LITMUS.index(b"{\nbus") :].join([b"C x\n", b""])),
+    "aarch64": (_text(parse_test), AARCH64),
+    "cat": (_text(parse_cat), CAT.read_bytes()),
+    "def": (_text(parse_table), DEF.read_bytes()[:3000].rpartition(b"\n")[0]),
     "patch": (_patch, PATCH.read_bytes()),
     "code": (_code, KERNEL[:1500]),
     "binding": (_binding, LITMUS),
