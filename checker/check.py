@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
+from checker.core.depth import deep_recursion
 from checker.core.source import Unsupported
 from checker.program.defer import defer
 from checker.program.events import EventGraph
@@ -44,7 +43,7 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     clock = _Clock(options.timeout)
     test = defer(test, options.assume)
     try:
-        with _deep_recursion():
+        with deep_recursion(RECURSION):
             found, size = _decide(test, model, options, clock)
     except TooMany as error:
         return _unknown(test, model, clock, str(error))
@@ -118,17 +117,6 @@ def _unknown(test: Test, model: Model, clock: _Clock, because: str) -> Result:
 def expectation(test: Test, model: Model) -> Expectation | None:
     """What the file says of this model."""
     return next((e for e in test.expect if e.model == model.name), None)
-
-
-@contextmanager
-def _deep_recursion() -> Iterator[None]:
-    """Room for walks over terms and circuits, whose depth grows with the length of the longest thread."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, RECURSION))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 class _Clock:

@@ -12,9 +12,7 @@ to a stated depth.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
@@ -149,7 +147,7 @@ def skeleton(code: Code, path: str, name: str, depth: int) -> Skeleton | None:
     if function is None:
         return None
     walk = _Walk(code, depth)
-    with _deep():
+    with deep_recursion(20 * MAX_DEPTH):  # a few calls for each level of nesting
         walk.follow(function, _Here(function))
     return Skeleton(tuple(walk.ops), tuple(dict.fromkeys(walk.functions)), walk.cut)
 
@@ -157,20 +155,9 @@ def skeleton(code: Code, path: str, name: str, depth: int) -> Skeleton | None:
 def own_ops(function: Function) -> list[Op]:
     """The operations of a function by itself."""
     walk = _Walk(None, 0)
-    with _deep():
+    with deep_recursion(20 * MAX_DEPTH):  # a few calls for each level of nesting
         walk.follow(function, _Here(function))
     return walk.ops
-
-
-@contextmanager
-def _deep() -> Iterator[None]:
-    """Room for the walk, which is a few calls for each level of nesting."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 20 * MAX_DEPTH))
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 @dataclass(frozen=True, slots=True)
