@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
+from checker.core.depth import deep_recursion
 from checker.kernel.primitives import (
     ACCESSES,
     CALL,
