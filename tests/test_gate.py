@@ -223,14 +223,16 @@ def test_a_part_of_the_tests_misses_none_of_the_others(folder: Folder) -> None:
     assert folder.kinds(*BASE, "litmus/a.litmus") == []
 
 
-def test_a_baseline_of_another_model_is_said_to_be_stale(folder: Folder) -> None:
+def test_a_verdict_that_differs_from_a_baseline_of_another_model_is_said_to_do_so(folder: Folder) -> None:
     folder.write("litmus/mp.litmus", text())
     folder.gate(*BASE, "--update-baseline")
     file = folder.path / "litmus/baseline.json"
     made = json.loads(file.read_text())
     made["models"]["lkmm"], made["tool"] = "0" * 16, "0.0.1"
     file.write_text(json.dumps(made))
-    assert folder.kinds(*BASE) == [("stale", "note"), ("stale", "note")]
+    assert folder.kinds(*BASE) == []
+    file.write_text(json.dumps(made).replace("Never", "Sometimes"))
+    assert folder.kinds(*BASE, code=1) == [("changed", "block"), ("stale", "note"), ("stale", "note")]
 
 
 @pytest.mark.parametrize("damage", ["", "{}", "[]", '{"format": 1}', '{"format": 2, "tests": {}}', "[" * 100_000, "\0"])

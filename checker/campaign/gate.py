@@ -277,11 +277,15 @@ def _compared(
     found: dict[str, dict[str, Row]] = {}
     for one in rows:
         found.setdefault(relative(one.path, request.baseline), {})[one.model] = one
+    differs = False
     for name in here:
         known = baseline.tests.get(source.get(name, name))
         if known is not None:
-            yield from _moved(known, found.get(name, {}), here[name], known.digest != digests[name], policy)
-    yield from _stale(keys, baseline, policy, request.baseline)
+            for finding in _moved(known, found.get(name, {}), here[name], known.digest != digests[name], policy):
+                differs = True
+                yield finding
+    if differs:
+        yield from _stale(keys, baseline, policy, request.baseline)
 
 
 def _said(kind: str, message: str, policy: Policy, path: str, model: str = "", line: int = 1, test: str = "") -> Finding:
@@ -321,6 +325,7 @@ def _moved(known: Known, found: dict[str, Row], path: str, edited: bool, policy:
 
 
 def _stale(keys: dict[str, str], baseline: Baseline, policy: Policy, path: str) -> Iterator[Finding]:
+    """What else may be why verdicts differ from the baseline's."""
     for model, made in sorted(keys.items()):
         before = baseline.models.get(model)
         if before is not None and before != made:

@@ -32,7 +32,7 @@ KINDS: dict[str, str] = {
     "added": "a test that the baseline does not have",
     "removed": "a test of the baseline is gone",
     "renamed": "a test of the baseline has another path",
-    "stale": "a model or tool is not the one the baseline was made with",
+    "stale": "verdicts differ from the baseline, and so does a model, the solver or the checker",
     "harmful": "with the patch, a model allows what the test forbids",
     "review": "a changed barrier that no test can be asked about: needs review",
     "drift": "the kernel's code is not what the test says it is",
