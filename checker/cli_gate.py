@@ -88,6 +88,11 @@ def gate(
         sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except click.ClickException:
+        raise
+    except Exception as error:  # a bug of ours is no verdict on the change
+        click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
+        sys.exit(FAILED)
     sys.exit(_print(replace(report, seconds=time.perf_counter() - start), targets))
 
 
