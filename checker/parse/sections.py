@@ -33,9 +33,7 @@ _COMMENT = re.compile(r"\(\*|//|/\*")
 _NOTES = re.compile(r"\(\*|//|/\*|<<")
 _BRACES = re.compile(r"\(\*|//|/\*|[{}]")
 _OUTSIDE = re.compile(r"\(\*|//|/\*|[{}]|(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not)(?![A-Za-z0-9_])|~")
-_TAIL_START = re.compile(
-    r"(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not\s+exists)(?![A-Za-z0-9_])|~\s*exists|\(\*"
-)
+_TAIL_START = re.compile(r"(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not\s+exists)(?![A-Za-z0-9_])|~\s*exists|\(\*")
 _PROCESS = re.compile(r"\s*(?:(?:static|inline|void)\s+)*P[0-9]+\s*\(")
 _NEXT = re.compile(r"^[ \t]*((?:void[ \t]+)?P[0-9]+[ \t]*\(|(?:~|not[ \t]+)?exists\b|forall\b|locations\b|filter\b)", re.M)
 _RESULT = re.compile(
