@@ -123,3 +123,16 @@ def test_bounds_are_only_a_short_cut(name: str, seed: int) -> None:
         patch.setattr(sys.modules["checker.check"], "Bounds", Forgetful)
         without = result(text, name)
     assert summary(without) == summary(with_bounds), text
+
+
+@pytest.mark.parametrize("name", ["lkmm", "x86-tso", "aarch64"])
+@given(seeds)
+@settings(max_examples=40)
+def test_both_engines_give_the_same_result(name: str, seed: int) -> None:
+    text = random_text(Random(seed)) if name == "lkmm" else random_text(Random(seed), kinds=HARDWARE)
+    searched = result(text, name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("checker.solve.outcome.SEARCH_CLAUSES", -1)
+        solved = result(text, name)
+    assert solved.states == searched.states
+    assert summary(solved) == summary(searched), text

@@ -6,11 +6,13 @@ from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_c import result
+from kernel_c import model, parse, result
 
+from checker.check import Options, stages
+from checker.core.circuit import TRUE
 from checker.core.source import NOWHERE
 from checker.core.value import Undetermined, compute
-from checker.program.ir import Const, Expr, Op, Reg
+from checker.program.ir import Const, Expr, Op, Reg, RegLoc
 from checker.program.ranges import evaluate
 
 expressions: st.SearchStrategy[Expr] = st.recursive(
@@ -92,3 +94,14 @@ exists (x=1 /\\ y=1 /\\ 0:r0=1)
 """).states
     assert states is not None
     assert "0:r0=S; [x]=1; [y]=1;" not in states
+
+
+def test_a_read_of_one_value_from_many_writes_has_a_known_value() -> None:
+    test = parse("""C one
+{ x=1; }
+P0(int *x) { int r0; WRITE_ONCE(*x, 1); WRITE_ONCE(*x, 1); r0 = READ_ONCE(*x); }
+P1(int *x) { WRITE_ONCE(*x, 1); }
+exists (0:r0=1)
+""")
+    graph, _, _ = stages(test, model("lkmm"), Options())
+    assert graph.finals[RegLoc(0, "r0")] == {1: TRUE}

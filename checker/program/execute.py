@@ -379,8 +379,8 @@ class _Threads:
             found: dict[Value, list[Lit]] = {}
             for site, lit in access.choice.items():
                 found.setdefault(next(iter(written[site])), []).append(lit)
-            if not found:
-                return known(0)
+            if len(found) < 2:
+                return known(next(iter(found), 0))
             return {v: circuit.either(lits) for v, lits in found.items()}
         seed = spans.circles.get((t, i))
         values = {v for known_values in written.values() for v in known_values} | ({seed} if seed is not None else set())

@@ -249,7 +249,7 @@ class _Questions:
         """Every final state as text, with whether it satisfies the proposition."""
         columns = [
             [
-                (lit, f"{show_location(loc)}={show_value(v, self.bytewise)};")
+                (lit if len(value) > 1 else TRUE, f"{show_location(loc)}={show_value(v, self.bytewise)};")
                 for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))
             ]
             for loc, value in self.shown
