@@ -313,3 +313,15 @@ def test_assumptions_are_an_option_of_the_command(tmp_path: Path) -> None:
     assert "Never" in assumed.stdout
     assert assumed.exit_code == 0
     assert runner.invoke(cli, ["run", "--assume", "everything", str(path)]).exit_code == 2
+
+
+@pytest.mark.parametrize("model", ["lkmm", "aarch64", "x86-tso", "sc"])
+def test_an_allocated_object_is_reached_only_through_the_pointer_that_was_published(model: str) -> None:
+    publish = "rcu_assign_pointer(*g, p);" if model != "lkmm" else "smp_store_release(g, p);"
+    text = f"""C fresh
+{{ }}
+P0(int **g) {{ int *p; int *q; p = kmalloc(8, GFP_KERNEL); q = kmalloc(8, GFP_KERNEL); WRITE_ONCE(*q, 7); WRITE_ONCE(*p, 1); {publish} }}
+P1(int **g) {{ int *q; int r = 1; q = rcu_dereference(*g); if (q) r = READ_ONCE(*q); }}
+exists (1:r!=1)
+"""
+    assert check(parse_test(Source("fresh", text)), load_model(model)).observation == "Never"

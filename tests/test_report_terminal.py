@@ -12,7 +12,7 @@ from rich.console import Console
 from checker.campaign.corpus import Outcome
 from checker.program.ir import Condition, Expectation, Truth
 from checker.report.printer import Table
-from checker.report.terminal import Grid, cell, folded, page
+from checker.report.terminal import Grid, cell, differences, folded, page
 from checker.result import Result
 
 CONDITION = Condition("exists", Truth(True))
@@ -83,3 +83,10 @@ def test_reasons_stand_below_the_table() -> None:
     text = printed(grid, 80, terminal=False)
     assert "a under lkmm: Unknown: a loop may run more than 2 times (--unroll)" in text
     assert "b under lkmm: flag invalid-sleep" in text
+
+
+def test_a_file_whose_models_disagree_gets_a_sentence() -> None:
+    grid = Grid(
+        verdicts={"a/x.litmus": {"lkmm": "Sometimes", "aarch64": "Never", "x86-tso": "Never"}, "y.litmus": {"lkmm": "Never"}}
+    )
+    assert differences(grid) == ["x: allowed by lkmm, forbidden by aarch64 and x86-tso"]

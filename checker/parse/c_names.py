@@ -11,8 +11,10 @@ import difflib
 from checker.core.source import Span, UnknownName
 from checker.program.ir import Assign, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
 
-# Calls whose arguments are names of other kinds: callbacks and the heads they are queued with (program/defer.py).
-_QUEUEING = ("call_srcu", "call_srcu_expedited", "call_rcu", "call_rcu_hurry", "kfree_rcu", "kvfree_rcu")
+# Calls whose arguments are names of other kinds: callbacks and the heads they are queued with (program/defer.py), sizes and flags.
+_OTHER_NAMES = (
+    "call_srcu", "call_srcu_expedited", "call_rcu", "call_rcu_hurry", "kfree_rcu", "kvfree_rcu", "kmalloc", "kzalloc",
+)  # fmt: skip
 
 
 def check_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> None:
@@ -62,6 +64,6 @@ def _reads(e: Expr, read: set[str]) -> None:
                 _reads(arg, read)
         case Deref(addr):
             _reads(addr, read)
-        case Call(name, args) if name not in _QUEUEING:
+        case Call(name, args) if name not in _OTHER_NAMES:
             for arg in args:
                 _reads(arg, read)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import Unsupported
 from checker.core.value import Free
-from checker.program.ir import Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Mark, Op, Reg
+from checker.program.ir import Address, Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Mark, Op, Reg
 
 if TYPE_CHECKING:
     from checker.program.expand import Expander
@@ -104,6 +104,13 @@ def _after(x: Expander, call: Call) -> Expr:
     x.code.append(Mark(_tags(call, "F"), span=call.span))
     x.code.append(Label(end))
     return value
+
+
+def _fresh(x: Expander, call: Call) -> Expr:
+    """kmalloc() and kzalloc(): the address of an object nobody else knows, which holds 0. Each call in the text has its own."""
+    x.arity(call, 2)
+    x.fresh += 1
+    return Const(Address(f"P{x.tid} {call.name} {x.fresh}"))
 
 
 def _free(x: Expander, call: Call) -> None:
@@ -214,6 +221,8 @@ EXPRESSIONS: dict[str, Emit] = {
     "__islocked": _islocked,
     "__try_cmpxchg": _try_cmpxchg,
     "__after": _after,
+    "kmalloc": _fresh,
+    "kzalloc": _fresh,
     "__srcu": _srcu,
 }
 STATEMENTS: dict[str, Perform] = {

@@ -63,6 +63,8 @@ class Expander:
         self.temps = 0
         self.labels = 0
         self.depth = 0
+        self.fresh = 0
+        self.tid = thread.tid
         self.here = thread.span  # of the statement at work
 
     # ------------------------------------------------------------ names

@@ -25,6 +25,7 @@ from checker.campaign.corpus import Outcome
 from checker.core.source import printable
 from checker.report.records import clean, show_expectation
 from checker.report.tally import Tally
+from checker.result import NEVER, UNKNOWN
 
 MET, UNMET, PLAIN, ERROR = "green", "bold red", "", "bold red"
 LEAST_NAME = 24
@@ -45,10 +46,13 @@ class Grid:
     rows: dict[str, dict[str, Cell]] = field(default_factory=dict)
     models: dict[str, None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    verdicts: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         self.models.setdefault(outcome.model)
         self.rows.setdefault(outcome.path, {})[outcome.model] = cell(outcome)
+        if outcome.result is not None and outcome.result.observation != UNKNOWN:
+            self.verdicts.setdefault(outcome.path, {})[outcome.model] = outcome.result.observation
         said = note(outcome)
         if said:
             self.notes.append(f"{shown(_stem(outcome.path))} under {shown(outcome.model)}: {shown(said)}")
@@ -81,6 +85,22 @@ def note(outcome: Outcome) -> str:
     if result.undefined:
         said.append("the model gives some execution no meaning")
     return "; ".join(said)
+
+
+def differences(grid: Grid) -> list[str]:
+    """A sentence for each file whose outcome some models allow and others do not."""
+    sentences = []
+    for path, verdicts in grid.verdicts.items():
+        forbid = [shown(m) for m, verdict in verdicts.items() if verdict == NEVER]
+        allow = [shown(m) for m, verdict in verdicts.items() if verdict != NEVER]
+        if forbid and allow:
+            sentences.append(f"{shown(_stem(path))}: allowed by {listed(allow)}, forbidden by {listed(forbid)}")
+    return sentences
+
+
+def listed(words: list[str]) -> str:
+    """a; a and b; a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def render(grid: Grid, width: int) -> RenderableType:
@@ -153,7 +173,7 @@ def legend(grid: Grid) -> str:
 def page(grid: Grid, tally: Tally, width: int) -> RenderableType:
     """Table, legend and sum."""
     parts: list[RenderableType] = [render(grid, width), ""] if grid.rows else []
-    parts.extend([Text(said) for said in grid.notes])
+    parts.extend([Text(said) for said in (*grid.notes, *differences(grid))])
     if meaning := legend(grid):
         parts.append(Text(meaning, style="dim"))
     return Group(*parts, Text(str(tally)))
