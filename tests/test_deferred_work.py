@@ -320,7 +320,9 @@ def test_an_allocated_object_is_reached_only_through_the_pointer_that_was_publis
     publish = "rcu_assign_pointer(*g, p);" if model != "lkmm" else "smp_store_release(g, p);"
     text = f"""C fresh
 {{ }}
-P0(int **g) {{ int *p; int *q; p = kmalloc(8, GFP_KERNEL); q = kmalloc(8, GFP_KERNEL); WRITE_ONCE(*q, 7); WRITE_ONCE(*p, 1); {publish} }}
+P0(int **g) {{
+  int *p; int *q; p = kmalloc(8, GFP_KERNEL); q = kmalloc(8, GFP_KERNEL); WRITE_ONCE(*q, 7); WRITE_ONCE(*p, 1); {publish}
+}}
 P1(int **g) {{ int *q; int r = 1; q = rcu_dereference(*g); if (q) r = READ_ONCE(*q); }}
 exists (1:r!=1)
 """
