@@ -293,6 +293,8 @@ class Bounds:
     def orders(self, term: Term) -> Bound:
         """A total order per location on the events of a set: undecided pairs are those that nothing orders yet."""
         events, within = self.of(term.args[0]), self.of(term.args[1])
+        if events[0] != events[1]:
+            raise Unsupported("coherence orders of a set that depends on the execution", term.span)
         at = self.graph.leaves["loc"]
         least = self.closure_must(within[0]) if within[0] is not self.empty else self.empty
         back = inverse(least)
