@@ -292,10 +292,47 @@ AARCH64 = b"""AArch64 MP
  STLR W0,[X3]|              ;
 exists (1:X0=1 /\\ 1:X2=0)
 """
+X86 = b"""X86 SB
+{ uint64_t x=0; y=0; 0:EBX=x; 1:EAX=-1; }
+ P0                 | P1                       ;
+ MOV [x],$1         | L0: LOCK XADD [y],EAX    ;
+ MFENCE             | CMP EAX,$0x7f            ;
+ MOV EAX,[y]        | JNE L0                   ;
+ MOV ECX,[EBX+4]    | MOVZX ECX,byte ptr [x+1] ;
+ SHR ECX,$3         | CMOVGE EDX,ECX           ;
+exists (0:EAX=0 /\\ 1:ECX=0)
+"""
+X86_64 = b"""X86_64 SB
+{ int x=0; uint8_t y=0; 0:rbx=x; int64_t 1:rdx=0x10; }
+ P0                         | P1                ;
+ movl $1,(x)                | lock; btsq $0,(x) ;
+ lock; cmpxchgl %ecx,(%rbx) | setc %ah          ;
+ movb y(%rip),%al           | adcw $-1,%dx      ;
+ movl -4(%rbx,%rdi,4),%esi  | sarq $63,%rdx     ;
+ jmp out                    | movzbl (y),%esi   ;
+ out: xchgl %eax,(x)        | ret               ;
+locations [x; 0:rax]
+forall (0:rsi=0 \\/ ~(1:rdx=-1))
+"""
+BELL = b"""Tags
+(* which *) enum Accesses = 'ONCE || 'ACQUIRE (* of reads *) || 'RELEASE
+enum Barriers = || 'MB || 'rmb
+enum Scopes = 'cta || 'gl
+instructions R[{'ONCE, 'ACQUIRE}, Scopes]
+instructions W[Accesses]
+default F[{'MB}]
+instructions RMW[]
+let narrower s = match s with || 'gl -> {'cta} || _ -> {} end
+let rec lock = [R & ONCE] ; po | lock ; (lock | rf^-1)*
+flag ~empty lock \\ (M * W) as unbalanced
+"""
 
 TARGETS: dict[str, tuple[Target, bytes]] = {
     "litmus": (_text(parse_test), LITMUS[LITMUS.index(b"{\nbus") :].join([b"C x\n", b""])),
     "aarch64": (_text(parse_test), AARCH64),
+    "x86": (_text(parse_test), X86),
+    "x86-64": (_text(parse_test), X86_64),
+    "bell": (_text(parse_cat), BELL),
     "cat": (_text(parse_cat), CAT.read_bytes()),
     "def": (_text(parse_table), DEF.read_bytes()[:3000].rpartition(b"\n")[0]),
     "patch": (_patch, PATCH.read_bytes()),
