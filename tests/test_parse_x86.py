@@ -439,6 +439,7 @@ def test_where_a_test_says_things_is_known_to_the_column() -> None:
         (ATT, "movl %eaxx,%ebx", "there is no register '%eaxx'", "did you mean 'eax'"),
         (INTEL, "MOV RAX,[x]", "X86 has no register 'RAX'", "X86_64"),
         (INTEL, "MOV EAX,x", "'x' is no register", "write [x]"),
+        (INTEL, "MOV AL," + "byte ptr " * 2000 + "[x]", "a second size of the same operand", "keep one"),
         (ATT, "lock movl $1,(x)", "lock cannot prefix 'movl'", "cmpxchg"),
         (ATT, "lock incl %eax", "lock cannot prefix an instruction that writes no memory", "of memory"),
         (ATT, "jne L", "P0 has no label 'L'", ""),

@@ -159,6 +159,8 @@ def _operand(word: str, at: int, row: Row, syntax: Syntax) -> Operand:
         value = int(number[1], 0) if "x" in number[1].lower() else int(number[1])
         return Number(value)
     if prefix := _PTR.match(word):
+        if again := _PTR.match(word, prefix.end()):
+            raise Problem(SyntaxProblem, "a second size of the same operand", at + again.start(), len(again[0]), "keep one of them")
         memory = _operand(word[prefix.end() :], at + prefix.end(), row, syntax)
         if isinstance(memory, Memory):
             return memory._replace(size=_PTR_SIZES[prefix[1].lower()])
