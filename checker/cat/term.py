@@ -61,9 +61,6 @@ class Terms:
                 self.generators.append(term)
         return term
 
-    def _is_empty(self, t: Term) -> bool:
-        return t.op == "empty"
-
     def union(self, parts: tuple[Term, ...], span: Span = NOWHERE) -> Term:
         flat: dict[int, Term] = {}
         for part in parts:

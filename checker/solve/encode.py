@@ -73,10 +73,8 @@ class Encoder:
         self.memo: dict[tuple[int, int, bool], Lit] = {}
         self.inverses: dict[int, tuple[int, ...]] = {}
         self.squares: dict[int, list[dict[tuple[int, int], Lit]]] = {}
-        self.reached: dict[int, tuple[int, ...]] = {}
         self.order_lits: dict[tuple[int, int, int], Lit] = {}
         self.choices: dict[int, dict[tuple[int, int], Lit]] = {}
-        self.elements: dict[str, int] = {}
 
     # ------------------------------------------------------------ axioms
 
