@@ -62,9 +62,9 @@ def stages(
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
     test = defer(test, options.assume)
-    codes = [expand(thread, model.primitives or {}) for thread in test.threads]
+    codes = [expand(thread, model.primitives or {}, compiled=model.compiled) for thread in test.threads]
     codes = [unroll(code, options.unroll, t.span) for code, t in zip(codes, test.threads, strict=True)]
-    graph = execute(test, codes, observed_memory(test))
+    graph = execute(test, codes, observed_memory(test), compiled=model.compiled, coherent=model.coherent)
     lap("execute")
     bounds = Bounds(graph, model.terms)
     bounds.all_of(model.plan)

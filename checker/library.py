@@ -38,10 +38,17 @@ class Shipped:
     macros: str = ""
     archs: tuple[str, ...] = ("C",)
     about: str = ""
+    compiled: bool = True
 
 
 SHIPPED: dict[str, Shipped] = {
-    "lkmm": Shipped("lkmm/lkmm.cat", "lkmm/lkmm.bell", "lkmm/linux.def", about="the kernel's own memory model (v6.15 and later)"),
+    "lkmm": Shipped(
+        "lkmm/lkmm.cat",
+        "lkmm/lkmm.bell",
+        "lkmm/linux.def",
+        about="the kernel's own memory model (v6.15 and later)",
+        compiled=False,
+    ),
     "x86-tso": Shipped("x86-tso/x86-tso.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64"), "x86-64, kernel C as compiled"),
     "aarch64": Shipped(
         "aarch64/aarch64.cat", "", "aarch64/linux-lse.def", ("C", "AArch64"), "Armv8, kernel C as compiled with LSE atomics"
@@ -96,6 +103,7 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
     return Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
         plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
+        shipped is not None and shipped.compiled,
     )  # fmt: skip
 
 

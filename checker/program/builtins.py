@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import Unsupported
 from checker.core.value import Free
-from checker.program.ir import Address, Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Mark, Op, Reg
+from checker.program.ir import Allocate, Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Op, Reg
 
 if TYPE_CHECKING:
     from checker.program.expand import Expander
@@ -44,7 +44,7 @@ def _store(x: Expander, call: Call) -> None:
 
 
 def _fence(x: Expander, call: Call) -> None:
-    x.code.append(Mark(_tags(call, "F"), span=call.span, group=x.group))
+    x.mark(_tags(call, "F"), call.span)
 
 
 def _xchg(x: Expander, call: Call) -> Expr:
@@ -57,16 +57,17 @@ def _xchg(x: Expander, call: Call) -> Expr:
 
 
 def _cmpxchg(x: Expander, call: Call) -> Expr:
-    """Reads; writes only when the old value is the expected one. The new value is computed on success alone; that it is
-    written depends on the comparison, in the weak way of a CAS instruction (the kernel model takes no notice)."""
+    """Reads; writes only when the old value is the expected one. That it is written depends on the comparison, in the weak way
+    of a CAS instruction (the kernel model takes no notice). For herd the new value is computed on success alone."""
     x.arity(call, 3)
     addr, expected = x.flat(call.args[0]), x.flat(call.args[1])
+    new = x.flat(call.args[2]) if x.compiled else call.args[2]
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
     fail = x.label("fail")
     differs = Op("ne", (old, expected))
     x.code.append(Branch(differs, fail, ctrl=False, span=call.span))
-    x.store(addr, Op("weak", (x.flat(call.args[2]), differs)), tags, call.span, pair=pair)
+    x.store(addr, Op("weak", (x.flat(new), differs)), tags, call.span, pair=pair)
     x.code.append(Label(fail))
     return old
 
@@ -81,11 +82,12 @@ def _try_cmpxchg(x: Expander, call: Call) -> Expr:
             raise Unsupported(f"'{call.name}' needs the address of a local variable", call.span, hint="write &old")
     addr, before = x.flat(call.args[0]), Reg(x.temp())
     x.code.append(Assign(before.name, expected, call.span))
+    new = x.flat(call.args[2]) if x.compiled else call.args[2]
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
     fail, end = x.label("fail"), x.label("endtry")
     x.code.append(Branch(Op("ne", (old, before)), fail, ctrl=False, span=call.span))
-    x.store(addr, x.flat(call.args[2]), tags, call.span, pair=pair)
+    x.store(addr, x.flat(new), tags, call.span, pair=pair)
     x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
     x.code.append(Label(fail))
     x.code.append(Assign(expected.name, old, call.span))
@@ -97,20 +99,24 @@ def _after(x: Expander, call: Call) -> Expr:
     """`__after{T}(E)`: E, then a fence; `__after{T}(E, C)`: the fence only where E gives C (an LL/SC loop that failed skips it)."""
     if len(call.args) not in (1, 2):
         x.arity(call, 2)
+    since = x.units
     value = x.flat(call.args[0])
     end = x.label("after")
     if len(call.args) == 2:
         x.code.append(Branch(Op("ne", (value, x.flat(call.args[1]))), end, ctrl=False, span=call.span))
-    x.code.append(Mark(_tags(call, "F"), span=call.span))
+    with x.point(since):
+        x.mark(_tags(call, "F"), call.span)
     x.code.append(Label(end))
     return value
 
 
 def _fresh(x: Expander, call: Call) -> Expr:
-    """kmalloc() and kzalloc(): the address of an object nobody else knows, which holds 0. Each call in the text has its own."""
+    """kmalloc() and kzalloc(): the address of an object nobody else knows, which holds 0."""
     x.arity(call, 2)
     x.fresh += 1
-    return Const(Address(f"P{x.tid} {call.name} {x.fresh}"))
+    result = x.temp()
+    x.code.append(Allocate(result, f"P{x.tid} {call.name} {x.fresh}", call.span))
+    return Reg(result)
 
 
 def _free(x: Expander, call: Call) -> None:
@@ -126,11 +132,12 @@ def _assume(x: Expander, call: Call) -> None:
 def _add_unless(x: Expander, call: Call) -> Expr:
     x.arity(call, 3)
     addr, unless = x.flat(call.args[0]), x.flat(call.args[2])
+    more = x.flat(call.args[1]) if x.compiled else call.args[1]
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
     fail = x.label("fail")
     x.code.append(Branch(Op("eq", (old, unless)), fail, ctrl=False, span=call.span))
-    x.store(addr, Op("add", (old, x.flat(call.args[1]))), tags, call.span, pair=pair)
+    x.store(addr, Op("add", (old, x.flat(more))), tags, call.span, pair=pair)
     x.code.append(Label(fail))
     return Op("ne", (old, unless))
 
@@ -161,14 +168,20 @@ def atomic(name: str) -> Emit | None:
 
 def _lock(x: Expander, call: Call) -> None:
     x.arity(call, 1)
-    addr = x.flat(call.args[0])
-    x.code.append(Mark(frozenset({"LKR"}), addr, span=call.span))
-    x.code.append(Mark(frozenset({"LKW"}), addr, span=call.span))
+    _taken(x, x.flat(call.args[0]), call)
+
+
+def _taken(x: Expander, addr: Expr, call: Call) -> None:
+    """A lock is taken: its read, then its write."""
+    since = x.units
+    x.mark(frozenset({"LKR"}), call.span, addr)
+    with x.point(since):
+        x.mark(frozenset({"LKW"}), call.span, addr)
 
 
 def _unlock(x: Expander, call: Call) -> None:
     x.arity(call, 1)
-    x.code.append(Mark(frozenset({"UL"}), x.flat(call.args[0]), span=call.span, group=x.group))
+    x.mark(frozenset({"UL"}), call.span, x.flat(call.args[0]))
 
 
 def _trylock(x: Expander, call: Call) -> Expr:
@@ -177,11 +190,10 @@ def _trylock(x: Expander, call: Call) -> Expr:
     fail, end = x.label("fail"), x.label("endtry")
     x.code.append(Choose(result.name, call.span))
     x.code.append(Branch(Op("lnot", (result,)), fail, ctrl=False, span=call.span))
-    x.code.append(Mark(frozenset({"LKR"}), addr, span=call.span))
-    x.code.append(Mark(frozenset({"LKW"}), addr, span=call.span))
+    _taken(x, addr, call)
     x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
     x.code.append(Label(fail))
-    x.code.append(Mark(frozenset({"LF"}), addr, result.name, Const(0), call.span, x.group))
+    x.mark(frozenset({"LF"}), call.span, addr, result.name, Const(0))
     x.code.append(Label(end))
     return result
 
@@ -192,10 +204,10 @@ def _islocked(x: Expander, call: Call) -> Expr:
     no, end = x.label("unlocked"), x.label("endlocked")
     x.code.append(Choose(result.name, call.span))
     x.code.append(Branch(Op("lnot", (result,)), no, ctrl=False, span=call.span))
-    x.code.append(Mark(frozenset({"RL"}), addr, result.name, Const(1), call.span, x.group))
+    x.mark(frozenset({"RL"}), call.span, addr, result.name, Const(1))
     x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
     x.code.append(Label(no))
-    x.code.append(Mark(frozenset({"RU"}), addr, result.name, Const(0), call.span, x.group))
+    x.mark(frozenset({"RU"}), call.span, addr, result.name, Const(0))
     x.code.append(Label(end))
     return result
 
@@ -204,11 +216,11 @@ def _srcu(x: Expander, call: Call) -> Expr:
     """An event with a location: the start or end of a critical section, a grace period. `__srcu{T}(X)` gives the cookie 0,
     and depends on the event; `__srcu{T}(X, V)` takes one, and its event depends on V."""
     if len(call.args) == 2:
-        x.code.append(Mark(_tags(call), x.flat(call.args[0]), value=x.flat(call.args[1]), span=call.span, group=x.group))
+        x.mark(_tags(call), call.span, x.flat(call.args[0]), value=x.flat(call.args[1]))
         return Const(0)
     x.arity(call, 1)
     cookie = x.temp()
-    x.code.append(Mark(_tags(call), x.flat(call.args[0]), cookie, Const(0), call.span, x.group))
+    x.mark(_tags(call), call.span, x.flat(call.args[0]), cookie, Const(0))
     return Reg(cookie)
 
 

@@ -22,6 +22,7 @@ from checker.program.graph import graph
 from checker.program.ir import (
     MONITOR,
     Address,
+    Allocate,
     Assign,
     Assume,
     Branch,
@@ -41,7 +42,7 @@ from checker.program.ir import (
     Value,
 )
 from checker.program.memory import final_write, initial_writes, justify_circles, read_from, same_address
-from checker.program.ranges import Site, ranges
+from checker.program.ranges import Site, ranges, takes
 from checker.program.sizes import check_sizes
 
 NONE: Deps = {}
@@ -67,8 +68,11 @@ class _Path:
     ctrl: dict[str, tuple[Deps, Deps]]  # scope -> (all reads, those that came through a register)
 
 
-def execute(test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address]) -> EventGraph:
-    """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters."""
+def execute(
+    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], *, compiled: bool = False, coherent: bool = True
+) -> EventGraph:
+    """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters;
+    `compiled` and `coherent` say what the model takes tests for (see cat/term.py)."""
     memory: dict[Address, Value] = {g.address: g.value for g in test.globals}
     envs: list[dict[str, Value]] = []
     for thread in test.threads:
@@ -76,9 +80,10 @@ def execute(test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Addr
         env.update({loc.reg: value for loc, value in test.registers if loc.tid == thread.tid})
         envs.append(env)
     known_memory = {a: frozenset({v}) for a, v in memory.items()}
-    spans = ranges(codes, [{r: frozenset({v}) for r, v in env.items()} for env in envs], known_memory)
+    start = [{r: frozenset({v}) for r, v in env.items()} for env in envs]
+    spans = ranges(codes, start, known_memory, coherent=coherent)
     check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
-    draft = Draft(test, codes, envs, memory, spans, observed)
+    draft = Draft(test, codes, envs, memory, spans, observed, compiled and test.arch == "C", coherent)
     initial_writes(draft)
     for site in spans.stores:
         for a in spans.addresses[site]:
@@ -131,6 +136,8 @@ class _Threads:
             case Choose(dst):
                 lit = self.circuit.name()
                 path.env[dst] = Register({0: -lit, 1: lit}, NONE, NONE)
+            case Allocate(dst, name):
+                path.env[dst] = self.steered(Register(known(Address(name)), NONE, NONE), path)
             case Assume(cond, span):
                 self.circuit.imply(path.guard, nonzero(self.evaluate(cond, path.env, span).value))
             case Branch():
@@ -301,6 +308,8 @@ class _Threads:
                 kind, size = "F", 0
         self.draft.event(tid, kind, instr.tags, path.guard, addr.value if addr else None, value, span, path.cubes, size)
         self.draft.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)
+        if instr.turn is not None:
+            self.draft.turns[eid] = instr.turn
         self.depend(eid, addr or UNSET, written, path)
         if isinstance(instr, Load | Store):
             if instr.pair:
@@ -318,15 +327,19 @@ class _Threads:
         for name, deps in (("addr", addr.data), ("data", data.data)):
             for source, lit in deps.items():
                 self.draft.deps[name][source, eid] = lit
-                if self.draft.group_of[source] == self.draft.group_of[eid]:
-                    self.draft.together.add((source, eid))
+                self.use(source, eid)
         for name, deps in (("pick-addr", addr.pick), ("pick-data", data.pick)):
             for source, lit in deps.items():
                 self.draft.deps[name][source, eid] = lit
+                self.use(source, eid)
         for everything, _ in path.ctrl.values():
             for source, lit in everything.items():
                 old = self.draft.deps["ctrl"].get((source, eid), FALSE)
                 self.draft.deps["ctrl"][source, eid] = self.circuit.either2(old, lit)
+
+    def use(self, source: int, eid: int) -> None:
+        if self.draft.group_of[source] == self.draft.group_of[eid]:
+            self.draft.together.add((source, eid))
 
     def paired(self, tid: int, instr: Load | Store, eid: int) -> None:
         if isinstance(instr, Load):
@@ -367,11 +380,12 @@ class _Threads:
 
     def read(self, access: Access, t: int, i: int) -> Symbolic:
         """The value of a load: one choice of a store; where every store writes one known value, the choice is the value."""
-        circuit, spans = self.circuit, self.draft.ranges
+        circuit, spans, code = self.circuit, self.draft.ranges, self.draft.codes[t]
         sites: dict[Site, None] = {}
         for a in sorted(x for x in spans.addresses[t, i] if isinstance(x, Address)):
             for site in self.draft.by_address.get(a, ()):
-                if site[0] != t or site[1] < i:
+                k = site[1]
+                if site[0] != t or takes(code[i], code[k], earlier=k < i, coherent=self.draft.coherent):
                     sites[site] = None
         access.choice = dict(zip(sites, self.circuit.choice(len(sites)), strict=True))
         written = {site: self.written_range(site) for site in sites}

@@ -11,27 +11,15 @@ from checker.core.source import Span
 from checker.core.value import COMPUTED, known
 from checker.program.draft import Draft
 from checker.program.events import INIT_TID
-from checker.program.ir import Address, Mark, Reg
+from checker.program.ir import Address
 
 
 def initial_writes(d: Draft) -> None:
     touched = {a for where in d.ranges.addresses.values() for a in where if isinstance(a, Address)}
-    for index, address in enumerate(sorted(touched | d.observed | set(lock_addresses(d)))):
+    for index, address in enumerate(sorted(touched | d.observed)):
         d.event(INIT_TID, "IW", frozenset(), TRUE, known(address), known(d.memory.get(address, 0)), test_span(d), [])
         d.store_at[INIT_TID, index] = len(d.events) - 1
         d.by_address.setdefault(address, []).append((INIT_TID, index))
-
-
-def lock_addresses(d: Draft) -> list[Address]:
-    """Locations that only locks and grace periods name; they have an initial write too."""
-    found = []
-    for code, env in zip(d.codes, d.envs, strict=True):
-        for instr in code:
-            if isinstance(instr, Mark) and isinstance(instr.addr, Reg):
-                value = env.get(instr.addr.name)
-                if isinstance(value, Address):
-                    found.append(value)
-    return found
 
 
 def test_span(d: Draft) -> Span:
@@ -116,4 +104,9 @@ def final_write(d: Draft, address: Address) -> dict[int, Lit]:
         assert event.addr is not None
         d.circuit.imply(lit, event.guard)
         d.circuit.imply(lit, event.addr.get(address, FALSE))
+        if event.kind == "IW" and not d.coherent:  # elsewhere coherence says so
+            for other in writers:
+                written = d.events[other].addr or {}
+                if other != writer:
+                    d.circuit.require((-lit, -d.circuit.both2(d.events[other].guard, written.get(address, FALSE))))
     return dict(zip(writers, lits, strict=True))

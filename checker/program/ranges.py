@@ -20,6 +20,7 @@ from checker.core.source import LimitExceeded, Span
 from checker.core.value import DOMAIN_LIMIT, Free, Undetermined, compute
 from checker.program.ir import (
     Address,
+    Allocate,
     Assign,
     Branch,
     Choose,
@@ -58,13 +59,19 @@ class Ranges:
     """The loads of `circles` that a store may copy, through registers alone."""
 
 
-def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values]) -> Ranges:
-    """The ranges of all accesses; `envs` are initial registers by thread, `memory` initial values."""
-    plain = _settled(_Run(codes, envs, memory, {}))
+def ranges(
+    codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values], *, coherent: bool = True
+) -> Ranges:
+    """The ranges of all accesses; `envs` are initial registers by thread, `memory` initial values.
+
+    `coherent`: a read never takes what its own thread stores later.
+    """
+    start = _Start(codes, envs, memory, coherent)
+    plain = _settled(_Run(start, {}))
     if not any(_copies_a_read(code) for code in codes):
         return plain.result({}, {})
     tokens = {site: Free(f"{site[0]}.{site[1]}") for site in plain.values if site not in plain.stores}
-    traced = _settled(_Run(codes, envs, memory, tokens, tokens=True))
+    traced = _settled(_Run(start, tokens, tokens=True))
     reaches = {site: traced.values[site] & frozenset(tokens.values()) for site in tokens}
     circles: dict[Site, Free] = {}
     for site in sorted(tokens):
@@ -73,9 +80,9 @@ def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory
             circles[site] = circles[mates[0]] if mates else Free(f"S{len(set(circles.values())) + 1}")
     if not circles:
         return plain.result({}, {})
-    direct = _settled(_Run(codes, envs, memory, tokens, tokens=True, alone=True))
+    direct = _settled(_Run(start, tokens, tokens=True, alone=True))
     copies = {store: frozenset(site for site in circles if tokens[site] in direct.values[store]) for store in sorted(direct.stores)}
-    return _settled(_Run(codes, envs, memory, circles)).result(circles, copies)
+    return _settled(_Run(start, circles)).result(circles, copies)
 
 
 def _copies_a_read(code: tuple[Instr, ...]) -> bool:
@@ -85,26 +92,42 @@ def _copies_a_read(code: tuple[Instr, ...]) -> bool:
 
 def _settled(run: _Run) -> _Run:
     """`run`, repeated until nothing is added."""
-    rounds = 1 + sum(isinstance(i, Store) for code in run.codes for i in code)
+    rounds = 1 + sum(isinstance(i, Store) for code in run.start.codes for i in code)
     for _ in range(rounds):
         if not run.once():
             break
     return run
 
 
+def takes(load: Instr, store: Instr, *, earlier: bool, coherent: bool) -> bool:
+    """Whether a load may take what a store of its own thread wrote; `earlier`: the store is before it in the text."""
+    if earlier:
+        return True
+    assert isinstance(load, Load)
+    assert isinstance(store, Store)
+    if load.pair and load.pair == store.pair:
+        return False
+    if not coherent:
+        return True
+    if load.group != store.group or load.turn is None or store.turn is None:
+        return False
+    return not store.turn.follows(load.turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What every run starts from."""
+
+    codes: list[tuple[Instr, ...]]
+    envs: list[dict[str, Values]]
+    memory: dict[Address, Values]
+    coherent: bool
+
+
 class _Run:
-    def __init__(
-        self,
-        codes: list[tuple[Instr, ...]],
-        envs: list[dict[str, Values]],
-        memory: dict[Address, Values],
-        seeds: Mapping[Site, Free],
-        *,
-        tokens: bool = False,
-        alone: bool = False,
-    ) -> None:
+    def __init__(self, start: _Start, seeds: Mapping[Site, Free], *, tokens: bool = False, alone: bool = False) -> None:
         """`tokens`: the seeds are tokens; `alone`: a load reads its token and nothing else."""
-        self.codes, self.envs, self.initial, self.seeds, self.alone = codes, envs, memory, seeds, alone
+        self.start, self.seeds, self.alone = start, seeds, alone
         self.tokens = frozenset(seeds.values()) if tokens else None
         self.memory: dict[Address, dict[Site, Values]] = {}  # what each store may have put there
         self.before: dict[Address, dict[Site, Values]] = {}
@@ -119,12 +142,12 @@ class _Run:
     def once(self) -> bool:
         """Run every thread once on what memory held before; whether it may now hold anything new."""
         before = self.before = {a: dict(written) for a, written in self.memory.items()}
-        for t, code in enumerate(self.codes):
+        for t, code in enumerate(self.start.codes):
             self.thread(t, code)
         return before != self.memory
 
     def thread(self, t: int, code: tuple[Instr, ...]) -> None:
-        env: dict[str, Values] | None = dict(self.envs[t])
+        env: dict[str, Values] | None = dict(self.start.envs[t])
         pending: dict[str, dict[str, Values]] = {}
         for i, instr in enumerate(code):
             if isinstance(instr, Label):
@@ -154,10 +177,15 @@ class _Run:
                         here[site] = here.get(site, frozenset()) | written
             case Assign(dst, value, span):
                 env[dst] = self.computed(value, env, span)
-            case Mark(dst=dst, value=value, span=span) if dst and value is not None:
-                env[dst] = self.computed(value, env, span)
+            case Mark(_, addr, dst, value, span):
+                if addr is not None:
+                    self.addresses[site] = evaluate(addr, env, span)
+                if dst and value is not None:
+                    env[dst] = self.computed(value, env, span)
             case Choose(dst):
                 env[dst] = frozenset({0, 1})
+            case Allocate(dst, name):
+                env[dst] = frozenset({Address(name)})
             case Branch(cond, target):
                 # Both ways are followed whatever the condition's range: a branch may be what makes itself possible.
                 merged = _merged(dict(env), pending.get(target))
@@ -170,11 +198,12 @@ class _Run:
         return env
 
     def readable(self, address: Address, load: Site) -> Values:
-        """What a load may find at an address: nothing that its own thread stores later."""
+        """What a load may find at an address."""
         t, i = load
-        found = self.initial.get(address, ZERO)
-        for (thread, position), values in self.before.get(address, {}).items():
-            if thread != t or position < i:
+        code, coherent = self.start.codes[t], self.start.coherent
+        found = self.start.memory.get(address, ZERO)
+        for (thread, k), values in self.before.get(address, {}).items():
+            if thread != t or takes(code[i], code[k], earlier=k < i, coherent=coherent):
                 found = found | values
         return found
 

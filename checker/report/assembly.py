@@ -21,6 +21,7 @@ from checker.core.source import Span, Unsupported
 from checker.program.defer import defer
 from checker.program.expand import expand
 from checker.program.ir import (
+    Allocate,
     Assign,
     Assume,
     Branch,
@@ -155,7 +156,7 @@ def _instruction(code: Code, program: tuple[Instr, ...], at: int, machine: Machi
                 code.emit(f"{code.label(name)}:")
         case Assume(cond):
             machine.fail_unless(code, cond)
-        case Choose(span=span) | Cut(span):
+        case Choose(span=span) | Allocate(span=span) | Cut(span):
             raise Unsupported("what is chosen freely is no instruction", span)
     return 1
 
