@@ -33,8 +33,12 @@ class Free:
         return self.name
 
 
+FREED = Free("freed")
+"""What memory holds after kfree(). Code may compute with it: that is what use after free is."""
 COMPUTED = Free("S")
-"""What is computed from a value that nothing determines."""
+"""What is computed from FREED."""
+UNSOLVED = Free("?")
+"""What would be computed from a value that nothing determines. There is no such execution: herd's solver drops it."""
 
 
 class Undetermined(Exception):
@@ -98,10 +102,12 @@ def compute(op: str, args: Sequence[object]) -> object:
     match op, args:
         case "first" | "weak", [a, _]:
             return a
-        case "eq", [a, b]:
-            return int(a == b)
-        case "ne", [a, b]:
-            return int(a != b)
+        case "eq" | "ne", [a, b] if a == b or not any(map(undetermined, args)):
+            return int((a == b) == (op == "eq"))
+        case "eq" | "ne" | "land" | "lor" | "lnot", _ if any(map(undetermined, args)):
+            return UNSOLVED
+        case "ite" | "pick", [a, _, _] if undetermined(a):
+            return UNSOLVED
         case "land", [a, b]:
             return int(a != 0 and b != 0)
         case "lor", [a, b]:
@@ -116,8 +122,13 @@ def compute(op: str, args: Sequence[object]) -> object:
         try:
             return _on_addresses(op, args)
         except Undetermined:
-            return COMPUTED
+            return UNSOLVED if any(map(undetermined, args)) else COMPUTED
     return _on_addresses(op, args)
+
+
+def undetermined(value: object) -> bool:
+    """Whether nothing determines `value`, so that nothing can be computed from it."""
+    return isinstance(value, Free) and value not in (FREED, COMPUTED)
 
 
 def _on_addresses(op: str, args: Sequence[object]) -> object:

@@ -10,13 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import Unsupported
-from checker.core.value import Free
+from checker.core.value import FREED
 from checker.program.ir import Allocate, Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Op, Reg
 
 if TYPE_CHECKING:
     from checker.program.expand import Expander
-
-FREED = Free("freed")
 
 
 def event_set(tag: str) -> str:
@@ -52,7 +50,7 @@ def _xchg(x: Expander, call: Call) -> Expr:
     addr, value = x.flat(call.args[0]), x.flat(call.args[1])
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
-    x.store(addr, value, tags, call.span, pair=pair)
+    x.store(addr, value, tags, call.span, pair=pair, last=True)
     return old
 
 
@@ -67,7 +65,7 @@ def _cmpxchg(x: Expander, call: Call) -> Expr:
     fail = x.label("fail")
     differs = Op("ne", (old, expected))
     x.code.append(Branch(differs, fail, ctrl=False, span=call.span))
-    x.store(addr, Op("weak", (x.flat(new), differs)), tags, call.span, pair=pair)
+    x.store(addr, Op("weak", (x.flat(new), differs)), tags, call.span, pair=pair, last=True)
     x.code.append(Label(fail))
     return old
 
@@ -130,16 +128,19 @@ def _assume(x: Expander, call: Call) -> None:
 
 
 def _add_unless(x: Expander, call: Call) -> Expr:
+    """Whether it added: 0 or 1 by the way it went, and depending on what it read (as for herd, which computes nothing there)."""
     x.arity(call, 3)
     addr, unless = x.flat(call.args[0]), x.flat(call.args[2])
     more = x.flat(call.args[1]) if x.compiled else call.args[1]
     pair, tags = x.new_pair(), _tags(call, "RMW")
-    old = x.load(addr, tags, call.span, pair=pair)
-    fail = x.label("fail")
-    x.code.append(Branch(Op("eq", (old, unless)), fail, ctrl=False, span=call.span))
+    old, result = x.load(addr, tags, call.span, pair=pair), Reg(x.temp())
+    fail, found = x.label("fail"), Op("eq", (old, unless))
+    x.assign(result.name, Op("first", (Const(0), found)), call.span)
+    x.code.append(Branch(found, fail, ctrl=False, span=call.span))
     x.store(addr, Op("add", (old, x.flat(more))), tags, call.span, pair=pair)
+    x.assign(result.name, Op("first", (Const(1), found)), call.span)
     x.code.append(Label(fail))
-    return Op("ne", (old, unless))
+    return result
 
 
 def atomic(name: str) -> Emit | None:

@@ -13,7 +13,7 @@ from, and after what a sequence point (`&&`, `||`, `?:`) puts before it. What C 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
@@ -43,6 +43,7 @@ from checker.program.ir import (
     Turn,
     While,
     Write,
+    registers,
 )
 
 MAX_DEPTH = 60
@@ -66,6 +67,7 @@ class Expander:
         self.group = 0
         self.units = 0  # of the full expression at work
         self.since = 0  # the first unit of the operands of the call at work
+        self.made: dict[str, frozenset[int]] = {}  # the units whose values a temporary is made of
         self.points = _NONE  # the units that come before whatever is evaluated now
         self.pair = 0
         self.paired: dict[int, Turn] = {}
@@ -97,6 +99,7 @@ class Expander:
         for statement in body:
             self.group += 1
             self.units = self.since = 0
+            self.made = {}
             self.here = getattr(statement, "span", self.here)
             self.statement(statement)
 
@@ -125,7 +128,9 @@ class Expander:
         last = self.code[-1] if self.code else None
         if isinstance(result, Reg) and isinstance(last, Load) and last.dst == result.name and last.dst[0] == "%" and not last.pair:
             self.code[-1] = replace(last, dst=dst)
+            self.made[dst] = self.made.pop(last.dst)
         else:
+            self.made[dst] = _NONE.union(*[self.made.get(name, _NONE) for name in registers(result)])
             self.code.append(Assign(dst, result, span))
 
     def conditional(self, cond: Expr, then: tuple[Stmt, ...], orelse: tuple[Stmt, ...], span: Span) -> None:
@@ -296,11 +301,20 @@ class Expander:
 
     # ------------------------------------------------------------ what the built-ins emit
 
-    def turn(self) -> Turn:
-        """The turn of the access that is emitted next."""
-        made = Turn(self.units, frozenset(range(self.since, self.units)) if self.since < self.units else _NONE, self.points)
+    def turn(self, *operands: Expr) -> Turn:
+        """The turn of the access of `operands` that is emitted next."""
+        made = Turn(self.units, self.made_of(operands), self.points)
         self.units += 1
         return made
+
+    def made_of(self, operands: Iterable[Expr]) -> frozenset[int]:
+        """The units that come before the use of `operands`: for compiled code all that was evaluated for it, for herd those it
+        has a value from."""
+        if self.since == self.units:
+            return _NONE
+        if self.compiled:
+            return frozenset(range(self.since, self.units))
+        return _NONE.union(*[self.made.get(name, _NONE) for e in operands for name in registers(e)])
 
     @contextmanager
     def point(self, since: int) -> Iterator[None]:
@@ -311,18 +325,29 @@ class Expander:
         self.points = around
 
     def load(self, addr: Expr, tags: frozenset[str], span: Span, *, pair: int = 0) -> Reg:
-        dst, turn = self.temp(), self.turn()
+        dst, turn = self.temp(), self.turn(addr)
+        self.made[dst] = frozenset({turn.unit})
         if pair:
             self.paired[pair] = turn
         self.code.append(Load(dst, addr, tags, span, pair=pair, group=self.group, turn=turn))
         return Reg(dst)
 
-    def store(self, addr: Expr, value: Expr, tags: frozenset[str], span: Span, *, pair: int = 0) -> None:
-        turn = self.paired[pair] if pair else self.turn()
+    def store(self, addr: Expr, value: Expr, tags: frozenset[str], span: Span, *, pair: int = 0, last: bool = False) -> None:
+        """`last`: it comes after all that its operands did, for herd too."""
+        turn = self.paired[pair] if pair else self.turn(addr, value)
+        if pair:
+            others = frozenset({turn.unit})
+            operands, points = turn.operands | self.made_of((value,)) - others, turn.points
+            if last:
+                points = points.union(range(self.since, self.units)) - others
+            turn = Turn(turn.unit, operands, points)
         self.code.append(Store(addr, value, tags, span, pair=pair, group=self.group, turn=turn))
 
     def mark(self, tags: frozenset[str], span: Span, addr: Expr | None = None, dst: str = "", value: Expr | None = None) -> None:
-        self.code.append(Mark(tags, addr, dst, value, span, self.group, self.turn()))
+        turn = self.turn(*[e for e in (addr, value) if e is not None])
+        if dst:
+            self.made[dst] = frozenset({turn.unit})
+        self.code.append(Mark(tags, addr, dst, value, span, self.group, turn))
 
     def new_pair(self) -> int:
         self.pair += 1

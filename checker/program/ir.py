@@ -77,6 +77,17 @@ class Call:
 
 Expr: TypeAlias = Const | Reg | Op | Deref | Call
 
+
+def registers(e: Expr) -> list[str]:
+    """The registers in an instruction's operand, in order, each as often as it is there."""
+    match e:
+        case Reg(name):
+            return [name]
+        case Op(_, args):
+            return [name for a in args for name in registers(a)]
+    return []
+
+
 MONITOR = "%monitor"
 """The register of each thread that says which exclusive load armed its monitor; 0 disarms it."""
 

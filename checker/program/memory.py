@@ -8,7 +8,7 @@ from __future__ import annotations
 from checker.core.acyclic import forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span
-from checker.core.value import COMPUTED, known
+from checker.core.value import known
 from checker.program.draft import Draft
 from checker.program.events import INIT_TID
 from checker.program.ir import Address
@@ -65,34 +65,24 @@ def read_from(d: Draft) -> dict[tuple[int, int], Lit]:
 
 
 def justify_circles(d: Draft, rf: dict[tuple[int, int], Lit]) -> None:
-    """Reads that feed each other by copies hold the value nothing determines, or there is no such circle."""
-    circles = d.ranges.circles
-    eids = {access.site: access.eid for access in d.loads if access.site in circles}
+    """No value comes from itself: reads that feed each other by copies hold the value nothing determines, and what is computed
+    from a read does not feed that read."""
+    spans = d.ranges
+    if not spans.loops:
+        return
+    eids = {access.site: access.eid for access in d.loads if access.site in spans.loops}
     edges: dict[int, dict[int, Lit]] = {eid: {} for eid in eids.values()}
-    for store, sources in d.ranges.copies.items():
+    for store in spans.copies:
         writer = d.store_at.get(store)
         for site, eid in eids.items():
             edge = rf.get((writer, eid), FALSE) if writer is not None else FALSE
             value = d.events[eid].value or {}
-            known_value = d.circuit.both2(edge, -value.get(circles[site], FALSE))
-            for source in sources & eids.keys():
-                row = edges[eids[source]]
-                row[eid] = d.circuit.either2(row.get(eid, FALSE), known_value)
+            nothing = value.get(spans.circles[site], FALSE) if site in spans.circles else FALSE
+            for sources, lit in ((spans.copies[store], d.circuit.both2(edge, -nothing)), (spans.computed[store], edge)):
+                for source in sources & eids.keys():
+                    row = edges[eids[source]]
+                    row[eid] = d.circuit.either2(row.get(eid, FALSE), lit)
     forbid_cycles(d.circuit, edges)
-    if circles:
-        forbid_cycles(d.circuit, _computed_edges(d, rf))
-
-
-def _computed_edges(d: Draft, rf: dict[tuple[int, int], Lit]) -> dict[int, dict[int, Lit]]:
-    """From read to read, where the second has a value computed from the first's: such values do not make each other."""
-    reads = {access.eid: lit for access in d.loads if (lit := (d.events[access.eid].value or {}).get(COMPUTED, FALSE)) != FALSE}
-    edges: dict[int, dict[int, Lit]] = {eid: {} for eid in reads}
-    for (writer, reader), edge in rf.items():
-        for source in reads:
-            if reader in reads and (source, writer) in d.deps["data"]:
-                step = d.circuit.both2(edge, reads[reader])
-                edges[source][reader] = d.circuit.either2(edges[source].get(reader, FALSE), step)
-    return edges
 
 
 def final_write(d: Draft, address: Address) -> dict[int, Lit]:
