@@ -115,8 +115,9 @@ def _unknown(test: Test, model: Model, clock: _Clock, because: str) -> Result:
 
 
 def expectation(test: Test, model: Model) -> Expectation | None:
-    """What the file says of this model."""
-    return next((e for e in test.expect if e.model == model.name), None)
+    """What the file says of this model, under the nearest of its names."""
+    said = {e.model: e for e in test.expect}
+    return next((said[name] for name in (*model.answers, model.name) if name in said), None)
 
 
 class _Clock:

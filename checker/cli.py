@@ -148,7 +148,7 @@ def _dump(stage: str, todo: list[Job], setup: Setup, printer: Printer) -> int:
     code = AS_EXPECTED
     for job in todo:
         try:
-            click.echo(dump(stage, test_of(job.path, setup), model_of(job.model, setup), setup.options))
+            click.echo(dump(stage, test_of(job.text, setup), model_of(job.model, setup), setup.options))
         except CheckerError as error:
             printer.tell(located(error, job.path))
             code = BAD_INPUT

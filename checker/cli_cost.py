@@ -29,18 +29,18 @@ def cost(paths: tuple[str, ...], models: tuple[str, ...], *, plain: bool, rounds
 
     A range is what the cheapest and the dearest way through the code pays. PATH: files, folders, lists (@FILE).
     """
-    from checker.campaign.paths import expand_paths
+    from checker.campaign.paths import texts_of
     from checker.core.source import CheckerError
     from checker.cost import compare
     from checker.cost import cost as price
-    from checker.library import load_model, load_test
+    from checker.library import load_model, test_in
 
-    files, errors = expand_paths(paths)
+    texts, errors = texts_of(paths)
     prices: list[Price] = []
-    for file in files:
+    for text in texts:
         for name in models or MODELS:
             try:
-                prices.extend(price(load_test(file), load_model(name), rounds=rounds))
+                prices.extend(price(test_in(text.source()), load_model(name), rounds=rounds))
             except CheckerError as error:
                 errors.append(error)
     if prices:

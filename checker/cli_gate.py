@@ -64,13 +64,13 @@ def gate(
     start = time.perf_counter()
     try:
         policy = load_policy(".", config)
-        policy = replace(policy, timeout=timeout or policy.timeout, memory=policy.memory if memory is None else memory)
+        policy = policy.with_limits(timeout, memory)
         known = baseline or policy.baseline
         if update_baseline and not known:
             raise click.UsageError("--update-baseline needs to know which: give --baseline FILE")
         request = Request(
             tuple(paths or policy.paths or (["litmus"] if os.path.isdir("litmus") else ["."])),
-            baseline="" if update_baseline else known,
+            baseline="" if update_baseline else known, whole=not paths,
             store=None if no_cache else Store(Path(cache) if cache else default_folder()),
             journal=Journal(Path(journal)) if journal else None, resume=resume, workers=jobs or _cores(),
             executor=executor_of(memory=policy.memory, address=executor or ""), step=_bar(),
@@ -79,7 +79,7 @@ def gate(
         if kernel:
             report = _with_kernel(report, kernel, diff, request, policy)
         if update_baseline:
-            _update(report, known)
+            _update(report, known, policy, whole=not paths)
     except CheckerError as error:
         click.echo(error.render(), err=True)
         sys.exit(FAILED)
@@ -120,14 +120,14 @@ def _with_kernel(report: Report, kernel: str, diff: str | None, request: Request
     return with_kernel(report, kernel, diff, request, policy)
 
 
-def _update(report: Report, path: str) -> None:
+def _update(report: Report, path: str, policy: Policy, *, whole: bool) -> None:
     from checker.campaign.baseline import write_baseline
-    from checker.campaign.gate import baseline_of
+    from checker.campaign.gate import updated_baseline
 
     if report.code == FAILED:
         click.echo("the baseline is not updated: something could not be checked", err=True)
         return
-    write_baseline(path, baseline_of(report, path))
+    write_baseline(path, updated_baseline(report, path, policy, whole=whole))
     click.echo(f"{path} is written", err=True)
 
 

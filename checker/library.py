@@ -27,6 +27,8 @@ from checker.program.ir import Test
 _FOLDER = Path(__file__).resolve().parent / "models"
 LIBRARY = _FOLDER / "lib"
 VARIANTS = frozenset({"lkmmv2"})
+KERNEL = "Linux-kernel memory consistency model"
+"""What linux-kernel.cat calls itself: the kernel's `Result:` lines speak of it, wherever it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,19 @@ SHIPPED: dict[str, Shipped] = {
 
 def load_test(path: str | Path) -> Test:
     """Read and parse a litmus test. Raises CheckerError."""
-    return parse_test(read_source(path))
+    return test_in(read_source(path))
+
+
+def test_in(source: Source) -> Test:
+    """The litmus test in a text, if the models that it speaks of can be meant. Raises CheckerError."""
+    test = parse_test(source)
+    for said in test.expect:
+        if said.model not in SHIPPED and not said.model.endswith(".cat"):
+            near = difflib.get_close_matches(said.model, [*SHIPPED], n=1)
+            known = f"the models are {', '.join(SHIPPED)}; one of your own is a path: Result(mine.cat)"
+            hint = f"did you mean {near[0]!r}?" if near else known
+            raise UnknownName(f"there is no model {said.model!r}", said.span, hint=hint)
+    return test
 
 
 def load_model(
@@ -96,15 +110,20 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
     table = None
     if macro_path is not None:
         source = read_source(macro_path)
-        reader.digest.update(source.text.encode())
+        reader.digest.update(f"\0macros\0{source.text}".encode())
         table = parse_table(source) if macros else OneALine(source)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
     archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
     return Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
         plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
-        shipped is not None and shipped.compiled,
+        shipped is not None and shipped.compiled, _answers(name, made.title),
     )  # fmt: skip
+
+
+def _answers(name: str, title: str) -> tuple[str, ...]:
+    """What a test may call the model `name`: that, the name of its file, and the kernel's where it is the kernel's."""
+    return tuple(dict.fromkeys([name, Path(name).name, *["lkmm"] * (title == KERNEL)]))
 
 
 class _Reader:
@@ -118,7 +137,7 @@ class _Reader:
         return self.parse(read_source(path))
 
     def parse(self, source: Source) -> syntax.File:
-        self.digest.update(source.text.encode())
+        self.digest.update(f"{len(source.text)}\0{source.text}".encode())
         return parse_cat(source)
 
     def include(self, name: str, span: Span) -> syntax.File:

@@ -4,9 +4,10 @@ Jobs run in this process or on any `concurrent.futures.Executor`; a process pool
 model once. What crosses between processes is small: an outcome carries no execution. At most `WINDOW` jobs are under way,
 so neither the number of tests nor of states makes the caller's memory grow.
 
+A job carries its text, read once: what is checked, here or on another machine, is what its key and its digest were made of.
 A job always has an outcome: input that cannot be accepted is an `error`, a worker that dies or a bug of ours is Unknown.
 
-    for outcome in run([Job("MP.litmus", "lkmm")], Setup(), workers=4): print(outcome.observation)
+    for outcome in run([Job(read_text("MP.litmus"), "lkmm")], Setup(), workers=4): print(outcome.observation)
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from checker import library
 from checker.cat.term import Model
 from checker.check import Options, check
 from checker.core.source import CheckerError, Unsupported, printable
-from checker.library import load_model, load_test
+from checker.library import load_model, test_in
+from checker.parse.files import Text
 from checker.program.ir import Test
 from checker.result import UNKNOWN, Result
 from checker.solve import solver
@@ -49,18 +51,22 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file under one model (a name, or the path of a .cat)."""
+    """One text under one model (a name, or the path of a .cat)."""
 
-    path: str
+    text: Text
     model: str
+
+    @property
+    def path(self) -> str:
+        return self.text.path
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a job: a `result`, or the `error` (as shown to people, with its stable `code`) that prevented one.
 
-    `seconds` is wall time, reading and parsing of the test included, loading of the model not. Without result and error,
-    `unknown_because` says why there is no verdict.
+    `seconds` is wall time, parsing of the test included, loading of the model not. Without result and error,
+    `unknown_because` says why there is no verdict. `model_key` tells the files of the model that was asked.
     """
 
     path: str
@@ -70,6 +76,7 @@ class Outcome:
     error: str = ""
     code: str = ""
     unknown_because: str = ""
+    model_key: str = ""
 
     @property
     def observation(self) -> str:
@@ -107,15 +114,17 @@ def run(jobs: Iterable[Job], setup: Setup, *, workers: int = 1, executor: Execut
 def decide(job: Job, setup: Setup) -> Outcome:
     """Do one job, here and now. Never raises but for KeyboardInterrupt and the like."""
     start = time.perf_counter()
+    asked = ""
 
     def outcome(result: Result | None = None, *, error: str = "", code: str = "", unknown_because: str = "") -> Outcome:
-        return Outcome(job.path, job.model, time.perf_counter() - start, result, error, code, unknown_because)
+        return Outcome(job.path, job.model, time.perf_counter() - start, result, error, code, unknown_because, asked)
 
     try:
         model = model_of(job.model, setup)
+        asked = model.key
         start = time.perf_counter()
         with _alarm(setup.options.timeout):
-            result = check(test_of(job.path, setup), model, setup.options)
+            result = check(test_of(job.text, setup), model, setup.options)
         return outcome(replace(result, witness=None))
     except CheckerError as error:
         return outcome(error=located(error, job.path), code=error.code)
@@ -132,9 +141,9 @@ def model_of(name: str, setup: Setup) -> Model:
     return load_model(name, bell=setup.bell, macros=setup.macros, include=setup.include)
 
 
-def test_of(path: str, setup: Setup) -> Test:
-    """The test in the file `path`, if its warnings are to be tolerated. Raises CheckerError."""
-    test = load_test(path)
+def test_of(text: Text, setup: Setup) -> Test:
+    """The test in a text, if its warnings are to be tolerated. Raises CheckerError."""
+    test = test_in(text.source())
     if setup.strict and test.warnings:
         message, span = test.warnings[0]
         raise Unsupported(message, span, hint="without --strict this is a warning")

@@ -199,7 +199,8 @@ class Axiom:
 class Model:
     """A memory model ready to use: what must hold, what is flagged, and what the primitives of C tests mean under it.
 
-    `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files.
+    `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files; `answers` are
+    the names under which a test may speak of it, the nearest first.
     `compiled`: C is taken as machine code made of it (the accesses of an expression come in some order that C allows), not as
     herd has it (what C leaves open has no order).
     """
@@ -214,6 +215,7 @@ class Model:
     key: str = ""
     archs: tuple[str, ...] = ("C",)
     compiled: bool = False
+    answers: tuple[str, ...] = ()
 
     @property
     def coherent(self) -> bool:

@@ -37,8 +37,18 @@ _TAIL_START = re.compile(r"(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|fi
 _PROCESS = re.compile(r"\s*(?:(?:static|inline|void)\s+)*P[0-9]+\s*\(")
 _NEXT = re.compile(r"^[ \t]*((?:void[ \t]+)?P[0-9]+[ \t]*\(|(?:~|not[ \t]+)?exists\b|forall\b|locations\b|filter\b)", re.M)
 _RESULT = re.compile(
-    r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*Result[ \t]*(?:\(([^()\n]*)\))?[ \t]*:[ \t]*([A-Za-z]*)((?:[ \t]+[A-Z][A-Z-]+\b)*)", re.M
+    r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*(r[a-z]{3,8})[ \t]*(?:\(([^()\n]*)\))?[ \t]*([:=]?)[ \t]*([^\n]*)", re.M | re.I
 )
+_WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
+_MEANT = {
+    "forbidden": "Never",
+    "forbid": "Never",
+    "no": "Never",
+    "allowed": "Sometimes",
+    "allow": "Sometimes",
+    "required": "Always",
+}
+_FLAGS = ("DATARACE", *[flag.upper() for flag in LIFETIME_FLAGS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,24 +284,69 @@ def _code_end(cut: _Cutter, start: int) -> int:
 
 
 def _expectations(cut: _Cutter) -> tuple[Expectation, ...]:
-    """What the comments say of the outcome."""
-    result: list[Expectation] = []
-    if "Result" not in cut.text:
-        return ()
+    """What the comments say of the outcome, once for each model. A line that means to say so and does not is an error."""
+    result: dict[str, Expectation] = {}
     for start, end in sorted(set(cut.comments)):
         for found in _RESULT.finditer(cut.text[start:end]):
-            at = start + found.start(2)
-            span = cut.span(at, max(1, len(found[2])))
-            if found[2] in VERDICTS:
-                words = [word.lower() for word in found[3].split()]
-                race = True if "datarace" in words else None if found[1] else False
-                flags = tuple([flag for flag in LIFETIME_FLAGS if flag in words])
-                result.append(Expectation((found[1] or "lkmm").strip(), found[2], race, span, flags))
-            elif found[1] is not None:
-                near = difflib.get_close_matches(found[2], VERDICTS, 1, 0.5)
-                raise SyntaxProblem(
-                    f"{found[2]!r} is not a verdict",
-                    span,
-                    hint=f"did you mean {near[0]!r}?" if near else "write Never, Sometimes or Always",
-                )
-    return tuple(result)
+            made = _expectation(cut, start, found)
+            if made is None:
+                continue
+            before = result.setdefault(made.model, made)
+            if before is not made:
+                hint = f"line {before.span.line} says {before}; a file says one thing of each model"
+                raise SyntaxProblem(f"a second result for '{made.model}'", made.span, hint=hint)
+    return tuple(result.values())
+
+
+def _expectation(cut: _Cutter, start: int, found: re.Match[str]) -> Expectation | None:
+    """What a line of a comment expects; None for a line of prose.
+
+    The kernel's scripts look for `^[( ]\\* Result: `; more ways to write it are taken, near misses are errors.
+    """
+    head, model, colon, rest = found[1], found[2], found[3], found[4].partition("*)")[0]
+    words = _WORD.findall(rest)
+    said = words[0] if words and rest.startswith(words[0]) else ""
+    value = start + found.start(4)
+    at, length = (value, len(said)) if said else (start + found.start(1), len(head))
+    if head != "Result" or colon != ":":
+        if difflib.get_close_matches(head.lower(), ["result"], 1, 0.75) and _verdict_near(said) and _all_flags(rest, said):
+            form = f"Result{'' if model is None else f'({model})'}: {_verdict_near(said)}"
+            raise SyntaxProblem("this line says no result", cut.span(start + found.start(1), len(head)), hint=f"write {form!r}")
+        return None
+    if said not in VERDICTS:
+        near = _verdict_near(said)
+        if not near and model is None and len(rest.split()) > 1:
+            return None  # prose
+        hint = f"did you mean {near!r}?" if near else f"write one of {', '.join(VERDICTS)}"
+        raise SyntaxProblem(f"{said or rest.strip()!r} is not a verdict", cut.span(at, length), hint=hint)
+    flags = _flags(cut, rest, value, len(said))
+    race = True if "datarace" in flags else None if model is not None else False
+    lifetime = tuple([flag for flag in LIFETIME_FLAGS if flag in flags])
+    return Expectation((model or "lkmm").strip(), said, race, cut.span(at, length), lifetime)
+
+
+def _verdict_near(said: str) -> str:
+    """The verdict that a word may stand for; empty where there is none."""
+    known = {verdict.lower(): verdict for verdict in VERDICTS} | _MEANT
+    near = difflib.get_close_matches(said.lower(), known, 1, 0.75)
+    return known[near[0]] if near else ""
+
+
+def _all_flags(rest: str, said: str) -> bool:
+    """Whether nothing but flags follows the verdict."""
+    return all(word.strip(".") in _FLAGS for word in rest[len(said) :].split())
+
+
+def _flags(cut: _Cutter, rest: str, start: int, at: int) -> set[str]:
+    """The flags behind a verdict, up to the first word that is none; one that is nearly a flag is an error."""
+    flags = set()
+    for word in re.compile(r"[ \t]+([A-Z][A-Z-]+)\b").finditer(rest, at):
+        if word.start() != at:
+            break
+        at = word.end()
+        near = difflib.get_close_matches(word[1], _FLAGS, 1, 0.75)
+        if near and word[1] not in _FLAGS:
+            where = cut.span(start + word.start(1), len(word[1]))
+            raise SyntaxProblem(f"{word[1]!r} is not a flag", where, hint=f"did you mean {near[0]!r}?")
+        flags.add(word[1].lower())
+    return flags
