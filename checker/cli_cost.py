@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from checker.command import BAD_INPUT, ModelName
+
 if TYPE_CHECKING:
     from checker.cost import Price
 
 MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso")
-BAD_INPUT = 2
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-m", "--model", "models", multiple=True, help=f"A model; repeatable. Default: {', '.join(MODELS)}.")
+@click.option(
+    "-m", "--model", "models", multiple=True, type=ModelName(), help=f"A model; repeatable. Default: {', '.join(MODELS)}."
+)
 @click.option("--plain", is_flag=True, help="Count ordinary loads and stores too.")
 @click.option(
     "--rounds", type=click.IntRange(1, 100), default=1, show_default=True, metavar="N", help="How often a loop body counts."
@@ -34,6 +37,7 @@ def cost(paths: tuple[str, ...], models: tuple[str, ...], *, plain: bool, rounds
     from checker.cost import compare
     from checker.cost import cost as price
     from checker.library import load_model, test_in
+    from checker.report.signs import for_stream
 
     texts, errors = texts_of(paths)
     prices: list[Price] = []
@@ -44,7 +48,7 @@ def cost(paths: tuple[str, ...], models: tuple[str, ...], *, plain: bool, rounds
             except CheckerError as error:
                 errors.append(error)
     if prices:
-        click.echo(_json(prices) if layout == "json" else compare(prices, plain=plain))
+        click.echo(_json(prices) if layout == "json" else for_stream(compare(prices, plain=plain), sys.stdout))
     for report in dict.fromkeys([error.render() for error in errors]):
         click.echo(report, err=True)
     sys.exit(BAD_INPUT if errors else 0)

@@ -12,6 +12,7 @@ A job always has an outcome: input that cannot be accepted is an `error`, a work
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import threading
@@ -66,7 +67,8 @@ class Outcome:
     """What became of a job: a `result`, or the `error` (as shown to people, with its stable `code`) that prevented one.
 
     `seconds` is wall time, parsing of the test included, loading of the model not. Without result and error,
-    `unknown_because` says why there is no verdict. `model_key` tells the files of the model that was asked.
+    `unknown_because` says why there is no verdict. `model_key` tells the files of the model that was asked; `place` is
+    the line and column of the error in this file.
     """
 
     path: str
@@ -77,6 +79,7 @@ class Outcome:
     code: str = ""
     unknown_because: str = ""
     model_key: str = ""
+    place: tuple[int, int] = (1, 1)
 
     @property
     def observation(self) -> str:
@@ -127,7 +130,9 @@ def decide(job: Job, setup: Setup) -> Outcome:
             result = check(test_of(job.text, setup), model, setup.options)
         return outcome(replace(result, witness=None))
     except CheckerError as error:
-        return outcome(error=located(error, job.path), code=error.code)
+        here = error.span if error.span is not None and error.span.source.name == job.path else None
+        place = (here.line or 1, here.column or 1) if here is not None else (1, 1)
+        return replace(outcome(error=located(error, job.path), code=error.code), place=place)
     except Timeout:
         return outcome(unknown_because=f"not decided within {setup.options.timeout:g} s")
     except MemoryError:
@@ -186,17 +191,36 @@ def _alarm(timeout: float | None) -> Iterator[None]:
 # ---------------------------------------------------------------- many jobs elsewhere
 
 
-def processes(workers: int) -> Executor:
-    """A pool of processes that leave Ctrl-C to their parent."""
+def processes(workers: int, memory: int = 0) -> Executor:
+    """A pool of processes that leave Ctrl-C to their parent, and take at most `memory` MiB each (0: no bound)."""
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload([__name__])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(memory,))
 
 
-def _ignore_interrupt() -> None:
+def begin(memory: int) -> None:
+    """Leave Ctrl-C to the parent, and take no more than `memory` MiB, where the system can be told so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if memory:
+        with contextlib.suppress(ImportError, ValueError, OSError):  # Windows; or a tighter bound is there already
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, (memory << 20, memory << 20))
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started here never hear Ctrl-C, not even while they begin; this one hears it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run_on(jobs: Iterator[Job], setup: Setup, workers: int, make: ExecutorOf) -> Outcomes:
@@ -229,7 +253,8 @@ def _run_on(jobs: Iterator[Job], setup: Setup, workers: int, make: ExecutorOf) -
 
 def _submit(pool: Executor, job: Job, setup: Setup) -> Future[Outcome]:
     try:
-        return pool.submit(decide, job, setup)
+        with _deaf():
+            return pool.submit(decide, job, setup)
     except BrokenExecutor as error:  # a worker died since the last answer was looked at
         broken: Future[Outcome] = Future()
         broken.set_exception(error)

@@ -33,7 +33,11 @@ MAX_TOTAL = 500_000_000
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say. `kind` is one of the policy's kinds; the place is in a test, `kernel` in a kernel tree (file, line)."""
+    """One thing to say. `kind` is one of the policy's kinds; the place is in a test, `kernel` in a kernel tree (file, line).
+
+    Of a patch `change` is what it does, `why` what comes of that (both are in the message), `functions` what the processes of
+    the test stand for, and `repair` what would mend it, where that is known.
+    """
 
     kind: str
     level: str
@@ -44,6 +48,11 @@ class Finding:
     test: str = ""
     kernel: tuple[str, int] | None = None
     detail: tuple[str, ...] = ()
+    change: str = ""
+    why: str = ""
+    functions: tuple[tuple[int, str], ...] = ()
+    repair: str = ""
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,14 @@ class Task:
     digest: str
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with the report of what was decided until then."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        super().__init__()
+        self.report, self.total = report, total
+
+
 @dataclass(slots=True)
 class Plan:
     """What there is to check, the keys of the models, where tests were looked for, and what cannot be checked."""
@@ -109,7 +126,13 @@ def gate(request: Request, policy: Policy) -> Report:
     setup = Setup(Options(unroll=policy.unroll, timeout=policy.timeout))
     plan = _plan(request, policy, setup)
     findings = plan.findings
-    rows = _rows(plan.tasks, setup, request)
+    known: dict[int, Row] = {}
+    try:
+        rows = _rows(plan.tasks, setup, request, known)
+    except KeyboardInterrupt:
+        done = [known[i] for i in sorted(known)]
+        said = [*findings, *[finding for one in done for finding in judge(one, policy)]]
+        raise Interrupted(Report(tuple(done), tuple(sorted(said, key=_order)), plan.models), len(plan.tasks)) from None
     baseline = None
     if request.baseline:
         try:
@@ -139,8 +162,10 @@ def _order(finding: Finding) -> tuple[object, ...]:
 def broken(error: CheckerError, path: str) -> Finding:
     """An input that cannot be used."""
     line = error.span.line if error.span is not None else 1
+    column = error.span.column if error.span is not None else 1
     name = error.span.source.name if error.span is not None else path
-    return Finding("error", "error", error.message, name or path, line or 1, detail=tuple(located(error, path).split("\n")))
+    told = tuple(located(error, path).split("\n"))
+    return Finding("error", "error", error.message, name or path, line or 1, detail=told, column=column or 1)
 
 
 # ---------------------------------------------------------------- what to check
@@ -224,9 +249,8 @@ def contained(path: str, roots: list[Path]) -> bytes:
 # ---------------------------------------------------------------- checking
 
 
-def _rows(tasks: list[Task], setup: Setup, request: Request) -> list[Row]:
-    """The row of every task: from the journal, from the store, or checked now."""
-    known: dict[int, Row] = {}
+def _rows(tasks: list[Task], setup: Setup, request: Request, known: dict[int, Row]) -> list[Row]:
+    """The row of every task: from the journal, from the store, or checked now. They come into `known` one by one."""
     journaled = request.journal.rows() if request.journal is not None and request.resume else {}
     for i, task in enumerate(tasks):
         found = journaled.get(_journal_key(task, setup))
@@ -237,7 +261,8 @@ def _rows(tasks: list[Task], setup: Setup, request: Request) -> list[Row]:
         if found is not None:
             known[i] = found
     todo = [i for i in range(len(tasks)) if i not in known]
-    known.update(zip(todo, _checked([tasks[i] for i in todo], setup, request), strict=True))
+    for i, made in zip(todo, _checked([tasks[i] for i in todo], setup, request), strict=True):
+        known[i] = made  # noqa: PERF403 (one by one, for whoever interrupts)
     return [known[i] for i in range(len(tasks))]
 
 
@@ -249,6 +274,7 @@ def _checked(tasks: list[Task], setup: Setup, request: Request) -> Iterator[Row]
         workers = max(1, min(request.workers, len(tasks)))
         jobs = [task.job for task in tasks]
         outcomes = stack.enter_context(closing(run(jobs, setup, workers=workers, executor=request.executor if jobs else None)))
+        request.step(0, len(tasks))
         for done, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
             made = row(_same_model(task, outcome))
             if request.store is not None:
@@ -280,7 +306,7 @@ def judge(one: Row, policy: Policy) -> Iterator[Finding]:
     """What there is to say of a row by itself."""
 
     def finding(kind: str, message: str, *detail: str) -> Finding:
-        return Finding(kind, policy.level(kind), message, one.path, one.line, one.model, one.test, detail=detail)
+        return Finding(kind, policy.level(kind), message, one.path, one.line, one.model, one.test, detail=detail, column=one.column)
 
     if one.error:
         yield finding("error", one.error.split("\n")[0], *one.error.split("\n"))

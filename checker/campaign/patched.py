@@ -311,7 +311,8 @@ def _outcome(
     changes = list(dict.fromkeys(change for b in bound for change in b.carried.made))
     places = {change.place for change in changes}
     head = "; ".join(str(change) for change in changes[:3]) + (" …" if len(changes) > 3 else "")
-    common = {"path": scene.path, "line": bound[0].binding.line, "test": scene.name, "kernel": changes[0].place}
+    common: dict[str, object] = {"path": scene.path, "line": bound[0].binding.line, "test": scene.name, "kernel": changes[0].place}
+    common["functions"] = _functions([*scene.held, *bound])
     told: dict[tuple[str, str], tuple[list[str], tuple[str, ...]]] = {}
     models = verdicts.models()
     if not models:
@@ -329,4 +330,10 @@ def _outcome(
         told.setdefault((kind, why), ([], worst.detail))[0].append(model)
     for (kind, why), (models, detail) in told.items():
         message = f"{'needs review: ' if kind == 'review' else ''}{head}: {why}"
-        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, **common), places
+        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, change=head, why=why, **common), places
+
+
+def _functions(bound: Iterable[Bound]) -> tuple[tuple[int, str], ...]:
+    """What each process stands for, by name; of several functions the last that is given."""
+    names = {b.binding.tid: " + ".join(name for _, name in b.binding.parts) for b in bound}
+    return tuple(sorted(names.items()))

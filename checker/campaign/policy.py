@@ -43,6 +43,32 @@ KINDS: dict[str, str] = {
     "skeleton": "the patch changes the order of a function that tests cover",
     "harmless": "with the patch, every model still forbids what the test forbids",
 }
+HELP: dict[str, str] = {
+    "error": "Read the message: it names the line and what would work. Nothing was decided, so nothing may pass.",
+    "unexpected": "Either the change is wrong, or the Result: line of the test. 'checker run --dump execution' shows an execution.",
+    "changed": "If the new verdict is right, make the baseline anew with --update-baseline and have it reviewed.",
+    "race-appeared": "Mark the accesses (READ_ONCE, WRITE_ONCE), or order them. One that is meant is DATARACE in the Result: line.",
+    "race-gone": "Make the baseline anew with --update-baseline.",
+    "flag-appeared": "Mend the lifetime. A flag that is meant stands behind the verdict in the Result: line.",
+    "flag-gone": "Make the baseline anew with --update-baseline.",
+    "missing": "Write what is expected into the test: 'Result: Never', or 'Result(aarch64): Never'.",
+    "unknown": "Give more time (--timeout), more rounds of loops (unroll), or more memory (--memory).",
+    "added": "Make the baseline anew with --update-baseline.",
+    "removed": "If the test is meant to go, make the baseline anew with --update-baseline.",
+    "renamed": "Make the baseline anew with --update-baseline.",
+    "stale": "Make the baseline anew with --update-baseline, and see what changes.",
+    "harmful": "Keep the order that the code had: the execution shows what becomes possible without it.",
+    "review": "Somebody has to judge this change: no test could be asked about it, or the answers differ.",
+    "drift": "Bring the test up to date with the code, or mark the binding as partial or variant.",
+    "uncovered": "Write a test of what the function relies on, bound to it with a Source: line.",
+    "unasked": "For information: no order is lost by it; a test bound to the function would say what it relies on.",
+    "leans": "For information: ask whether what the kernel does here may be relied on, and have it documented.",
+    "already": "For information: the test allowed this before the patch, too.",
+    "repaired": "For information: expect Never in the test, so that it stays so.",
+    "skeleton": "For information: the tests named stand for this function.",
+    "harmless": "For information: the tests were asked, and their answer stays the same.",
+}
+"""What to do about a finding."""
 BLOCKING = ("unexpected", "changed", "race-appeared", "flag-appeared", "missing", "unknown", "removed", "harmful", "review")
 WARNING = ("race-gone", "flag-gone", "drift", "uncovered")
 

@@ -6,15 +6,12 @@ executor_of(address="dask://10.0.0.1:8786")        the workers behind that sched
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import re
-import signal
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import Any
 
-from checker.campaign.corpus import ExecutorOf
+from checker.campaign.corpus import ExecutorOf, processes
 from checker.core.source import CheckerError
 
 _ADDRESS = re.compile(r"dask://([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
@@ -30,25 +27,7 @@ def executor_of(*, memory: int = 0, address: str = "") -> ExecutorOf:
     """What makes the executor: `memory` is MiB for each process, 0 for no bound. Raises NoExecutor."""
     if address:
         return _dask(address)
-    return lambda workers: _processes(workers, memory)
-
-
-def _processes(workers: int, memory: int) -> Executor:
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(["checker.campaign.corpus"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(memory,))
-
-
-def begin(memory: int) -> None:
-    """Leave Ctrl-C to the parent, and take no more than `memory` MiB."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if memory:
-        import resource
-
-        with contextlib.suppress(ValueError, OSError):  # a tighter bound is there already
-            resource.setrlimit(resource.RLIMIT_AS, (memory << 20, memory << 20))
+    return lambda workers: processes(workers, memory)
 
 
 def _dask(address: str) -> ExecutorOf:

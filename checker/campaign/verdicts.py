@@ -30,7 +30,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One test under one model. `verdict` is Never, Sometimes, Always, DEADLOCK or Unknown; `line` that of the expectation.
+    """One test under one model. `verdict` is Never, Sometimes, Always, DEADLOCK or Unknown; `line` and `column` those of the
+    expectation, or of the error.
 
     `unmet` says why the file's expectation is not met; `expected` is empty where the file expects nothing.
     """
@@ -47,6 +48,7 @@ class Row:
     error: str = ""
     code: str = ""
     line: int = 1
+    column: int = 1
     seconds: float = 0.0
     cached: bool = False
 
@@ -62,9 +64,11 @@ def row(outcome: Outcome) -> Row:
     result, path, model = outcome.result, outcome.path, outcome.model
     if result is None:
         return Row(
-            path, model, reason=outcome.unknown_because, error=outcome.error, code=outcome.code, seconds=round(outcome.seconds, 4)
-        )
+            path, model, reason=outcome.unknown_because, error=outcome.error, code=outcome.code, line=outcome.place[0],
+            column=outcome.place[1], seconds=round(outcome.seconds, 4),
+        )  # fmt: skip
     wanted = result.expected
+    said = wanted.span if wanted is not None else result.condition.span
     return Row(
         path, model, result.test,
         verdict="DEADLOCK" if result.deadlock and result.observation != UNKNOWN else result.observation,
@@ -73,7 +77,8 @@ def row(outcome: Outcome) -> Row:
         expected="" if wanted is None else str(wanted),
         unmet=result.unmet(),
         reason=result.unknown_because,
-        line=(wanted.span if wanted is not None else result.condition.span).line or 1,
+        line=said.line or 1,
+        column=said.column or 1,
         seconds=round(outcome.seconds, 4),
     )  # fmt: skip
 
