@@ -162,6 +162,7 @@ JSON = closed(
         "summary": TEXT,
         "models": {"type": "object", "additionalProperties": TEXT},
         "seconds": {"type": "number"},
+        "unasked": {"type": "integer", "minimum": 0},
         "rows": {
             "type": "array",
             "items": closed(

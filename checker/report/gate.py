@@ -65,6 +65,7 @@ def as_json(report: Report) -> str:
         "summary": verdict_line(report),
         "models": dict(sorted(report.models.items())),
         "seconds": round(report.seconds, 3),
+        "unasked": report.unasked,
         "rows": [_row(one) for one in report.rows],
         "findings": [_finding(finding) for finding in report.findings],
     }
