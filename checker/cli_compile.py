@@ -37,24 +37,27 @@ def compile_tests(paths: tuple[str, ...], *, arch: str, output: str | None, forc
     from checker.report.assembly import export
     from checker.report.assembly_aarch64 import AArch64
     from checker.report.assembly_x86 import X86
+    from checker.report.progress import Progress
 
     model, machine = load_model(_ARCHES[arch]), AArch64() if arch == "aarch64" else X86()
-    texts, errors = texts_of(paths)
-    for error in errors:
-        click.echo(error.render(), err=True)
-    failed = bool(errors)
-    places = _places(texts, paths, output) if output is not None else {}
-    for text in texts:
-        try:
-            made = export(test_in(text.source()), model, machine).text
-            if output is None:
-                click.echo(made, nl=False)
-            else:
-                _write(made, text, places, force=force)
-        except CheckerError as error:
-            click.echo(located(error, text.path), err=True)
-            failed = True
-    sys.exit(BAD_INPUT if failed else 0)
+    with Progress(sys.stderr, "reading") as bar:
+        texts, errors = texts_of(paths)
+        told = [error.render() for error in errors]
+        places = _places(texts, paths, output) if output is not None else {}
+        for done, text in enumerate(texts):
+            bar.step(done, len(texts), "compiling")
+            try:
+                made = export(test_in(text.source()), model, machine).text
+                if output is None:
+                    bar.hush()
+                    click.echo(made, nl=False)
+                else:
+                    _write(made, text, places, force=force)
+            except CheckerError as error:
+                told.append(located(error, text.path))
+    for report in told:
+        click.echo(report, err=True)
+    sys.exit(BAD_INPUT if told else 0)
 
 
 def _places(texts: Sequence[Text], paths: Sequence[str], folder: str) -> dict[str, Path]:

@@ -30,23 +30,26 @@ MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso")
 def cost(paths: tuple[str, ...], models: tuple[str, ...], *, plain: bool, rounds: int, layout: str) -> None:
     """Count what scenarios cost: waits for grace periods, callbacks, barriers and atomics on the path of each process.
 
-    A range is what the cheapest and the dearest way through the code pays. PATH: files, folders, lists (@FILE).
+    A range is what the cheapest and the dearest way through the code pays. PATH: files, folders, lists (@FILE), - for stdin.
     """
     from checker.campaign.paths import texts_of
     from checker.core.source import CheckerError
     from checker.cost import compare
     from checker.cost import cost as price
     from checker.library import load_model, test_in
+    from checker.report.progress import Progress
     from checker.report.signs import for_stream
 
-    texts, errors = texts_of(paths)
     prices: list[Price] = []
-    for text in texts:
-        for name in models or MODELS:
-            try:
-                prices.extend(price(test_in(text.source()), load_model(name), rounds=rounds))
-            except CheckerError as error:
-                errors.append(error)
+    with Progress(sys.stderr, "counting") as bar:
+        texts, errors = texts_of(paths)
+        for done, text in enumerate(texts):
+            bar.step(done, len(texts), "counting")
+            for name in models or MODELS:
+                try:
+                    prices.extend(price(test_in(text.source()), load_model(name), rounds=rounds))
+                except CheckerError as error:
+                    errors.append(error)
     if prices:
         click.echo(_json(prices) if layout == "json" else for_stream(compare(prices, plain=plain), sys.stdout))
     for report in dict.fromkeys([error.render() for error in errors]):

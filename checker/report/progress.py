@@ -48,10 +48,10 @@ class Progress:
             self.what, self.done, self.total = what, 0, 0
             self._draw()
 
-    def step(self, done: int, total: int) -> None:
-        """So many tests are checked."""
+    def step(self, done: int, total: int, what: str = "checking") -> None:
+        """So many tests are done."""
         with self.lock:
-            self.what, self.done, self.total = "checking", done, total
+            self.what, self.done, self.total = what, done, total
             self._draw()
 
     def hush(self) -> None:
