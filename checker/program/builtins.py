@@ -260,10 +260,10 @@ EXPRESSIONS: dict[str, Emit] = {
     "__after": _after,
     "__first": _first,
     "__last": _last,
-    "kmalloc": _fresh,
-    "kzalloc": _fresh,
     "__srcu": _srcu,
 }
+ALLOCATORS = frozenset({"kmalloc", "kzalloc"})
+EXPRESSIONS |= dict.fromkeys(ALLOCATORS, _fresh)
 STATEMENTS: dict[str, Perform] = {
     "__store": _store,
     "__fence": _fence,
