@@ -54,6 +54,9 @@ SHIPPED: dict[str, Shipped] = {
     "aarch64-llsc": Shipped(
         "aarch64/aarch64.cat", "", "aarch64/linux-llsc.def", ("C",), "Armv8, kernel C as compiled with LL/SC atomics"
     ),
+    "aarch64-lto": Shipped(
+        "aarch64/aarch64.cat", "", "aarch64/linux-lto.def", ("C",), "Armv8, kernel C as compiled with LSE atomics and LTO"
+    ),
     "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency"),
 }
 

@@ -310,3 +310,21 @@ def test_an_argument_is_evaluated_once() -> None:
 def test_a_name_nobody_knows_is_still_unknown() -> None:
     with pytest.raises(CheckerError, match="unknown primitive 'refcount_inc_often'"):
         ask(text_of("refcount_inc_often(c);", question="x=0"), "aarch64")
+
+
+def test_with_lto_what_is_read_once_is_read_before_all_that_follows() -> None:
+    writer = "WRITE_ONCE(*x, 1); smp_store_release(y, 1);"
+    for read in (
+        "READ_ONCE(*y)",
+        "atomic_read(y)",
+        "rcu_dereference(*y)",
+        "test_bit(0, y)",
+        "refcount_read(y)",
+        "this_cpu_read(*y)",
+    ):
+        found = verdicts(
+            writer, f"r0 = {read}; r1 = READ_ONCE(*x);", question="1:r0=1 /\\ 1:r1=0", models=("aarch64", "aarch64-lto")
+        )
+        assert found == {"aarch64": "Sometimes", "aarch64-lto": "Never"}, read
+    sides = [f"smp_store_release({a}, 1); r0 = READ_ONCE(*{b});" for a, b in (("x", "y"), ("y", "x"))]
+    assert verdicts(*sides, question="0:r0=0 /\\ 1:r0=0", models=("aarch64-lto",)) == {"aarch64-lto": "Sometimes"}  # no LDAR

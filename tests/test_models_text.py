@@ -16,7 +16,7 @@ from checker.program.ir import Table
 
 MODELS = Path(checker.models.__file__).parent
 CATS = sorted([*MODELS.rglob("*.cat"), *MODELS.rglob("*.bell")])
-MACHINES = ["aarch64/linux-lse.def", "aarch64/linux-llsc.def", "x86-tso/linux.def"]
+MACHINES = ["aarch64/linux-lse.def", "aarch64/linux-llsc.def", "aarch64/linux-lto.def", "x86-tso/linux.def"]
 FILES = ["lkmm/linux.def", *MACHINES, "lib/linux-generic.def"]
 ORDERS = ["", "_relaxed", "_acquire", "_release"]
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from checker.core.source import CheckerError
+from checker.kernel.changes import difference
 from checker.kernel.primitives import (
     CALL,
     DEFER,
@@ -24,6 +25,8 @@ from checker.kernel.primitives import (
     Primitive,
     primitive,
 )
+from checker.kernel.skeleton import own_ops
+from checker.kernel.syntax import unit
 from checker.parse.macros import shipped_table
 from checker.program.expand import expand
 from checker.program.ir import Call, Deref, Do, Expr, Instr, Load, Macro, Mark, Op, Reg, Store, Thread
@@ -127,6 +130,27 @@ def test_an_atomic_read_that_loses_its_acquire_is_another_one() -> None:
     assert primitive("atomic64_read_acquire") == Primitive(READ, "acquire", 0)
     assert primitive("atomic64_read") == Primitive(READ, "once", 0)
     assert primitive("atomic_long_set_release") == Primitive(WRITE, "release", 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("atomic64_read_acquire(&p->a)", "atomic64_read(&p->a)"),
+        ("atomic_long_set_release(&p->a, 1)", "atomic_long_set(&p->a, 1)"),
+        ("atomic_dec_and_test(&p->a)", "atomic_dec(&p->a)"),
+        ("refcount_dec_and_test(&p->a)", "refcount_dec(&p->a)"),
+        ("test_and_set_bit_lock(0, &p->a)", "test_bit(0, &p->a)"),
+        ("spin_lock(&p->a)", "spin_trylock(&p->a)"),
+        ("write_seqcount_begin(&p->a)", "raw_write_seqcount_latch(&p->a)"),
+        ("mb()", "dma_mb()"),
+        ("srcu_read_lock(&p->a)", "srcu_read_lock_fast(&p->a)"),
+        ("rcu_assign_pointer(p->a, q)", "rcu_assign_pointer(p->a, NULL)"),
+    ],
+)
+def test_a_patch_that_puts_a_weaker_primitive_in_place_changes_the_skeleton(before: str, after: str) -> None:
+    ops = [own_ops(unit("f.c", f"void f(struct s *p) {{ {call}; }}".encode()).functions["f"]) for call in (before, after)]
+    assert difference(*ops).changes
+    assert any(change.op.concerns for change in difference(*ops).changes)
 
 
 def test_orders_of_read_modify_writes_are_told_apart() -> None:
