@@ -161,8 +161,6 @@ def _in_all(body: tuple[Stmt, ...], bound: _Bound, table: OneALine) -> Iterator[
                 yield _effect("__store", frozenset(), Deref(addr), bound)
             case Assign(_, value):
                 yield from _in(value, bound, table)
-            case If(Call("__null"), _, orelse):  # of a constant: see `of_null`
-                yield from _in_all(orelse, bound, table)
             case If(cond, then, orelse):
                 yield from _in(cond, bound, table)
                 yield from _in_all((*then, *orelse), bound, table)
