@@ -21,11 +21,9 @@ from checker.core.source import Source, Span, UnknownName
 from checker.parse.cat import parse_cat
 from checker.parse.files import read_source
 from checker.parse.litmus import parse_test
-from checker.parse.macros import OneALine, parse_table
+from checker.parse.macros import LIBRARY, MODELS, OneALine, deferrals, parse_table, read_table
 from checker.program.ir import Test
 
-_FOLDER = Path(__file__).resolve().parent / "models"
-LIBRARY = _FOLDER / "lib"
 VARIANTS = frozenset({"lkmmv2"})
 KERNEL = "Linux-kernel memory consistency model"
 """What linux-kernel.cat calls itself: the kernel's `Result:` lines speak of it, wherever it lies."""
@@ -33,7 +31,10 @@ KERNEL = "Linux-kernel memory consistency model"
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """A model that comes with the checker: its files (relative to models/), and which tests it takes."""
+    """A model that comes with the checker: its files (relative to models/), and which tests it takes.
+
+    `gate`: kernel patches are judged by it. Not by one that allows less than another does.
+    """
 
     cat: str
     bell: str = ""
@@ -41,6 +42,7 @@ class Shipped:
     archs: tuple[str, ...] = ("C",)
     about: str = ""
     compiled: bool = True
+    gate: bool = True
 
 
 SHIPPED: dict[str, Shipped] = {
@@ -58,7 +60,15 @@ SHIPPED: dict[str, Shipped] = {
     "aarch64-llsc": Shipped(
         "aarch64/aarch64.cat", "", "aarch64/linux-llsc.def", ("C",), "Armv8, kernel C as compiled with LL/SC atomics"
     ),
-    "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency"),
+    "aarch64-lto": Shipped(
+        "aarch64/aarch64.cat",
+        "",
+        "aarch64/linux-lto.def",
+        ("C",),
+        "Armv8, kernel C as compiled with LSE atomics and LTO",
+        gate=False,
+    ),
+    "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency", gate=False),
 }
 
 
@@ -101,17 +111,18 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
         near = difflib.get_close_matches(name, [*SHIPPED], n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"the models are {', '.join(SHIPPED)}; a path ends in .cat"
         raise UnknownName(f"unknown model '{name}'", hint=hint)
-    cat_path = _FOLDER / shipped.cat if shipped else Path(name)
-    bell_path = Path(bell) if bell else _FOLDER / shipped.bell if shipped and shipped.bell else None
-    macro_path = Path(macros) if macros else _FOLDER / shipped.macros if shipped and shipped.macros else None
+    cat_path = MODELS / shipped.cat if shipped else Path(name)
+    bell_path = Path(bell) if bell else MODELS / shipped.bell if shipped and shipped.bell else None
+    macro_path = Path(macros) if macros else MODELS / shipped.macros if shipped and shipped.macros else None
     reader = _Reader([cat_path.parent, *map(Path, include), LIBRARY])
     files = [reader.read(path) for path in (LIBRARY / "stdlib.cat", bell_path, cat_path) if path is not None]
     made = elaborate(files, reader.include, variants)
     table = None
     if macro_path is not None:
-        source = read_source(macro_path)
-        reader.digest.update(f"\0macros\0{source.text}".encode())
-        table = parse_table(source) if macros else OneALine(source)
+        sources = read_table(macro_path, [Path(folder) for folder in include])
+        for source in sources:
+            reader.digest.update(f"\0macros\0{source.text}".encode())
+        table = {**deferrals(), **parse_table(*sources)} if macros else OneALine(*sources)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
     archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
     return Model(

@@ -382,8 +382,8 @@ class _Walk:
             else:
                 self._parts(arg, here)
                 place = place_of(word(arg))
-        if name == "rcu_assign_pointer" and len(args) > 1 and word(args[1]) in ("NULL", "0"):
-            strength = "once"  # a constant NULL needs no release (include/linux/rcupdate.h)
+        if known.of_null and len(args) > 1 and word(args[1]) in ("NULL", "0"):
+            strength = known.of_null
         self._emit(node, here, known.verb, strength, place, word(node), name)
 
     def _guard(self, node: Node, callee: Node, args: list[Node], here: _Here) -> None:

@@ -44,9 +44,9 @@ def parse_functions(source: Source, text: str) -> tuple[Function, ...]:
     return tuple(functions)
 
 
-def parse_definitions(source: Source) -> tuple[Macro, ...]:
-    """The definitions of a table of primitives, in the order of the file."""
-    return tuple(_parse("table", source, source.text))
+def parse_definitions(source: Source, text: str) -> tuple[Macro, ...]:
+    """The definitions in `text`, a table of primitives: `source`, with lines of other kinds blanked."""
+    return tuple(_parse("table", source, text))
 
 
 _ONE_AT_A_TIME = threading.Lock()  # a parser's callbacks keep state while it runs

@@ -7,14 +7,12 @@ a global that was only forgotten among the parameters keeps herd's meaning, with
 from __future__ import annotations
 
 import difflib
+import re
 
 from checker.core.source import Span, UnknownName
+from checker.parse.macros import shipped_table
+from checker.program.builtins import ALLOCATORS
 from checker.program.ir import Assign, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
-
-# Calls whose arguments are names of other kinds: callbacks and the heads they are queued with (program/defer.py), sizes and flags.
-_OTHER_NAMES = (
-    "call_srcu", "call_srcu_expedited", "call_rcu", "call_rcu_hurry", "kfree_rcu", "kvfree_rcu", "kmalloc", "kzalloc",
-)  # fmt: skip
 
 
 def check_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> None:
@@ -64,6 +62,13 @@ def _reads(e: Expr, read: set[str]) -> None:
                 _reads(arg, read)
         case Deref(addr):
             _reads(addr, read)
-        case Call(name, args) if name not in _OTHER_NAMES:
-            for arg in args:
-                _reads(arg, read)
+        case Call(name, args) if name not in ALLOCATORS:  # of sizes and flags
+            unused = shipped_table("lkmm/linux.def").unused(name)  # the head of a callback, the flags of irqsave, …
+            for i, arg in enumerate(args):
+                if i not in unused and not _process(arg):
+                    _reads(arg, read)
+
+
+def _process(arg: Expr) -> bool:
+    """Whether an argument is the name of a process, which a callback has."""
+    return isinstance(arg, Reg) and re.fullmatch(r"P\d+", arg.name) is not None

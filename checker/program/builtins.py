@@ -108,6 +108,30 @@ def _after(x: Expander, call: Call) -> Expr:
     return value
 
 
+def _first(x: Expander, call: Call) -> Expr:
+    """`__first(V, A, ..)`: V, and then A is done, and so on; the value is that of V."""
+    return x.in_turn(call.args, 0)
+
+
+def _last(x: Expander, call: Call) -> Expr:
+    """`__last(A, .., V)`: A is done, and so on, and then V; the value is that of V."""
+    return x.in_turn(call.args, len(call.args) - 1)
+
+
+def null(x: Expander, call: Call) -> bool:
+    """`__null(V)`: whether V is a 0 that a compiler sees: a constant, or a local that was set to one with no branch since."""
+    x.arity(call, 1)
+    value = call.args[0]
+    if isinstance(value, Reg):
+        for instr in reversed(x.code):
+            if isinstance(instr, Label):
+                return False
+            if getattr(instr, "dst", None) == value.name:
+                value = instr.value if isinstance(instr, Assign) else value
+                break
+    return value == Const(0)
+
+
 def _fresh(x: Expander, call: Call) -> Expr:
     """kmalloc() and kzalloc(): the address of an object nobody else knows, which holds 0."""
     x.arity(call, 2)
@@ -234,10 +258,12 @@ EXPRESSIONS: dict[str, Emit] = {
     "__islocked": _islocked,
     "__try_cmpxchg": _try_cmpxchg,
     "__after": _after,
-    "kmalloc": _fresh,
-    "kzalloc": _fresh,
+    "__first": _first,
+    "__last": _last,
     "__srcu": _srcu,
 }
+ALLOCATORS = frozenset({"kmalloc", "kzalloc"})
+EXPRESSIONS |= dict.fromkeys(ALLOCATORS, _fresh)
 STATEMENTS: dict[str, Perform] = {
     "__store": _store,
     "__fence": _fence,
@@ -246,4 +272,3 @@ STATEMENTS: dict[str, Perform] = {
     "__assume": _assume,
     "__free": _free,
 }
-BUILT_IN = frozenset([*EXPRESSIONS, *STATEMENTS])

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
-from checker.program.builtins import BUILT_IN, EXPRESSIONS, STATEMENTS, atomic
+from checker.program.builtins import EXPRESSIONS, STATEMENTS, atomic, null
 from checker.program.ir import (
     Assign,
     Branch,
@@ -65,6 +65,7 @@ class Expander:
         self.table, self.compiled = table, compiled
         self.code: list[Instr] = []
         self.group = 0
+        self.within = False  # statements of a macro that stand within an expression: no full expressions of their own
         self.units = 0  # of the full expression at work
         self.since = 0  # the first unit of the operands of the call at work
         self.made: dict[str, frozenset[int]] = {}  # the units whose values a temporary is made of
@@ -96,12 +97,29 @@ class Expander:
     # ------------------------------------------------------------ statements
 
     def statements(self, body: tuple[Stmt, ...]) -> None:
+        start = self.units
         for statement in body:
+            self.here = getattr(statement, "span", self.here)
+            if self.within:
+                with self.point(start):
+                    self.statement(statement)
+                continue
             self.group += 1
             self.units = self.since = 0
             self.made = {}
-            self.here = getattr(statement, "span", self.here)
             self.statement(statement)
+
+    def in_turn(self, parts: tuple[Expr, ...], value: int) -> Expr:
+        """What is done in an expression, one after the other; what the part at `value` gives."""
+        start, around, self.within, result = self.units, self.within, True, parts[value]
+        for i, part in enumerate(parts):
+            with self.point(start):
+                if i == value:
+                    result = self.flat(part)
+                else:
+                    self.effect(part, self.here)
+        self.within = around
+        return result
 
     def statement(self, s: Stmt) -> None:
         match s:
@@ -134,6 +152,9 @@ class Expander:
             self.code.append(Assign(dst, result, span))
 
     def conditional(self, cond: Expr, then: tuple[Stmt, ...], orelse: tuple[Stmt, ...], span: Span) -> None:
+        if isinstance(cond, Call) and cond.name == "__null":  # the compiler's choice, no branch of the program
+            self.statements(then if null(self, cond) else orelse)
+            return
         end = self.label("endif")
         other = self.label("else") if orelse else end
         self.branch(cond, other, end, span, when=False)
@@ -257,6 +278,10 @@ class Expander:
                 else "the model's .def table does not define it; --macros names another"
             )
             raise UnknownName(f"unknown primitive '{call.name}'", call.span, hint=hint)
+        match macro.body:
+            case (Do(Call("__unmodelled")),):
+                told = macro.span.source.line(macro.span.line).partition("//")[2].rpartition("]")[2].strip()
+                raise Unsupported(f"'{call.name}' is a primitive that no test can use", call.span, hint=told)
         if len(macro.params) != len(call.args):
             raise UnknownName(
                 f"'{call.name}' takes {len(macro.params)} argument{'s' * (len(macro.params) != 1)}, not {len(call.args)}",
@@ -269,7 +294,7 @@ class Expander:
         with a call that would then be there twice made once, before."""
         bound = dict(zip(macro.params, call.args, strict=True))
         for name, arg in bound.items():
-            if _is_value(macro, name, arg) if self.compiled else isinstance(arg, Call) and _uses(macro, name) > 1:
+            if (self.compiled or _uses(macro, name) > 1) and _is_value(macro, name, arg, self.table):
                 once = Reg(self.temp())
                 self.assign(once.name, arg, call.span)
                 bound[name] = once
@@ -395,7 +420,7 @@ def _uses(macro: Macro, name: str) -> int:
     return sum(part == Reg(name) for part in _text(macro))
 
 
-def _names_place(macro: Macro, name: str) -> bool:
+def _names_place(macro: Macro, name: str, table: Table) -> bool:
     """Whether a parameter stands for a location (`READ_ONCE(X)`), not for a value."""
     for part in _text(macro):
         match part:
@@ -405,14 +430,16 @@ def _names_place(macro: Macro, name: str) -> bool:
                 return True
             case Call("__load" | "__store", (first, *_)) if first == Reg(name):
                 return True
-            case Call(called, args) if called not in BUILT_IN and Reg(name) in args:
-                return True
+            case Call(called, args) if called in table and Reg(name) in args:
+                given = zip(table[called].params, args, strict=False)
+                if any(arg == Reg(name) and _names_place(table[called], param, table) for param, arg in given):
+                    return True
     return False
 
 
-def _is_value(macro: Macro, name: str, arg: Expr) -> bool:
+def _is_value(macro: Macro, name: str, arg: Expr, table: Table) -> bool:
     """Whether an argument with an effect is asked for its value: not for the location it names."""
-    return _has_effect(arg) and not (isinstance(arg, Deref) and _names_place(macro, name))
+    return _has_effect(arg) and not (isinstance(arg, Deref) and _names_place(macro, name, table))
 
 
 def _has_effect(e: Expr) -> bool:

@@ -50,7 +50,7 @@ def export(test: Test, model: Model, machine: Machine) -> Exported:
     """`test` in the machine's assembly, its primitives compiled by the model's table. Raises Unsupported."""
     if test.arch != "C":
         raise Unsupported(f"'{test.name}' is {test.arch} already")
-    deferred = defer(test)
+    deferred = defer(test, model.primitives or {})
     programs = [expand(thread, model.primitives or {}) for thread in deferred.threads]
     _instructions_only(programs)
     names = names_of(test)

@@ -117,9 +117,10 @@ class X86:
         code.emit(f"movq {self.operand(code, store.value)},{self.place(code, store.addr)}")
 
     def fence(self, code: Code, tags: frozenset[str]) -> None:
-        if tags - {"F"} != {"MFENCE"}:
+        (name,) = tags - {"F"} or {""}
+        if name not in ("MFENCE", "LFENCE", "SFENCE"):
             raise code.refuse("this fence")
-        code.emit("mfence")
+        code.emit(name.lower())
 
     # ------------------------------------------------------------ control
 
