@@ -92,7 +92,7 @@ def test_a_range_of_commits_is_judged_like_a_patch(tmp_path: Path) -> None:
 
 
 def test_a_tree_that_has_the_patch_is_compared_with_the_one_before(tmp_path: Path) -> None:
-    after = applied(FolderTree(TREE), "x", read_patch("x", PATCH.read_bytes())).after
+    after = applied(FolderTree(TREE), read_patch("x", PATCH.read_bytes())).after
     data = after.read(MAIN)
     assert data is not None
     patched = tmp_path / "linux"
@@ -260,7 +260,7 @@ def _through_file(read: Callable[[Path], object]) -> Target:
 
 
 def _patch(data: bytes) -> object:
-    return applied(FolderTree(TREE), "x", read_patch("x", data))
+    return applied(FolderTree(TREE), read_patch("x", data))
 
 
 def _code(data: bytes) -> object:

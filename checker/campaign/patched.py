@@ -20,11 +20,10 @@ from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
 from checker.kernel.changes import Change, Difference, difference
 from checker.kernel.matching import Match, match
-from checker.kernel.patch import MAX_PATCH, Applied, applied, read_patch
+from checker.kernel.patch import Applied, opened
 from checker.kernel.skeleton import Code, Op, own_ops
 from checker.kernel.transfer import Transfer, apply, transfer, weakens
-from checker.kernel.trees import GitTree, Tree, commit, folder_tree, revisions
-from checker.kernel.trees import difference as git_difference
+from checker.kernel.trees import folder_tree
 from checker.parse.files import read_source
 
 MOST_VARIANTS = 32
@@ -66,7 +65,7 @@ class Scene:
 
 def with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
     """The report, with what the kernel tree and the patch add to it. Raises CheckerError."""
-    patch = _patch(kernel, diff) if diff else None
+    patch = opened(kernel, diff) if diff else None
     tree = patch.before if patch is not None else folder_tree(kernel)
     found: list[Finding] = []
     scenes: list[Scene] = []
@@ -98,23 +97,6 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
 
 def _finding(kind: str, message: str, policy: Policy, **more: object) -> Finding:
     return Finding(kind, policy.level(kind), message, **more)  # type: ignore[arg-type]
-
-
-def _patch(kernel: str, diff: str) -> Applied:
-    ends = revisions(diff)
-    if ends is not None and not os.path.exists(diff):
-        before, after = (commit(kernel, end) for end in ends)
-        files = read_patch(diff, git_difference(kernel, before, after)) if before != after else ()
-        folder = folder_tree(kernel).folder
-        old, new = GitTree(folder, before), GitTree(folder, after)
-        return Applied(old, new, tuple((file.old, file.new) for file in files), False, ())
-    tree: Tree = folder_tree(kernel)
-    try:
-        with open(diff, "rb") as stream:
-            data = stream.read(MAX_PATCH + 1)
-    except OSError as error:
-        raise CheckerError(f"the patch {diff!r} cannot be read: {error.strerror}") from None
-    return applied(tree, diff, read_patch(diff, data))
 
 
 # ---------------------------------------------------------------- tests beside the tree
