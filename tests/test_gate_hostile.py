@@ -236,7 +236,7 @@ def test_code_nested_without_end_is_refused_quickly() -> None:
     for opening in (b"{", b"(", b"if (x) ", b"a->b[", b"*", b"x ? "):
         data = b"void f(void) { " + opening * 20_000 + b" }"
         try:
-            for function in unit("deep.c", data).functions.values():
+            for function in unit("deep.c", data, ("x86",)).functions.values():
                 own_ops(function)
         except CheckerError:
             pass
@@ -264,7 +264,7 @@ def _patch(data: bytes) -> object:
 
 
 def _code(data: bytes) -> object:
-    functions = unit("x.c", data).functions.values()
+    functions = unit("x.c", data, ("x86",)).functions.values()
     return [op for function in functions for op in own_ops(function)], Code(FolderTree(TREE)).callee("x.c", "f")
 
 

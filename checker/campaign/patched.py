@@ -20,6 +20,7 @@ from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
 from checker.kernel.changes import Change, Difference, difference
 from checker.kernel.matching import Match, match
+from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
 from checker.kernel.skeleton import Code, Op, own_ops
 from checker.kernel.transfer import Transfer, apply, transfer, weakens
@@ -87,6 +88,7 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
         found += _becomes(scenes, policy)
         found += judge_patch(scenes, codes, patch, policy)
+        found += _untold(found, codes, patch, policy)
     order = ("error", "block", "warning", "note")
     merged = sorted(
         [*report.findings, *dict.fromkeys(found)],
@@ -97,6 +99,14 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
 
 def _finding(kind: str, message: str, policy: Policy, **more: object) -> Finding:
     return Finding(kind, policy.level(kind), message, **more)  # type: ignore[arg-type]
+
+
+def _untold(found: list[Finding], codes: tuple[Code, Code | None], patch: Applied, policy: Policy) -> list[Finding]:
+    """What orders, is changed, and is in none of the findings."""
+    assert codes[1] is not None
+    told = [(finding.kernel, finding.message) for finding in found if finding.kernel is not None]
+    left = untold(codes[0], codes[1], patch.paths, told)
+    return [_finding("review", f"needs review: {message}", policy, kernel=place) for place, message in left]
 
 
 # ---------------------------------------------------------------- tests beside the tree
@@ -245,6 +255,8 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
         names = {**(before_unit.functions if before_unit else {}), **(after_unit.functions if after_unit else {})}
         for name in names:
             if (old, name) in covered or (new, name) in covered:
+                continue
+            if before_unit and after_unit and before_unit.functions.written(name) == after_unit.functions.written(name):
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []

@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.depth import deep_recursion
+from checker.kernel.conditional import architectures
 from checker.kernel.primitives import (
     ACCESSES,
     CALL,
@@ -111,7 +112,7 @@ class Code:
     def unit(self, path: str) -> Unit | None:
         if path not in self._units:
             data = self.data(path)
-            self._units[path] = None if data is None else unit(path, data)
+            self._units[path] = None if data is None else unit(path, data, architectures(path, self.arch))
         return self._units[path]
 
     def function(self, path: str, name: str) -> Function | None:
@@ -171,6 +172,8 @@ class _Here:
     via: tuple[str, ...] = ()
     outer: tuple[int, int] = (0, 0)
     level: int = 0
+    arms: int = 0
+    """How many of the function's arms of conditional code are behind, or around the walk already."""
 
 
 class _Walk:
@@ -185,7 +188,12 @@ class _Walk:
 
     def follow(self, function: Function, here: _Here) -> None:
         self.functions.append((function.path, function.name))
-        self.walk(function.body, here)
+        if not function.others:
+            self.walk(function.body, here)
+            return
+        for kind, one in (("#if", function), *(("#else", other) for other in function.others)):
+            inside, branches = (*here.inside, kind), (*here.branches, one.body.id)
+            self.walk(one.body, replace(here, function=one, inside=inside, branches=branches))
 
     # ------------------------------------------------------------ statements
 
@@ -196,6 +204,8 @@ class _Walk:
         if here.level > MAX_DEPTH:
             raise too_deep(here.function.path, node)
         here = replace(here, level=here.level + 1)
+        if here.function.arms:
+            here = _conditional(node, here)
         if node.type.endswith("_statement") or node.type == "declaration":
             here = replace(here, outer=(node.start_byte, node.end_byte))
         handle = getattr(self, f"_{node.type}", None)
@@ -407,7 +417,7 @@ class _Walk:
             self._emit(node, here, CALL, name, "", word(node), name)
             return
         self.followed += 1
-        self.follow(found, replace(here, function=found, via=(*here.via, name)))
+        self.follow(found, replace(here, function=found, via=(*here.via, name), arms=0))
 
     def _emit(self, node: Node, here: _Here, verb: str, strength: str, place: str, text: str, name: str, where: str = "") -> None:
         line = node.start_point.row + 1 + here.function.shift
@@ -417,6 +427,14 @@ class _Walk:
                 node.end_byte, here.outer, here.via, name, where, here.function.name,
             )
         )  # fmt: skip
+
+
+def _conditional(node: Node, here: _Here) -> _Here:
+    """Inside the arms of conditional code that hold all of the node."""
+    for number, arm in enumerate(here.function.arms[here.arms :], here.arms + 1):
+        if arm.start <= node.start_byte and node.end_byte <= arm.end:
+            here = replace(here, inside=(*here.inside, arm.kind), branches=(*here.branches, -arm.start - 1), arms=number)
+    return here
 
 
 def place_of(text: str) -> str:

@@ -7,13 +7,13 @@ tree-sitter never refuses: a construct it does not know is an error node somewhe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span
+from checker.kernel.conditional import Arm
+from checker.kernel.outline import Outline, Piece, outline
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -21,7 +21,6 @@ else:
     Node: TypeAlias = object
 
 MAX_DEPTH = 300
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 
 
 class NoGrammar(CheckerError):
@@ -42,14 +41,59 @@ class Function:
     line: int
     shift: int = 0
     """What to add to a line of `body` for the line in the file."""
+    arms: tuple[Arm, ...] = ()
+    """The conditional code in its body."""
+    under: tuple[str, ...] = ()
+    """The conditions that it is defined under, and that are not known."""
+    others: tuple[Function, ...] = ()
+    """What else its name may mean: definitions under other conditions."""
+
+
+@dataclass(frozen=True)
+class Functions(Mapping[str, Function]):
+    """The functions of a file by name (of several under conditions the first, the others with it), parsed when asked for."""
+
+    path: str
+    outline: Outline
+    _made: dict[str, Function] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Function:
+        if name not in self._made:
+            first, *more = self.outline.pieces[name]
+            made = _function(self.path, self.outline.data, first)
+            others = [piece for piece in more if piece.under != first.under] if first.under else []
+            self._made[name] = replace(made, others=tuple(_function(self.path, self.outline.data, piece) for piece in others))
+        return self._made[name]
+
+    def written(self, name: str) -> tuple[object, ...]:
+        """What is written of a function, and under which conditions: equal where nothing of it changed but its place."""
+        data = self.outline.data
+        return tuple(
+            (data[piece.start : piece.end], piece.under, tuple((arm.start, arm.end, arm.text) for arm in piece.arms))
+            for piece in self.outline.pieces.get(name, ())
+        )
+
+    def lines(self, name: str) -> tuple[range, ...]:
+        """The lines that the definitions of a name stand on."""
+        data = self.outline.data
+        return tuple(
+            range(piece.line, piece.line + data.count(b"\n", piece.start, piece.end) + 1)
+            for piece in self.outline.pieces.get(name, ())
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outline.pieces)
+
+    def __len__(self) -> int:
+        return len(self.outline.pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One file: functions by name (the first of a name, where `#ifdef` has several), and what it includes."""
+    """One file: its functions, and what it includes."""
 
     path: str
-    functions: dict[str, Function]
+    functions: Functions
     includes: tuple[tuple[str, bool], ...]
     """Name, and whether it is in quotes."""
 
@@ -68,63 +112,25 @@ def parse(data: bytes) -> Node:
     return _parser().parse(data).root_node
 
 
-@lru_cache(maxsize=256)
-def unit(path: str, data: bytes) -> Unit:
-    """The functions of a file."""
-    functions: dict[str, Function] = {}
-    for node in _definitions(parse(data)):
-        found = _function(path, node) if node.type == "function_definition" else _macro(path, node)
-        if found is not None:
-            functions.setdefault(found.name, found)
-    names = tuple(((m[1] or m[2]).decode("utf-8", "replace"), m[2] is not None) for m in _INCLUDE.finditer(data))
-    return Unit(path, functions, names)
+def unit(path: str, data: bytes, arch: tuple[str, ...]) -> Unit:
+    """The functions of a file, as it is for the architectures `arch`."""
+    made = outline(data, arch)
+    return Unit(path, Functions(path, made), made.includes)
 
 
-def _definitions(root: Node) -> Iterator[Node]:
-    """Definitions at the top of a file, inside `#if` and `extern "C"` too, and behind what the grammar does not know."""
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        for child in reversed(node.children):
-            if child.type in ("function_definition", "preproc_function_def"):
-                yield child
-            elif child.type.startswith(("preproc_if", "preproc_el", "linkage", "declaration_list", "ERROR")) and depth < MAX_DEPTH:
-                waiting.append((child, depth + 1))
-
-
-def _function(path: str, node: Node) -> Function | None:
-    body = node.child_by_field_name("body")
-    name = _declared(node.child_by_field_name("declarator"))
-    if body is None or name is None:
-        return None
-    return Function(name, path, body, node.start_byte, node.end_byte, node.start_point.row + 1)
-
-
-def _declared(node: Node | None) -> str | None:
-    """The name a declarator declares, through pointers."""
-    for _ in range(MAX_DEPTH):
-        if node is None:
-            return None
-        if node.type == "identifier":
-            return word(node)
-        if node.type == "function_declarator":
-            inner = node.child_by_field_name("declarator")
-            if inner is not None and inner.type == "identifier":
-                return word(inner)
-        node = node.child_by_field_name("declarator")
-    return None
-
-
-def _macro(path: str, node: Node) -> Function | None:
-    name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-    if name is None or value is None or value.text is None:
-        return None
-    text = value.text.replace(b"\\\r\n", b"  \n").replace(b"\\\n", b" \n")
-    body = next((n for n in parse(b"void f(void) {" + text + b";}").children if n.type == "function_definition"), None)
+def _function(path: str, data: bytes, piece: Piece) -> Function:
+    """The function of a piece, its body parsed by itself."""
+    text = data[piece.body : piece.end]
+    if piece.macro:
+        text = b"{" + text.replace(b"\\\r\n", b"  \n").replace(b"\\\n", b" \n") + b";}"
+    head = b"void f(void)"
+    body = next((n for n in parse(head + text).children if n.type == "function_definition"), None)
     inner = body.child_by_field_name("body") if body is not None else None
-    if inner is None:
-        return None
-    return Function(word(name), path, inner, node.start_byte, node.end_byte, node.start_point.row + 1, value.start_point.row)
+    if inner is None:  # nothing that could be read as statements
+        inner = parse(head + b"{}").children[0].child_by_field_name("body")
+    assert inner is not None
+    arms = tuple(replace(arm, start=arm.start + len(head), end=arm.end + len(head)) for arm in piece.arms)
+    return Function(piece.name, path, inner, piece.start, piece.end, piece.line, piece.row, arms, piece.under)
 
 
 def word(node: Node) -> str:
