@@ -16,9 +16,11 @@ from dataclasses import dataclass, field, replace
 from checker.campaign.gate import Finding, Report, Request, broken
 from checker.campaign.policy import Policy
 from checker.campaign.variants import Verdicts
+from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
 from checker.kernel.changes import Change, Difference, difference
+from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
@@ -78,7 +80,9 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
         except CheckerError as error:
             found.append(broken(error, path))
     also = tuple(dict.fromkeys(file for _, _, bound in sources for b in bound for file, _ in b.parts))
-    codes = (Code(tree, also, policy.arch), Code(patch.after, also, policy.arch) if patch else None)
+    kept = Kept(request.store.folder / "source", tool()) if request.store is not None else None
+    before = Code(tree, also, policy.arch, kept)
+    codes = (before, Code(patch.after, also, policy.arch, kept, before, _touched(patch)) if patch else None)
     for path, source, bound in sources:
         if bound:
             scene = _scene(path, source, bound, codes, policy)
@@ -99,6 +103,10 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
 
 def _finding(kind: str, message: str, policy: Policy, **more: object) -> Finding:
     return Finding(kind, policy.level(kind), message, **more)  # type: ignore[arg-type]
+
+
+def _touched(patch: Applied) -> frozenset[str]:
+    return frozenset(path for pair in patch.paths for path in pair if path)
 
 
 def _untold(found: list[Finding], codes: tuple[Code, Code | None], patch: Applied, policy: Policy) -> list[Finding]:

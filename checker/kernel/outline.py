@@ -151,9 +151,6 @@ class _Scan:
         )
         self.counted = start
         row = self.line + self.data.count(b"\n", start, body)
-        arms = tuple(
-            Arm(arm.start - body, arm.end - body, arm.kind, arm.group, arm.text)
-            for arm in self.arms if body <= arm.start and arm.end <= end
-        )  # fmt: skip
+        arms = tuple(arm for arm in self.arms if body <= arm.start and arm.end <= end)
         under = tuple(arm.text for arm in enclosing(self.arms, start, end))
         self.found.append(Piece(name, macro, start, body, end, self.line + 1, row, under, arms))

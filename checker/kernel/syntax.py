@@ -69,9 +69,17 @@ class Functions(Mapping[str, Function]):
         """What is written of a function, and under which conditions: equal where nothing of it changed but its place."""
         data = self.outline.data
         return tuple(
-            (data[piece.start : piece.end], piece.under, tuple((arm.start, arm.end, arm.text) for arm in piece.arms))
+            (
+                data[piece.start : piece.end],
+                piece.under,
+                tuple((arm.start - piece.start, arm.end - piece.start, arm.text) for arm in piece.arms),
+            )
             for piece in self.outline.pieces.get(name, ())
         )
+
+    def alike(self, name: str, others: Functions) -> bool:
+        """Whether a function is the same in another version of its file, and on the same lines."""
+        return self.written(name) == others.written(name) and self.lines(name) == others.lines(name)
 
     def lines(self, name: str) -> tuple[range, ...]:
         """The lines that the definitions of a name stand on."""
@@ -98,18 +106,22 @@ class Unit:
     """Name, and whether it is in quotes."""
 
 
-def _parser() -> Parser:
+def _parser(data: bytes, start: int, end: int) -> Parser:
     try:
         import tree_sitter
         import tree_sitter_c
     except ImportError:
         raise NoGrammar("tree-sitter and its C grammar are not installed", hint="pip install 'litmus-checker[gate]'") from None
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_c.language()))
+    language = tree_sitter.Language(tree_sitter_c.language())
+    if (start, end) == (0, len(data)):
+        return tree_sitter.Parser(language)
+    points = [tree_sitter.Point(data.count(b"\n", 0, at), at - data.rfind(b"\n", 0, at) - 1) for at in (start, end)]
+    return tree_sitter.Parser(language, included_ranges=[tree_sitter.Range(points[0], points[1], start, end)])
 
 
-def parse(data: bytes) -> Node:
-    """The syntax tree of `data`."""
-    return _parser().parse(data).root_node
+def parse(data: bytes, start: int = 0, end: int | None = None) -> Node:
+    """The syntax tree of `data`, or of its bytes from `start` to `end`."""
+    return _parser(data, start, len(data) if end is None else end).parse(data).root_node
 
 
 def unit(path: str, data: bytes, arch: tuple[str, ...]) -> Unit:
@@ -119,18 +131,20 @@ def unit(path: str, data: bytes, arch: tuple[str, ...]) -> Unit:
 
 
 def _function(path: str, data: bytes, piece: Piece) -> Function:
-    """The function of a piece, its body parsed by itself."""
-    text = data[piece.body : piece.end]
+    """The function of a piece, its body parsed by itself, where it stands in the file."""
+    shift = 0
     if piece.macro:
-        text = b"{" + text.replace(b"\\\r\n", b"  \n").replace(b"\\\n", b" \n") + b";}"
-    head = b"void f(void)"
-    body = next((n for n in parse(head + text).children if n.type == "function_definition"), None)
-    inner = body.child_by_field_name("body") if body is not None else None
-    if inner is None:  # nothing that could be read as statements
-        inner = parse(head + b"{}").children[0].child_by_field_name("body")
-    assert inner is not None
-    arms = tuple(replace(arm, start=arm.start + len(head), end=arm.end + len(head)) for arm in piece.arms)
-    return Function(piece.name, path, inner, piece.start, piece.end, piece.line, piece.row, arms, piece.under)
+        text = data[piece.body : piece.end].replace(b"\\\r\n", b"  \n").replace(b"\\\n", b" \n")
+        data, shift = b" " * (piece.body - 1) + b"{" + text + b";}", piece.row
+    end = len(data) if piece.macro else piece.end
+    body = _body(data, piece.body - piece.macro, end) or _body(b"{}", 0, 2)
+    assert body is not None
+    return Function(piece.name, path, body, piece.start, piece.end, piece.line, shift, piece.arms, piece.under)
+
+
+def _body(data: bytes, start: int, end: int) -> Node | None:
+    """The block that stands from byte `start` to `end`."""
+    return next((node for node in parse(data, start, end).children if node.type == "compound_statement"), None)
 
 
 def word(node: Node) -> str:
