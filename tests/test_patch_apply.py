@@ -86,7 +86,7 @@ def contents(made: Applied, names: set[str]) -> tuple[dict[str, bytes], dict[str
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_patch_makes_of_a_tree_what_was_made_of_it(tmp_path: Path, kind: str, context: int) -> None:
     rng = random.Random(f"{kind} {context}")
-    for n in range(4):
+    for n in range(2):
         before, after = files_of(kind, rng)
         patch = patch_of(tmp_path / f"git{n}", before, after, f"-U{context}", mode=kind == "mode")
         if not patch:
@@ -104,7 +104,7 @@ def test_a_patch_makes_of_a_tree_what_was_made_of_it(tmp_path: Path, kind: str, 
 @pytest.mark.parametrize("context", [1, 3])
 def test_in_a_tree_that_moved_a_patch_does_what_git_apply_does(tmp_path: Path, context: int) -> None:
     rng = random.Random(context)
-    for n in range(12):
+    for n in range(6):
         before, after = files_of("any", rng)
         patch = patch_of(tmp_path / f"git{n}", before, after, f"-U{context}")
         moved = {NAME: b"/* moved */\n" * rng.randint(1, 20) + before[NAME]}

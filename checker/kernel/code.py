@@ -7,6 +7,7 @@ text they were made from: a file that changes is read again, and so is all that 
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -105,11 +106,11 @@ class Code:
         arch = re.match(r"arch/[^/]+", caller)
         tops = [f"{arch[0]}/include", "include"] if arch else ["include", *[f"arch/{name}/include" for name in self.arch]]
         for name, quoted in summary.includes if summary is not None else ():
-            yield from ([f"{folder}/{name}"] if quoted else []) + [f"{top}/{name}" for top in tops]
+            yield from (posixpath.normpath(f"{top}/{name}") for top in ([folder] if quoted else []) + tops)
         yield from self.also
         for name in self.names(folder):
             if name.endswith((".c", ".h")):
-                yield f"{folder}/{name}"
+                yield posixpath.normpath(f"{folder}/{name}")
 
     def names(self, folder: str) -> tuple[str, ...]:
         if folder not in self._names:
@@ -133,7 +134,7 @@ class Code:
         key = f"summary {' '.join(arch)} {self.digest(path)}"
         if self.kept is not None and (found := self.kept.get(key, Summary)) is not None:
             return found
-        made = outline(data, arch)
+        made = outline(data, arch, path)
         summary = Summary(frozenset(made.pieces), made.includes)
         if self.kept is not None:
             self.kept.put(key, summary)

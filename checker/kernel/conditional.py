@@ -9,14 +9,18 @@ not known stays, and its arms are kept as branches. Of arms that do not hold who
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from checker.core.source import LimitExceeded, Source, Span
 
 _SCAN = re.compile(
     rb'/\*.*?(?:\*/|\Z)|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|^[ \t]*#[ \t]*([a-z_]+)', re.M | re.S
 )  # fmt: skip
 _ANY = re.compile(rb"^[ \t]*#[ \t]*if", re.M)
 _COMMENT = re.compile(rb"/\*.*?(?:\*/|\Z)|//[^\n]*", re.S)
+_BEGINNING = re.compile(rb"(?:\s+|/\*.*?\*/|//[^\n]*)*", re.S)
 _LITERAL = re.compile(rb'/\*.*?(?:\*/|\Z)|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
 _LINES = re.compile(rb"^[ \t]*#(?:[^\n\\]|\\\r?\n|\\.)*", re.M)
 _DEFINE = re.compile(rb"[ \t]*#[ \t]*(?:define|undef)[ \t]+(\w+)(\()?(.*)", re.S)
@@ -24,6 +28,7 @@ _NAME = re.compile(rb"\w+")
 _TOKEN = re.compile(
     r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|([A-Za-z_]\w*)|(\|\||&&|==|!=|<=|>=|<<|>>|[-+*/%!~<>()&|^?:,])|('(?:\\.|[^'])+'))"
 )
+MAX_NESTED = 200
 OPENING = frozenset({b"if", b"ifdef", b"ifndef"})
 _DIRECTIVES = OPENING | {b"elif", b"elifdef", b"elifndef", b"else", b"endif"}
 
@@ -69,11 +74,11 @@ def architectures(path: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return (found[1],) if found else wanted
 
 
-def reading(data: bytes, arch: tuple[str, ...]) -> Reading:
-    """The file for the architectures `arch`."""
+def reading(data: bytes, arch: tuple[str, ...], path: str = "") -> Reading:
+    """The file `path` for the architectures `arch`. Raises LimitExceeded."""
     if not _ANY.search(data):
         return Reading(data)
-    scan = _Scan(data, arch)
+    scan = _Scan(data, arch, path)
     scan.run()
     return scan.reading()
 
@@ -102,11 +107,15 @@ class _Group:
 class _Scan:
     data: bytes
     arch: tuple[str, ...]
+    path: str
     stack: list[_Group] = field(default_factory=list)
     macros: dict[str, str | None] = field(default_factory=dict)
     """Macros that the file defines: their text, or None where it is not known whether they are defined."""
     arms: list[Arm] = field(default_factory=list)
     gone: list[tuple[int, int]] = field(default_factory=list)
+    """Arms that are not there."""
+    lines: list[tuple[int, int]] = field(default_factory=list)
+    """The directives themselves."""
 
     def run(self) -> None:
         for found in _SCAN.finditer(self.data):
@@ -123,11 +132,17 @@ class _Scan:
 
     def reading(self) -> Reading:
         out = bytearray(self.data)
-        for start, end in self.gone:
+        for start, end in (*self.lines, *self.gone):
             out[start:end] = re.sub(rb"[^\n]", b" ", self.data[start:end])
-        whole = [(a, b) for a, b in self.gone if a < b]
-        kept = [arm for arm in self.arms if not any(a <= arm.start and arm.end <= b for a, b in whole)]
-        return Reading(bytes(out), tuple(sorted(kept, key=lambda arm: (arm.start, -arm.end))), tuple(sorted(whole)))
+        blanked: list[tuple[int, int]] = []
+        for start, end in sorted(self.gone):
+            if not blanked or start > blanked[-1][1]:
+                blanked.append((start, end))
+            else:
+                blanked[-1] = (blanked[-1][0], max(end, blanked[-1][1]))
+        begins = [start for start, _ in blanked]
+        kept = [arm for arm in self.arms if (n := bisect_right(begins, arm.start)) == 0 or blanked[n - 1][1] < arm.end]
+        return Reading(bytes(out), tuple(sorted(kept, key=lambda arm: (arm.start, -arm.end))), tuple(blanked))
 
     @property
     def there(self) -> bool | None:
@@ -146,10 +161,13 @@ class _Scan:
             self.macros.pop(name, None)
 
     def _directive(self, word: bytes, line: bytes, start: int, end: int) -> None:
-        self.gone.append((start, end))
+        self.lines.append((start, end))
         text = _plain(line.split(word, 1)[1])
         if word in OPENING:
             value = self._guard(text, start, end) if word == b"ifndef" else self._value(word, text)
+            if len(self.stack) >= MAX_NESTED:
+                span = Span(Source(self.path, ""), self.data.count(b"\n", 0, start) + 1, 1)
+                raise LimitExceeded(f"conditions nested more than {MAX_NESTED} deep", span)
             self.stack.append(_Group(self.there, value, value, end, f"{word.decode()} {text}", start))
         elif not self.stack:
             return
@@ -186,10 +204,10 @@ class _Scan:
         if following is None or following[1] != b"define":
             return None
         found = _DEFINE.match(self.data[following.start() : _line_end(self.data, following.end())])
-        first = not _COMMENT.sub(b"", self.data[:start]).strip()
         if found is None or found[1].decode("utf-8", "replace") != name:
             return None
-        return True if first or self._only_directives(end) else None
+        first = _BEGINNING.match(self.data)
+        return True if (first is not None and start <= first.end()) or self._only_directives(end) else None
 
     def _only_directives(self, start: int) -> bool:
         """Whether there is no code up to the `#endif` or `#else` that ends the arm which begins at `start`."""
@@ -380,9 +398,32 @@ def _number(value: int | str | bool | None) -> int | None:
     return None if value is None else int(value)
 
 
-def enclosing(arms: tuple[Arm, ...], start: int, end: int) -> Iterator[Arm]:
-    """The arms that hold all of the bytes from `start` to `end`, outermost first."""
-    return (arm for arm in arms if arm.start <= start and end <= arm.end)
+class Nest:
+    """Arms one within the other, to be asked which hold a part of the text and which it holds."""
+
+    def __init__(self, arms: tuple[Arm, ...]) -> None:
+        self.arms, self.starts = arms, [arm.start for arm in arms]
+        self.outer: list[int] = []
+        """The number of the arm around each, -1 for none."""
+        stack: list[int] = []
+        for number, arm in enumerate(arms):
+            while stack and arms[stack[-1]].end < arm.end:
+                stack.pop()
+            self.outer.append(stack[-1] if stack else -1)
+            stack.append(number)
+
+    def around(self, start: int, end: int) -> tuple[Arm, ...]:
+        """The arms that hold all of the bytes from `start` to `end`, outermost first."""
+        number, found = bisect_right(self.starts, start) - 1, []
+        while number >= 0:
+            if self.arms[number].end >= end:
+                found.append(self.arms[number])
+            number = self.outer[number]
+        return tuple(reversed(found))
+
+    def within(self, start: int, end: int) -> tuple[Arm, ...]:
+        """The arms that lie between the bytes `start` and `end`."""
+        return tuple(arm for arm in self.arms[bisect_left(self.starts, start) : bisect_right(self.starts, end)] if arm.end <= end)
 
 
 def conditions(data: bytes) -> tuple[list[int], list[tuple[str, ...]]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from checker.kernel.conditional import Arm, enclosing, reading
+from checker.kernel.conditional import Arm, Nest, reading
 
 _TOKEN = re.compile(
     rb'/\*.*?(?:\*/|\Z)|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\''
@@ -57,20 +57,20 @@ class Outline:
     """The file with what is not there blanked."""
 
 
-def outline(data: bytes, arch: tuple[str, ...]) -> Outline:
+def outline(data: bytes, arch: tuple[str, ...], path: str = "") -> Outline:
     """The outline of a file, as it is for the architectures `arch`."""
-    read = reading(data, arch)
+    read = reading(data, arch, path)
     scan = _Scan(read.data, read.arms)
     scan.run()
-    pieces: dict[str, tuple[Piece, ...]] = {}
+    pieces: dict[str, list[Piece]] = {}
     for piece in scan.found:
-        pieces[piece.name] = (*pieces.get(piece.name, ()), piece)
-    return Outline(pieces, tuple(scan.includes), read.data)
+        pieces.setdefault(piece.name, []).append(piece)
+    return Outline({name: tuple(several) for name, several in pieces.items()}, tuple(scan.includes), read.data)
 
 
 class _Scan:
     def __init__(self, data: bytes, arms: tuple[Arm, ...]) -> None:
-        self.data, self.arms = data, arms
+        self.data, self.arms = data, Nest(arms)
         self.found: list[Piece] = []
         self.includes: list[tuple[str, bool]] = []
         self.braces = self.brackets = 0
@@ -151,6 +151,5 @@ class _Scan:
         )
         self.counted = start
         row = self.line + self.data.count(b"\n", start, body)
-        arms = tuple(arm for arm in self.arms if body <= arm.start and arm.end <= end)
-        under = tuple(arm.text for arm in enclosing(self.arms, start, end))
-        self.found.append(Piece(name, macro, start, body, end, self.line + 1, row, under, arms))
+        under = tuple(arm.text for arm in self.arms.around(start, end))
+        self.found.append(Piece(name, macro, start, body, end, self.line + 1, row, under, self.arms.within(body, end)))

@@ -126,7 +126,7 @@ def parse(data: bytes, start: int = 0, end: int | None = None) -> Node:
 
 def unit(path: str, data: bytes, arch: tuple[str, ...]) -> Unit:
     """The functions of a file, as it is for the architectures `arch`."""
-    made = outline(data, arch)
+    made = outline(data, arch, path)
     return Unit(path, Functions(path, made), made.includes)
 
 
