@@ -100,6 +100,8 @@ def test_arms_that_are_not_known_are_alternatives() -> None:
     assert ops(text) == [("smp_rmb()", ("#if",)), ("smp_mb()", ("#else",)), ("smp_wmb()", ())]
     assert ops(text.replace("CONFIG_ONE", "CONFIG_X86")) == [("smp_rmb()", ()), ("smp_wmb()", ())]
     assert ops(text.replace("CONFIG_ONE", "CONFIG_ARM64")) == [("smp_mb()", ()), ("smp_wmb()", ())]
+    three = ops(text.replace("#else", "#elif defined(CONFIG_TWO)\n\tsmp_mb__after_atomic();\n#else"))
+    assert [inside for _, inside in three] == [("#if",), ("#else", "#if"), ("#else", "#else"), ()]
     both = ops(text.replace("CONFIG_ONE", "CONFIG_ARM64"), ("arm64", "x86"))
     assert both == [("smp_rmb()", ("#if",)), ("smp_mb()", ("#else",)), ("smp_wmb()", ())]
 

@@ -3,14 +3,14 @@
 A condition is true, false, or not known (most of the configuration is not). What is false is blanked, byte for byte; what is
 not known stays, and its arms are kept as branches. Of arms that do not hold whole statements only the first stays.
 
-    reading(b"#ifdef CONFIG_NUMA\\nsmp_rmb();\\n#endif\\n", ("x86",)).arms    (Arm(start=19, end=30, kind="#if", …),)
+    reading(b"#ifdef CONFIG_NUMA\\nsmp_rmb();\\n#endif\\n", ("x86",)).arms    (Arm(start=19, end=30, …),)
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from checker.core.source import LimitExceeded, Source, Span
@@ -29,6 +29,7 @@ _TOKEN = re.compile(
     r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|([A-Za-z_]\w*)|(\|\||&&|==|!=|<=|>=|<<|>>|[-+*/%!~<>()&|^?:,])|('(?:\\.|[^'])+'))"
 )
 MAX_NESTED = 200
+MAX_ARMS = 100
 OPENING = frozenset({b"if", b"ifdef", b"ifndef"})
 _DIRECTIVES = OPENING | {b"elif", b"elifdef", b"elifndef", b"else", b"endif"}
 
@@ -48,14 +49,22 @@ _UNSET = frozenset({"__ASSEMBLY__", "__ASSEMBLER__", "__CHECKER__", "__cplusplus
 class Arm:
     """Code between two directives under a condition that is not known, from byte `start` to `end`.
 
-    `kind` is "#if" for the first of a group and "#else" for the others; `group` is where its `#if` stands.
+    `group` is where its `#if` stands, `number` which of the group's arms it is; `rest`: it is that of the `#else`.
     """
 
     start: int
     end: int
-    kind: str
     group: int
+    number: int
+    rest: bool
     text: str
+
+    def branches(self) -> Iterator[tuple[str, int]]:
+        """The branches that lead to it, outermost first: "#else" past each arm ahead of it, then "#if"; each with its number."""
+        for number in range(self.number):
+            yield "#else", -(self.group * MAX_ARMS + number + 1)
+        if not self.rest:
+            yield "#if", -(self.group * MAX_ARMS + self.number + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +194,9 @@ class _Scan:
         if group.there is False:
             self.gone.append((group.start, end))
         elif group.value is None:
-            group.kept.append(Arm(group.start, end, "#else" if group.kept else "#if", group.at, group.text))
+            number = len(group.kept)
+            rest = number > 0 and (number >= MAX_ARMS - 1 or group.text.startswith("else of "))
+            group.kept.append(Arm(group.start, end, group.at, number, rest, group.text))
 
     def _close(self, end: int) -> None:
         group = self.stack.pop()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.depth import deep_recursion
 from checker.kernel.code import Code as Code
+from checker.kernel.conditional import Arm
 from checker.kernel.primitives import (
     ACCESSES,
     CALL,
@@ -177,9 +178,10 @@ class _Walk:
         if not function.others:
             self.walk(function.body, here)
             return
-        for kind, one in (("#if", function), *(("#else", other) for other in function.others)):
-            inside, branches = (*here.inside, kind), (*here.branches, one.body.id)
-            self.walk(one.body, replace(here, function=one, inside=inside, branches=branches))
+        last = len(function.others)
+        for number, one in enumerate((function, *function.others)):
+            arm = Arm(0, 0, function.start, number, number == last, "")
+            self.walk(one.body, _in_arm(arm, replace(here, function=one)))
 
     # ------------------------------------------------------------ statements
 
@@ -419,7 +421,14 @@ def _conditional(node: Node, here: _Here) -> _Here:
     """Inside the arms of conditional code that hold all of the node."""
     for number, arm in enumerate(here.function.arms[here.arms :], here.arms + 1):
         if arm.start <= node.start_byte and node.end_byte <= arm.end:
-            here = replace(here, inside=(*here.inside, arm.kind), branches=(*here.branches, -arm.start - 1), arms=number)
+            here = replace(_in_arm(arm, here), arms=number)
+    return here
+
+
+def _in_arm(arm: Arm, here: _Here) -> _Here:
+    """Inside an arm of conditional code, which is a branch like any other."""
+    for kind, number in arm.branches():
+        here = replace(here, inside=(*here.inside, kind), branches=(*here.branches, number))
     return here
 
 
