@@ -92,7 +92,7 @@ def test_a_range_of_commits_is_judged_like_a_patch(tmp_path: Path) -> None:
 
 
 def test_a_tree_that_has_the_patch_is_compared_with_the_one_before(tmp_path: Path) -> None:
-    after = applied(FolderTree(TREE), "x", read_patch("x", PATCH.read_bytes())).after
+    after = applied(FolderTree(TREE), read_patch("x", PATCH.read_bytes())).after
     data = after.read(MAIN)
     assert data is not None
     patched = tmp_path / "linux"
@@ -236,7 +236,7 @@ def test_code_nested_without_end_is_refused_quickly() -> None:
     for opening in (b"{", b"(", b"if (x) ", b"a->b[", b"*", b"x ? "):
         data = b"void f(void) { " + opening * 20_000 + b" }"
         try:
-            for function in unit("deep.c", data).functions.values():
+            for function in unit("deep.c", data, ("x86",)).functions.values():
                 own_ops(function)
         except CheckerError:
             pass
@@ -260,11 +260,11 @@ def _through_file(read: Callable[[Path], object]) -> Target:
 
 
 def _patch(data: bytes) -> object:
-    return applied(FolderTree(TREE), "x", read_patch("x", data))
+    return applied(FolderTree(TREE), read_patch("x", data))
 
 
 def _code(data: bytes) -> object:
-    functions = unit("x.c", data).functions.values()
+    functions = unit("x.c", data, ("x86",)).functions.values()
     return [op for function in functions for op in own_ops(function)], Code(FolderTree(TREE)).callee("x.c", "f")
 
 

@@ -16,15 +16,17 @@ from dataclasses import dataclass, field, replace
 from checker.campaign.gate import Finding, Report, Request, broken
 from checker.campaign.policy import Policy
 from checker.campaign.variants import Verdicts
+from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
 from checker.kernel.changes import Change, Difference, difference
+from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
-from checker.kernel.patch import MAX_PATCH, Applied, applied, read_patch
+from checker.kernel.mentions import untold
+from checker.kernel.patch import Applied, opened
 from checker.kernel.skeleton import Code, Op, own_ops
 from checker.kernel.transfer import Transfer, apply, transfer, weakens
-from checker.kernel.trees import GitTree, Tree, commit, folder_tree, revisions
-from checker.kernel.trees import difference as git_difference
+from checker.kernel.trees import folder_tree
 from checker.parse.files import read_source
 
 MOST_VARIANTS = 32
@@ -66,7 +68,7 @@ class Scene:
 
 def with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
     """The report, with what the kernel tree and the patch add to it. Raises CheckerError."""
-    patch = _patch(kernel, diff) if diff else None
+    patch = opened(kernel, diff) if diff else None
     tree = patch.before if patch is not None else folder_tree(kernel)
     found: list[Finding] = []
     scenes: list[Scene] = []
@@ -78,7 +80,9 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
         except CheckerError as error:
             found.append(broken(error, path))
     also = tuple(dict.fromkeys(file for _, _, bound in sources for b in bound for file, _ in b.parts))
-    codes = (Code(tree, also, policy.arch), Code(patch.after, also, policy.arch) if patch else None)
+    kept = Kept(request.store.folder / "source", tool()) if request.store is not None else None
+    before = Code(tree, also, policy.arch, kept)
+    codes = (before, Code(patch.after, also, policy.arch, kept, before, _touched(patch)) if patch else None)
     for path, source, bound in sources:
         if bound:
             scene = _scene(path, source, bound, codes, policy)
@@ -88,6 +92,7 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
         found += _becomes(scenes, policy)
         found += judge_patch(scenes, codes, patch, policy)
+        found += _untold(found, codes, patch, policy)
     order = ("error", "block", "warning", "note")
     merged = sorted(
         [*report.findings, *dict.fromkeys(found)],
@@ -100,21 +105,16 @@ def _finding(kind: str, message: str, policy: Policy, **more: object) -> Finding
     return Finding(kind, policy.level(kind), message, **more)  # type: ignore[arg-type]
 
 
-def _patch(kernel: str, diff: str) -> Applied:
-    ends = revisions(diff)
-    if ends is not None and not os.path.exists(diff):
-        before, after = (commit(kernel, end) for end in ends)
-        files = read_patch(diff, git_difference(kernel, before, after)) if before != after else ()
-        folder = folder_tree(kernel).folder
-        old, new = GitTree(folder, before), GitTree(folder, after)
-        return Applied(old, new, tuple((file.old, file.new) for file in files), False, ())
-    tree: Tree = folder_tree(kernel)
-    try:
-        with open(diff, "rb") as stream:
-            data = stream.read(MAX_PATCH + 1)
-    except OSError as error:
-        raise CheckerError(f"the patch {diff!r} cannot be read: {error.strerror}") from None
-    return applied(tree, diff, read_patch(diff, data))
+def _touched(patch: Applied) -> frozenset[str]:
+    return frozenset(path for pair in patch.paths for path in pair if path)
+
+
+def _untold(found: list[Finding], codes: tuple[Code, Code | None], patch: Applied, policy: Policy) -> list[Finding]:
+    """What orders, is changed, and is in none of the findings."""
+    assert codes[1] is not None
+    told = [(finding.kernel, finding.message) for finding in found if finding.kernel is not None]
+    left = untold(codes[0], codes[1], patch.paths, told)
+    return [_finding("review", f"needs review: {message}", policy, kernel=place) for place, message in left]
 
 
 # ---------------------------------------------------------------- tests beside the tree
@@ -263,6 +263,8 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
         names = {**(before_unit.functions if before_unit else {}), **(after_unit.functions if after_unit else {})}
         for name in names:
             if (old, name) in covered or (new, name) in covered:
+                continue
+            if before_unit and after_unit and before_unit.functions.written(name) == after_unit.functions.written(name):
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
