@@ -19,6 +19,7 @@ from checker.core.source import Unsupported
 from checker.program.expand import expand
 from checker.program.ir import (
     Assign,
+    Block,
     Branch,
     Call,
     Const,
@@ -166,6 +167,8 @@ def _calls(body: Sequence[Stmt]) -> Iterator[Call]:
                 yield from (*_inside(cond), *_calls(then), *_calls(orelse))
             case While(cond, inner):
                 yield from (*_inside(cond), *_calls(inner))
+            case Branch(cond):
+                yield from _inside(cond)
 
 
 def _inside(e: Expr) -> Iterator[Call]:
@@ -179,6 +182,8 @@ def _inside(e: Expr) -> Iterator[Call]:
                 yield from _inside(arg)
         case Deref(addr):
             yield from _inside(addr)
+        case Block(body, value):
+            yield from (*_calls(body), *_inside(value))
         case Const() | Reg():
             pass
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 
 from checker.core.source import Span, UnknownName
-from checker.program.ir import Assign, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
+from checker.program.ir import Assign, Block, Branch, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
 
 # Calls whose arguments are names of other kinds: callbacks and the heads they are queued with (program/defer.py), sizes and flags.
 _OTHER_NAMES = (
@@ -37,23 +37,25 @@ def _names(s: Stmt, assigned: set[str], read: set[str]) -> None:
     match s:
         case Assign(dst, value):
             assigned.add(dst)
-            _reads(value, read)
+            _reads(value, read, assigned)
         case Write(addr, value):
-            _reads(addr, read)
-            _reads(value, read)
+            _reads(addr, read, assigned)
+            _reads(value, read, assigned)
         case Do(call):
-            _reads(call, read)
+            _reads(call, read, assigned)
         case If(cond, then, orelse):
-            _reads(cond, read)
+            _reads(cond, read, assigned)
             for inner in (*then, *orelse):
                 _names(inner, assigned, read)
         case While(cond, body):
-            _reads(cond, read)
+            _reads(cond, read, assigned)
             for inner in body:
                 _names(inner, assigned, read)
+        case Branch(cond):
+            _reads(cond, read, assigned)
 
 
-def _reads(e: Expr, read: set[str]) -> None:
+def _reads(e: Expr, read: set[str], assigned: set[str]) -> None:
     match e:
         case Reg(name):
             read.add(name)
@@ -61,9 +63,15 @@ def _reads(e: Expr, read: set[str]) -> None:
             pass
         case Op(_, args):
             for arg in args:
-                _reads(arg, read)
+                _reads(arg, read, assigned)
         case Deref(addr):
-            _reads(addr, read)
+            _reads(addr, read, assigned)
+        case Block(body, value):
+            for inner in body:
+                _names(inner, assigned, read)
+            _reads(value, read, assigned)
         case Call(name, args) if name not in _OTHER_NAMES:
+            if name.startswith("smp_cond_load_"):
+                assigned.add("VAL")  # what it reads, in its condition
             for arg in args:
-                _reads(arg, read)
+                _reads(arg, read, assigned)
