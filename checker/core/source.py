@@ -87,9 +87,7 @@ class CheckerError(Exception):
         return "\n".join([head, *excerpt, *tail])
 
 
-def _rebuild(
-    kind: type[CheckerError], message: str, span: Span | None, hint: str, more: tuple[CheckerError, ...]
-) -> CheckerError:
+def _rebuild(kind: type[CheckerError], message: str, span: Span | None, hint: str, more: tuple[CheckerError, ...]) -> CheckerError:
     error = kind(message, span, hint=hint)
     error.more = more
     return error

@@ -22,7 +22,8 @@ from checker.core.source import NOWHERE, CheckerError, LimitExceeded, Source, Sp
 from checker.parse.c_errors import explain, without_statement
 from checker.parse.c_expr import Expressions, operation
 from checker.parse.c_layout import Layouts
-from checker.parse.c_lower import Function, Lowering, inner, lower
+from checker.parse.c_lower import Function as Function
+from checker.parse.c_lower import Lowering, inner, lower
 from checker.parse.c_preprocess import Define, Places, expanded, preprocessed
 from checker.parse.c_syntax import (
     Case,
@@ -173,7 +174,7 @@ class _Build(Expressions):
         name, _, inside = head.partition("(")
         tid = _process(self, head, name)
         params = parameters(inside.rstrip()[:-1], functools.partial(self._inside, head, len(name) + 1))
-        body = tuple([*c[2], *c[3]])
+        body = (*c[2], *c[3])
         _check_depth(self, body, head)
         used = {n: self.at(t) for n, t in self.used.items()}
         span = self.at_columns(head, len(name.rstrip()))
@@ -191,7 +192,7 @@ class _Build(Expressions):
             raise SyntaxProblem(f"'{name}' cannot be the name of a function", span)
         at = functools.partial(self._inside, head, len(before) + 1)
         params = parameters(inside.rstrip()[:-1], at, of_process=False)
-        body = tuple([*c[2], *c[3]])
+        body = (*c[2], *c[3])
         _check_depth(self, body, head)
         used = {n: self.at(t) for n, t in self.used.items()}
         self.used, self.declared, self.doubled = {}, set(), 0
@@ -219,7 +220,7 @@ class _Build(Expressions):
             raise Unsupported("unions are not supported", self.at(c[0]), hint="a location has one type: declare a structure")
         for f in c[4]:
             if f.type:
-                raise Unsupported(f"the pointer '{f.name}' to a structure declared in place", f.span, hint="give it a name of its own")
+                raise Unsupported(f"the pointer '{f.name}' to a structure declared in place", f.span, hint="give that a name")
         return [Field(f.name, "", f.sizes, tuple(c[2]), f.span) for f in c[4]]
 
     def member(self, c: list[Any]) -> Field:
@@ -400,11 +401,15 @@ class _Build(Expressions):
         return Case(None, self.at(c[0]))
 
     def jump(self, c: list[Any]) -> Jump:
-        words = c[0].rstrip().rstrip(";").split()
-        return Jump(words[0], words[1] if len(words) > 1 else "", None, self.at(c[0]))
+        text = c[0].rstrip().rstrip(";").rstrip()
+        words = text.split()
+        return Jump(words[0], words[1] if len(words) > 1 else "", None, self.at_columns(c[0], len(text)))
 
     def return_value(self, c: list[Any]) -> Jump:
         return Jump("return", "", c[1], self.at(c[0]))
+
+    def sizeof(self, c: list[Any]) -> Any:
+        raise Unsupported("'sizeof' is not supported", self.at_columns(c[0], 6), hint="write the number")
 
     def forever(self, c: list[Any]) -> Expr:
         return Const(1)

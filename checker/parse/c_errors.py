@@ -27,7 +27,6 @@ _UNSUPPORTED = {
 _STRAY = {
     "break": "'break;' stands in a loop or a switch", "continue": "'continue;' stands in a loop", "goto": "write 'goto label;'",
     "case": "write 'case 1:' inside a switch", "default": "write 'default:' inside a switch", "switch": "write 'switch (x) { … }'",
-    "return": "write 'return;' or 'return value;'",
 }  # fmt: skip
 
 
@@ -67,13 +66,12 @@ def explain(text: str, source: Source, error: UnexpectedInput) -> CheckerError |
     start += len(text[start:at]) - len(text[start:at].lstrip())
     statement = text[start:at].rstrip()
     begin = _NAME.match(statement or word)
-    if begin and begin[0] in _STRAY and begin[0] != "return":
-        return SyntaxProblem(f"this '{begin[0]}' is not complete", _place(source, text, start, len(begin[0])), hint=_STRAY[begin[0]])
+    if begin and begin[0] in _STRAY:
+        place = _place(source, text, start, len(begin[0]))
+        return SyntaxProblem(f"this '{begin[0]}' is not complete", place, hint=_STRAY[begin[0]])
     if begin and begin[0] in _UNSUPPORTED:
         message, hint = _UNSUPPORTED[begin[0]]
         return Unsupported(message, _place(source, text, start, len(begin[0])), hint=hint)
-    if found := re.search(r"sizeof\s*\(\s*$", statement):
-        return Unsupported("'sizeof' is not supported", _place(source, text, start + found.start(), 6), hint="write the number")
     if begin and begin[0] == "else":
         return SyntaxProblem("this 'else' has no 'if'", _place(source, text, start, 4))
     if word in _UNSUPPORTED:

@@ -125,9 +125,8 @@ class Lowering(Values):
             self.statements += 1
             try:
                 if self.statements > MAX_STATEMENTS:
-                    raise LimitExceeded(
-                        f"more than {MAX_STATEMENTS:,} statements when loops and functions are written out", getattr(s, "span", None)
-                    )
+                    here = getattr(s, "span", None)
+                    raise LimitExceeded(f"more than {MAX_STATEMENTS:,} statements, loops and functions written out", here)
                 _STATEMENTS[type(s)](self, s)
             except LimitExceeded:
                 raise
@@ -202,7 +201,7 @@ class Lowering(Values):
                 hint="structures are globals: declare it in the initial state, and give its address to the process",
             )  # fmt: skip
         if s.name in self.here:
-            raise SyntaxProblem(f"'{s.name}' is declared twice in one block", s.span, hint="one of the two is to go, or to have another name")
+            raise SyntaxProblem(f"'{s.name}' is declared twice in one block", s.span, hint="give one of the two another name")
         name = s.name
         if s.name in self.names or self.active:
             self.renamed += 1
@@ -473,9 +472,9 @@ class Lowering(Values):
         for (name, text), arg in zip(helper.params, call.args, strict=True):
             names[name] = self.parameter(name, self.layouts.type(text, helper.span), arg, helper)
         for name, span in helper.used.items():
-            if name in names or name in self.layouts.constants or _declares(helper.body, name) or name in ("VAL",):
+            if name in names or name in self.layouts.constants or _declares(helper.body, name) or name == "VAL":
                 continue
-            raise UnknownName(f"undeclared variable '{name}'", span, hint=f"declare it, or give it to {helper.name}() as an argument")
+            raise UnknownName(f"undeclared variable '{name}'", span, hint=f"give it to {helper.name}() as an argument")
         kept = (self.names, self.here, self.breaks, self.continues, self.cases, self.targets, self.wanted, self.placed)
         returns, returned = self.returns, self.returned
         self.names, self.here, self.breaks, self.continues, self.cases = names, dict.fromkeys(names), [], [], []
@@ -493,11 +492,10 @@ class Lowering(Values):
 
     def body_of(self, helper: Helper, call: Call, *, nothing: bool) -> None:
         body = helper.body
-        last = body[-1] if body else None
-        ends = isinstance(last, Jump) and last.kind == "return"
-        self.sequence(body[:-1] if ends else body)
+        last = body[-1] if body and isinstance(body[-1], Jump) and body[-1].kind == "return" else None
+        self.sequence(body if last is None else body[:-1])
         variable, kind, end = self.returns
-        if ends and last.value is not None:
+        if last is not None and last.value is not None:
             value, source = self.hoisted(self.value(last.value))
             if kind is not None:
                 self.out.append(Assign(variable, convert(value, source, kind), call.span))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 
-from checker.core.source import Span, UnknownName
+from checker.core.source import CheckerError, Span, UnknownName
 from checker.program.ir import Assign, Block, Branch, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
 
 # Calls whose arguments are names of other kinds: callbacks and the heads they are queued with (program/defer.py), sizes and flags.
@@ -17,8 +17,11 @@ _OTHER_NAMES = (
 )  # fmt: skip
 
 
-def check_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> None:
-    """Refuse a name of process `tid` (all of `used`, with where each is) that has no value. `known`: declared, or parameters."""
+def wrong_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> list[CheckerError]:
+    """An error for every name of process `tid` (all of `used`, with where each is) that has no value.
+
+    `known` are those that are declared, or parameters.
+    """
     body = next(t.body for t in test.threads if t.tid == tid)
     assigned: set[str] = set()
     read: set[str] = set()
@@ -26,11 +29,13 @@ def check_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Spa
         _names(s, assigned, read)
     initial = {loc.reg for loc, _ in test.registers if isinstance(loc, RegLoc) and loc.tid == tid}
     world = {g.address.name for g in test.globals}
+    problems: list[CheckerError] = []
     for name, span in used.items():
         if name in read and not (name in known or name in assigned or name in initial or name in world):
             near = difflib.get_close_matches(name, [*known, *assigned], n=1)
             hint = f"did you mean {near[0]}?" if near else "declare it, or make it a parameter of the process"
-            raise UnknownName(f"undeclared variable '{name}'", span, hint=hint)
+            problems.append(UnknownName(f"undeclared variable '{name}'", span, hint=hint))
+    return problems
 
 
 def _names(s: Stmt, assigned: set[str], read: set[str]) -> None:

@@ -22,6 +22,7 @@ _TOKEN = re.compile(r"\.?[0-9][A-Za-z0-9_.]*|[A-Za-z_][A-Za-z0-9_]*|'(?:[^'\\\n]
 _DIRECTIVE = re.compile(r"^[ \t]*#(?:[^\n\\]|\\\n|\\)*", re.M)
 _PARTS = re.compile(r"\s*#\s*([A-Za-z]*)\s*(.*)", re.S)
 _DEFINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\(([^()]*)\))?(?:\s+|$)(.*)", re.S)
+_OPENING, _CLOSING = frozenset("(["), frozenset(")]")
 _HINTS = {
     "include": "a litmus test stands alone: write out what it needs",
     "if": "write out what is compiled", "ifdef": "write out what is compiled", "ifndef": "write out what is compiled",
@@ -160,11 +161,8 @@ class _Work:
             made = "".join(self.replace(macro, args, frozenset(), here)).replace("\n", " ")
             first = self.column
             self.keep(made)
-            lines = taken.count("\n")
-            if not lines:
-                self.places.stretches.setdefault(here.line, []).append((first, self.column, here.column, here.end))
-            else:
-                self.places.stretches.setdefault(here.line, []).append((first, self.column, here.column, here.end))
+            self.places.stretches.setdefault(here.line, []).append((first, self.column, here.column, here.end))
+            if lines := taken.count("\n"):
                 self.keep("\n" * lines)
                 until = self.span(after, 1).column
                 self.places.stretches.setdefault(here.line + lines, []).append((1, 1, 1, until))
@@ -177,13 +175,16 @@ class _Work:
 
     def arguments(self, macro: Define, tokens: list[str], here: Span) -> tuple[int, list[list[str]]]:
         """The arguments that follow a macro's name, and how many tokens they are with their parentheses."""
-        depth, args = 0, [[]]  # type: tuple[int, list[list[str]]]
-        for i, token in enumerate(tokens):
-            if token in "([{" and token:
+        depth, used = 0, 0
+        args: list[list[str]] = [[]]
+        while used < len(tokens):
+            token = tokens[used]
+            used += 1
+            if token in _OPENING:
                 depth += 1
                 if depth == 1:
                     continue
-            elif token in ")]}" and token:
+            elif token in _CLOSING:
                 depth -= 1
                 if depth == 0:
                     break
@@ -200,7 +201,7 @@ class _Work:
         if len(args) != len(macro.params):
             count = len(macro.params)
             raise SyntaxProblem(f"'{macro.name}' takes {count} argument{'s' * (count != 1)}, not {len(args)}", here)
-        return i + 1, args
+        return used, args
 
     def replace(self, macro: Define, args: list[list[str]] | None, hidden: frozenset[str], here: Span) -> list[str]:
         """The tokens that one use of a macro becomes."""

@@ -248,9 +248,7 @@ class Values:
         """What an operation on numbers of 64 bits gave, as one on numbers of type t gives it."""
         return convert(result, LONG, t) if isinstance(t, Integer) and t.bits == 32 else result
 
-    def comparison(
-        self, op: str, left: tuple[Expr, CType], right: tuple[Expr, CType], span: Span = NOWHERE
-    ) -> tuple[Expr, CType]:
+    def comparison(self, op: str, left: tuple[Expr, CType], right: tuple[Expr, CType], span: Span = NOWHERE) -> tuple[Expr, CType]:
         (x, a), (y, b) = left, right
         if a is not b:
             t = common(a, b)
@@ -275,7 +273,7 @@ class Values:
         if op in ("div", "mod"):
             x, y = convert(x, promoted(a), t), convert(y, promoted(b), t)
             if y == Const(0):
-                raise Unsupported("a division by zero", span)
+                raise Unsupported("a division by zero", span, hint="C gives it no value")
             return folded(_division(op, t), (x, y), span), t
         result = folded(op, (x, y), span)
         if op in ("and", "or", "xor"):
@@ -298,7 +296,7 @@ class Values:
         if isinstance(a, Pointer) and not isinstance(b, Pointer) and op in ("add", "sub"):
             size = self.layouts.size(a.to)
             step = y if size == 1 else folded("mul", (y, Const(size)), span)
-            if isinstance(step, Const) and isinstance(step.value, int) and size > 1:
+            if isinstance(step, Const) and isinstance(step.value, int) and (size > 1 or op == "add"):
                 return moved(x, step.value if op == "add" else -step.value), a
             return Op(op, (x, step)), a
         if isinstance(b, Pointer) and not isinstance(a, Pointer) and op == "add":
@@ -422,7 +420,7 @@ class Values:
             elif not how and known.others is not None and not isinstance(t, Pointer):
                 value = convert(value, t, known.others)
             elif known.overflows and location in CONVERSION and (how in ("pointer", "place") or not how):
-                value = _narrow(value, CONVERSION[location])  # type: ignore[index]
+                value = _narrow(value, CONVERSION[location])
             args.append(value)
         result = location if known.result is LOCATED else known.result
         return (e if all(map(_same, args, e.args)) else Call(e.name, tuple(args), e.tags, e.span)), result

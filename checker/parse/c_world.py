@@ -16,10 +16,10 @@ from typing import Any
 from checker.core.source import CheckerError, Span, SyntaxProblem, UnknownName
 from checker.parse.c_layout import Layouts
 from checker.parse.c_lower import Function
-from checker.parse.c_types import INT, LONG, U32, U64, CType, Integer, Tagged, convert
+from checker.parse.c_types import INT, LONG, U32, U64, CType, Integer, Other, Tagged, convert
 from checker.parse.question import change, retyped
 from checker.parse.state import Entry, Members, Tail
-from checker.program.ir import Address, Compare, Const, Loc, MemLoc, RegLoc, Test, Value
+from checker.program.ir import Address, Compare, Const, Global, Loc, MemLoc, RegLoc, Test, Value
 
 Constant = Callable[[str], "int | None"]
 
@@ -124,7 +124,7 @@ class World:
 
     def address(self, address: Address, span: Span) -> Address:
         """The address of `kvm.ready`, given by that name."""
-        name, dot, member = address.name.partition(".")
+        name, dot, _ = address.name.partition(".")
         if not dot:
             return Address(address.name, address.offset, self.names(name)) if name in self.places else address
         if name not in self.structures:
@@ -170,19 +170,18 @@ class World:
         if isinstance(p, RegLoc) or p.text or p.address.name not in self.structures:
             return [p]
         name = p.address.name
-        return [MemLoc(Address(name, i, self.names(name)), text) for i, text in enumerate(self.names(name))]
+        return [
+            MemLoc(Address(name, i, self.names(name)), text)
+            for i, (text, t) in enumerate(self.places[name])
+            if not isinstance(t, Other | Tagged)  # a lock has no value to look at
+        ]
 
     # ------------------------------------------------------------ when the test is whole
 
     def typed(self, test: Test) -> Test:
         """The test with initial values in their types, and the question's numbers in those of what they are compared with."""
         kinds = [self.kind(g.address, g.type, g.span) for g in test.globals]
-        world = tuple(
-            [
-                g if (v := _fitting(g.value, t)) == g.value and not self.places else replace(g, value=v, type=self.said(g.address, g.type))
-                for g, t in zip(test.globals, kinds, strict=True)
-            ]
-        )
+        world = tuple([self.fitting(g, t) for g, t in zip(test.globals, kinds, strict=True)])
         types = {f.tid: f.types for f in self.functions}
         registers = tuple([(loc, _fitting(v, types.get(loc.tid, {}).get(loc.reg, LONG))) for loc, v in test.registers])
         if world != test.globals or registers != test.registers:
@@ -203,6 +202,10 @@ class World:
         test = replace(test, condition=replace(test.condition, prop=change(test.condition.prop, unsigned)))
         test = replace(test, filter=change(test.filter, unsigned)) if test.filter else test
         return retyped(test, lambda loc: 64 if type_of(loc) == U64 else 0, lambda loc, width: True)
+
+    def fitting(self, g: Global, t: CType) -> Global:
+        value = _fitting(g.value, t)
+        return g if value == g.value and not self.places else replace(g, value=value, type=self.said(g.address, g.type))
 
     def kind(self, address: Address, text: str, span: Span) -> CType:
         if address.name in self.places:

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeAlias
 
-from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName
+from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName, several
 from checker.parse.c import Function, constant_of, parse_code
-from checker.parse.c_names import check_names
+from checker.parse.c_names import wrong_names
 from checker.parse.c_world import World
 from checker.parse.code import Code
 from checker.parse.grammar import check_size
@@ -70,8 +70,9 @@ def c_code(source: Source, text: str) -> Code:
 
 
 def _with_known_names(test: Test, functions: tuple[Function, ...]) -> Test:
-    for f in functions:
-        check_names(test, f.tid, f.declared | {name for name, _ in f.params}, f.used)
+    problems = [error for f in functions for error in wrong_names(test, f.tid, f.declared | {name for name, _ in f.params}, f.used)]
+    if problems:
+        raise several(problems)
     return test
 
 

@@ -192,7 +192,7 @@ class _Build:
             return Entry(target.loc, target.type, -1, (), target.span, tuple(members))
         values = c[2] if isinstance(c[2], list) else [c[2]]
         if any(isinstance(v, tuple) for v in values):
-            raise SyntaxProblem("'.member = value' in what is no structure", target.span, hint="write 'struct s x = { .member = 1 }'")
+            raise SyntaxProblem("'.member = value' in what is no structure", target.span, hint="declare it 'struct s x'")
         if isinstance(c[2], list) != (target.size >= 0):
             raise SyntaxProblem(
                 "an array takes '{…}', and only an array does", target.span, hint="write 'int z[2]={1,2}' or 'z[1]=2'"
