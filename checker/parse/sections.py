@@ -196,7 +196,7 @@ def _header(cut: _Cutter, at: int, *, c: bool) -> tuple[int, tuple[tuple[str, st
             at = found.end()
             continue
         if c and (found := _DECLARATION.match(text, at)):
-            end = _closing(cut, found.end() - 1) + 1
+            end = _closing(cut, found.end() - 1, c=True) + 1
             if semicolon := _SEMICOLON.match(text, end):
                 end = semicolon.end()
             code.append((at, end))
@@ -212,8 +212,8 @@ def _header(cut: _Cutter, at: int, *, c: bool) -> tuple[int, tuple[tuple[str, st
     raise SyntaxProblem("there is no initial state", cut.span(len(text) - 1), hint="write '{ }' or '{ x=1; }' before the code")
 
 
-def _closing(cut: _Cutter, opening: int) -> int:
-    """The '}' of the '{' at `opening`."""
+def _closing(cut: _Cutter, opening: int, *, c: bool = False) -> int:
+    """The '}' of the '{' at `opening`. In C, '(*' begins no comment."""
     at, depth = opening, 0
     while mark := _BRACES.search(cut.text, at):
         if mark[0] == "{":
@@ -222,6 +222,8 @@ def _closing(cut: _Cutter, opening: int) -> int:
             depth -= 1
             if depth == 0:
                 return mark.start()
+        elif mark[0] == "(*" and c:
+            pass
         elif mark[0] == "(*" and _argument(cut.text, mark.start()):
             break  # C code: the initial state was never closed
         else:

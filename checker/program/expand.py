@@ -233,12 +233,17 @@ class Expander:
             case Call():
                 return self.call(e)
             case Block(body, value):
-                around, self.block = self.block, self.units
-                self.statements(body)
-                with self.point(self.block):
-                    result = self.flat(value)
-                self.block = around
-                return result
+                return self.after(body, value)
+
+    def after(self, body: tuple[Stmt, ...], value: Expr) -> Expr:
+        """A value that has statements before it."""
+        around, first = self.block, self.units
+        self.block = first
+        self.statements(body)
+        with self.point(first):
+            result = self.flat(value)
+        self.block = around
+        return result
 
     def call(self, call: Call) -> Expr:
         builtin = EXPRESSIONS.get(call.name) or atomic(call.name)
