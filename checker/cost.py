@@ -22,6 +22,7 @@ from checker.kernel.primitives import DEFER, FREE, GRACE, primitive
 from checker.program.expand import expand
 from checker.program.ir import (
     Assign,
+    Block,
     Branch,
     Call,
     Const,
@@ -142,6 +143,8 @@ def _calls(body: Sequence[Stmt]) -> Iterator[Call]:
                 yield from (*_inside(cond), *_calls(then), *_calls(orelse))
             case While(cond, inner):
                 yield from (*_inside(cond), *_calls(inner))
+            case Branch(cond):
+                yield from _inside(cond)
 
 
 def _inside(e: Expr) -> Iterator[Call]:
@@ -155,6 +158,8 @@ def _inside(e: Expr) -> Iterator[Call]:
                 yield from _inside(arg)
         case Deref(addr):
             yield from _inside(addr)
+        case Block(body, value):
+            yield from (*_calls(body), *_inside(value))
         case Const() | Reg():
             pass
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from checker.core.source import Source, Span, SyntaxProblem, Unsupported
@@ -35,6 +36,14 @@ _BRACES = re.compile(r"\(\*|//|/\*|[{}]")
 _OUTSIDE = re.compile(r"\(\*|//|/\*|[{}]|(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not)(?![A-Za-z0-9_])|~")
 _TAIL_START = re.compile(r"(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not\s+exists)(?![A-Za-z0-9_])|~\s*exists|\(\*")
 _PROCESS = re.compile(r"\s*(?:(?:static|inline|void)\s+)*P[0-9]+\s*\(")
+# What C code may begin with before the initial state: a structure, an enumeration, a function, a line of the preprocessor's.
+_DECLARATION = re.compile(
+    r"(?:struct|union)\s+\w+\s*\{|enum\s*(?:\w+\s*)?\{"
+    r"|(?:(?!P[0-9]+[ \t]*\()[A-Za-z_]\w*[ \t*]+)+(?!P[0-9]+[ \t]*\()\w+[ \t]*\([^(){};]*\)\s*\{"
+)
+_SEMICOLON = re.compile(r"\s*;")
+_DIRECTIVE = re.compile(r"#(?:[^\n\\]|\\.)*", re.S)
+_LINES = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.S | re.M)
 _NEXT = re.compile(r"^[ \t]*((?:void[ \t]+)?P[0-9]+[ \t]*\(|(?:~|not[ \t]+)?exists\b|forall\b|locations\b|filter\b)", re.M)
 _RESULT = re.compile(
     r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*(r[a-z]{3,8})[ \t]*(?:\(([^()\n]*)\))?[ \t]*([:=]?)[ \t]*([^\n]*)", re.M | re.I
@@ -108,14 +117,25 @@ class _Cutter:
 
     def piece(self, start: int, end: int) -> str:
         """The text from `start` to `end` with everything around it, and its comments, blanked."""
+        line_start = self.text.rfind("\n", 0, start) + 1
+        return "\n" * self.text.count("\n", 0, start) + " " * (start - line_start) + self._without_comments(start, end)
+
+    def _without_comments(self, start: int, end: int) -> str:
         text = self.text
-        line_start = text.rfind("\n", 0, start) + 1
-        parts = ["\n" * text.count("\n", 0, start), " " * (start - line_start)]
+        parts: list[str] = []
         for a, b in sorted(set(self.comments)):
             if start <= a < end:
                 parts += text[start:a], re.sub(r"[^\n]", " ", text[a:b])
                 start = b
         return "".join([*parts, text[start:end]])
+
+    def pieces(self, ranges: Sequence[tuple[int, int]]) -> str:
+        """As `piece`, of several stretches in their order."""
+        found = self.piece(*ranges[0])
+        for (_, end), (start, stop) in itertools.pairwise(ranges):
+            between = re.sub(r"[^\n]", " ", self.text[end:start])
+            found += between + self._without_comments(start, stop)
+        return found
 
     def skip_blanks(self, at: int) -> int:
         """Past blanks and comments."""
@@ -141,7 +161,7 @@ def split(source: Source, known: Collection[str]) -> Sections:
         near = [arch for arch in known if arch.lower() == head[1].lower()]
         hint = f"did you mean {near[0]!r}?" if near else f"the first line begins with one of: {', '.join(known)}"
         raise Unsupported(f"tests for {head[1]!r} are not supported", cut.span(head.start(1), len(head[1])), hint=hint)
-    opening, info = _header(cut, head.end())
+    opening, info, before = _header(cut, head.end(), c=head[1] == "C")
     init_end = _closing(cut, opening)
     if head[1] == "C":
         code_end = _code_end_c(cut, init_end + 1)
@@ -154,7 +174,7 @@ def split(source: Source, known: Collection[str]) -> Sections:
         head[2].removesuffix(".litmus"),
         info,
         cut.piece(opening + 1, init_end),
-        cut.piece(init_end + 1, code_end),
+        cut.pieces([*before, (init_end + 1, code_end)]),
         cut.piece(code_end, tail_end),
         _expectations(cut),
         cut.span(min(tail_at, max(0, len(source.text) - 1))),
@@ -170,16 +190,28 @@ def _tail_end(cut: _Cutter, at: int) -> int:
     return len(cut.text)
 
 
-def _header(cut: _Cutter, at: int) -> tuple[int, tuple[tuple[str, str], ...]]:
-    """Where the initial state opens, and the key=value lines before."""
+def _header(cut: _Cutter, at: int, *, c: bool) -> tuple[int, tuple[tuple[str, str], ...], list[tuple[int, int]]]:
+    """Where the initial state opens, the key=value lines before, and what is C code there already."""
     text = cut.text
+    code: list[tuple[int, int]] = []
     info: list[tuple[str, str]] = []
     if doc := _DOC.match(text, at):
         info.append(("Doc", doc[1]))
         at = doc.end()
     while (at := cut.skip_blanks(at)) < len(text):
         if text[at] == "{":
-            return at, tuple(info)
+            return at, tuple(info), code
+        if c and (found := _DIRECTIVE.match(text, at)):
+            code.append((at, found.end()))
+            at = found.end()
+            continue
+        if c and (found := _DECLARATION.match(text, at)):
+            end = _closing(cut, found.end() - 1, c=True) + 1
+            if semicolon := _SEMICOLON.match(text, end):
+                end = semicolon.end()
+            code.append((at, end))
+            at = end
+            continue
         if _PROCESS.match(text, at):
             raise SyntaxProblem("there is no initial state", cut.span(at), hint="write '{ }' or '{ x=1; }' before the code")
         if line := _INFO.match(text, at):
@@ -190,8 +222,8 @@ def _header(cut: _Cutter, at: int) -> tuple[int, tuple[tuple[str, str], ...]]:
     raise SyntaxProblem("there is no initial state", cut.span(len(text) - 1), hint="write '{ }' or '{ x=1; }' before the code")
 
 
-def _closing(cut: _Cutter, opening: int) -> int:
-    """The '}' of the '{' at `opening`."""
+def _closing(cut: _Cutter, opening: int, *, c: bool = False) -> int:
+    """The '}' of the '{' at `opening`. In C, '(*' begins no comment."""
     at, depth = opening, 0
     while mark := _BRACES.search(cut.text, at):
         if mark[0] == "{":
@@ -200,6 +232,8 @@ def _closing(cut: _Cutter, opening: int) -> int:
             depth -= 1
             if depth == 0:
                 return mark.start()
+        elif mark[0] == "(*" and c:
+            pass
         elif mark[0] == "(*" and _argument(cut.text, mark.start()):
             break  # C code: the initial state was never closed
         else:
@@ -218,6 +252,8 @@ def _code_end_c(cut: _Cutter, start: int) -> int:
     """Where the condition begins behind C code. Inside braces a comment is C's."""
     text, at, depth, opened = cut.text, start, 0, start
     done = start
+    if "#" in text:
+        text = _LINES.sub(lambda m: " " * len(m[0]), text)  # a line of the preprocessor's has braces and words of its own
     while mark := (_BRACES if depth else _OUTSIDE).search(text, at):
         found, at = mark[0], mark.end()
         match found:
@@ -250,7 +286,11 @@ def _stray(cut: _Cutter, done: int, end: int) -> int:
     """`end`, when nothing but blanks and the condition stands between the last process and there."""
     known = len(cut.comments)
     at = cut.skip_blanks(done)
+    while found := _DIRECTIVE.match(cut.text, at):
+        at = cut.skip_blanks(found.end())
     del cut.comments[known:]
+    if at < end and cut.text[at] == ";":  # of a structure behind the processes
+        at = cut.skip_blanks(at + 1)
     if at >= end or _PROCESS.match(cut.text, at):
         return end
     if cut.text[at] == "(":

@@ -26,6 +26,14 @@ def _tags(call: Call, *more: str) -> frozenset[str]:
     return frozenset([event_set(t) for t in call.tags] + list(more))
 
 
+NARROW = frozenset({"int8", "int16", "int32", "uint8", "uint16", "uint32"})
+
+
+def _narrowed(location: Expr, value: Expr) -> Expr:
+    """`value` as it fits into a location, whose address says so where it is narrower than a register (c_values.py)."""
+    return Op(location.op, (value,)) if isinstance(location, Op) and location.op in NARROW else value
+
+
 Emit: TypeAlias = "Callable[[Expander, Call], Expr]"
 Perform: TypeAlias = "Callable[[Expander, Call], None]"
 
@@ -35,10 +43,21 @@ def _load(x: Expander, call: Call) -> Expr:
     return x.load(x.location(call.args[0], call), _tags(call), call.span)
 
 
+def _cond_load(x: Expander, call: Call) -> Expr:
+    """`__cond_load{T}(*X, C)`: reads until C holds, in which VAL is what was read; of all the rounds, the last is looked at."""
+    x.arity(call, 2)
+    since = x.units
+    value = x.load(x.location(call.args[0], call), _tags(call), call.span)
+    x.code.append(Assign("VAL", value, call.span))
+    with x.point(since):
+        x.code.append(Assume(x.flat(call.args[1]), call.span))
+    return value
+
+
 def _store(x: Expander, call: Call) -> None:
     x.arity(call, 2)
     addr = x.location(call.args[0], call)
-    x.store(addr, x.flat(call.args[1]), _tags(call), call.span)
+    x.store(addr, _narrowed(addr, x.flat(call.args[1])), _tags(call), call.span)
 
 
 def _fence(x: Expander, call: Call) -> None:
@@ -77,7 +96,7 @@ def _try_cmpxchg(x: Expander, call: Call) -> Expr:
         case Op("ref", (Reg() as expected,)):
             pass
         case _:
-            raise Unsupported(f"'{call.name}' needs the address of a local variable", call.span, hint="write &old")
+            raise Unsupported(f"'{x.called(call)}' needs the address of a local variable", call.span, hint="write &old")
     addr, before = x.flat(call.args[0]), Reg(x.temp())
     x.code.append(Assign(before.name, expected, call.span))
     new = x.flat(call.args[2]) if x.compiled else call.args[2]
@@ -161,7 +180,7 @@ def _add_unless(x: Expander, call: Call) -> Expr:
     fail, found = x.label("fail"), Op("eq", (old, unless))
     x.assign(result.name, Op("first", (Const(0), found)), call.span)
     x.code.append(Branch(found, fail, ctrl=False, span=call.span))
-    x.store(addr, Op("add", (old, x.flat(more))), tags, call.span, pair=pair)
+    x.store(addr, _narrowed(addr, Op("add", (old, x.flat(more)))), tags, call.span, pair=pair)
     x.assign(result.name, Op("first", (Const(1), found)), call.span)
     x.code.append(Label(fail))
     return result
@@ -179,7 +198,7 @@ def atomic(name: str) -> Emit | None:
         value, addr = x.flat(call.args[1]), x.flat(call.args[0])
         pair, tags = x.new_pair(), _tags(call, "RMW")
         old = x.load(addr, tags, call.span, pair=pair)
-        new = Op(op, (old, value))
+        new = _narrowed(addr, Op(op, (old, value)))
         x.store(addr, new, tags, call.span, pair=pair)
         match kind:
             case "__fetch_op":
@@ -251,6 +270,7 @@ def _srcu(x: Expander, call: Call) -> Expr:
 
 EXPRESSIONS: dict[str, Emit] = {
     "__load": _load,
+    "__cond_load": _cond_load,
     "__xchg": _xchg,
     "__cmpxchg": _cmpxchg,
     "__atomic_add_unless": _add_unless,

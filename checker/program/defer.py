@@ -24,9 +24,12 @@ from checker.program.ir import (
     Address,
     And,
     Assign,
+    Block,
+    Branch,
     Call,
     Compare,
     Const,
+    Deref,
     Do,
     Expr,
     If,
@@ -41,6 +44,7 @@ from checker.program.ir import (
     Test,
     Thread,
     While,
+    Write,
 )  # fmt: skip
 
 ASSUMPTIONS = ("call_srcu-implementation",)
@@ -241,10 +245,32 @@ def _rewritten(body: tuple[Stmt, ...], rule: Rule) -> tuple[Stmt, ...]:
             case Do(Call() as call):
                 made = rule(call)
                 result.extend(made if made is not None else (s,))
+            case Do(value, span):
+                result.append(Do(_inside(value, rule), span))
+            case Assign(dst, value, span):
+                result.append(Assign(dst, _inside(value, rule), span))
+            case Write(addr, value, span):
+                result.append(Write(_inside(addr, rule), _inside(value, rule), span))
             case If(cond, then, orelse, span):
-                result.append(If(cond, _rewritten(then, rule), _rewritten(orelse, rule), span))
+                result.append(If(_inside(cond, rule), _rewritten(then, rule), _rewritten(orelse, rule), span))
             case While(cond, inner, span):
-                result.append(While(cond, _rewritten(inner, rule), span))
+                result.append(While(_inside(cond, rule), _rewritten(inner, rule), span))
+            case Branch(cond):
+                result.append(replace(s, cond=_inside(cond, rule)))
             case _:
                 result.append(s)
     return tuple(result)
+
+
+def _inside(e: Expr, rule: Rule) -> Expr:
+    """`e` with the statements that are in it rewritten."""
+    match e:
+        case Block(body, value):
+            return Block(_rewritten(body, rule), _inside(value, rule))
+        case Op(op, args):
+            return Op(op, tuple([_inside(a, rule) for a in args]))
+        case Call(args=args):
+            return replace(e, args=tuple([_inside(a, rule) for a in args]))
+        case Deref(addr, span):
+            return Deref(_inside(addr, rule), span)
+    return e

@@ -13,15 +13,17 @@ from, and after what a sequence point (`&&`, `||`, `?:`) puts before it. What C 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
-from checker.program.builtins import EXPRESSIONS, STATEMENTS, atomic, null
+from checker.program.builtins import EXPRESSIONS, NARROW, STATEMENTS, atomic, null
 from checker.program.ir import (
     Assign,
+    Block,
     Branch,
     Call,
     Const,
@@ -65,10 +67,10 @@ class Expander:
         self.table, self.compiled = table, compiled
         self.code: list[Instr] = []
         self.group = 0
-        self.within = False  # statements of a macro that stand within an expression: no full expressions of their own
         self.units = 0  # of the full expression at work
         self.since = 0  # the first unit of the operands of the call at work
         self.made: dict[str, frozenset[int]] = {}  # the units whose values a temporary is made of
+        self.block: int | None = None  # the first unit of the innermost Block at work
         self.points = _NONE  # the units that come before whatever is evaluated now
         self.pair = 0
         self.paired: dict[int, Turn] = {}
@@ -97,13 +99,11 @@ class Expander:
     # ------------------------------------------------------------ statements
 
     def statements(self, body: tuple[Stmt, ...]) -> None:
-        start = self.units
+        if self.block is not None:
+            self.inner(body, self.block)
+            return
         for statement in body:
             self.here = getattr(statement, "span", self.here)
-            if self.within:
-                with self.point(start):
-                    self.statement(statement)
-                continue
             self.group += 1
             self.units = self.since = 0
             self.made = {}
@@ -111,15 +111,27 @@ class Expander:
 
     def in_turn(self, parts: tuple[Expr, ...], value: int) -> Expr:
         """What is done in an expression, one after the other; what the part at `value` gives."""
-        start, around, self.within, result = self.units, self.within, True, parts[value]
+        around, first, since, result = self.block, self.units, self.since, parts[value]
+        self.block = first
         for i, part in enumerate(parts):
-            with self.point(start):
+            self.since = self.units
+            with self.point(first):
                 if i == value:
                     result = self.flat(part)
                 else:
                     self.effect(part, self.here)
-        self.within = around
+        self.block, self.since = around, since
         return result
+
+    def inner(self, body: tuple[Stmt, ...], first: int) -> None:
+        """Statements inside an expression: one after the other, and in no order with the rest of it unless C gives one."""
+        around = self.since
+        for statement in body:
+            self.since = self.units
+            self.here = getattr(statement, "span", self.here)
+            with self.point(first):
+                self.statement(statement)
+        self.since = around
 
     def statement(self, s: Stmt) -> None:
         match s:
@@ -138,6 +150,8 @@ class Expander:
                 self.statements(body)
                 self.code.append(Branch(Const(1), head, ctrl=False, span=span))
                 self.code.append(Label(end))
+            case Branch(cond, target, scope, span=span) if not isinstance(cond, Const):
+                self.branch(cond, target, scope, span, when=True)
             case _:
                 self.code.append(s)
 
@@ -240,6 +254,18 @@ class Expander:
                 return Op(op, tuple([self.flat(a) for a in args]))
             case Call():
                 return self.call(e)
+            case Block(body, value):
+                return self.after(body, value)
+
+    def after(self, body: tuple[Stmt, ...], value: Expr) -> Expr:
+        """A value that has statements before it."""
+        around, first = self.block, self.units
+        self.block = first
+        self.statements(body)
+        with self.point(first):
+            result = self.flat(value)
+        self.block = around
+        return result
 
     def call(self, call: Call) -> Expr:
         builtin = EXPRESSIONS.get(call.name) or atomic(call.name)
@@ -354,7 +380,7 @@ class Expander:
         self.made[dst] = frozenset({turn.unit})
         if pair:
             self.paired[pair] = turn
-        self.code.append(Load(dst, addr, tags, span, pair=pair, group=self.group, turn=turn))
+        self.code.append(Load(dst, _bare(addr), tags, span, pair=pair, group=self.group, turn=turn))
         return Reg(dst)
 
     def store(self, addr: Expr, value: Expr, tags: frozenset[str], span: Span, *, pair: int = 0, last: bool = False) -> None:
@@ -366,7 +392,7 @@ class Expander:
             if last:
                 points = points.union(range(self.since, self.units)) - others
             turn = Turn(turn.unit, operands, points)
-        self.code.append(Store(addr, value, tags, span, pair=pair, group=self.group, turn=turn))
+        self.code.append(Store(_bare(addr), value, tags, span, pair=pair, group=self.group, turn=turn))
 
     def mark(self, tags: frozenset[str], span: Span, addr: Expr | None = None, dst: str = "", value: Expr | None = None) -> None:
         turn = self.turn(*[e for e in (addr, value) if e is not None])
@@ -382,13 +408,27 @@ class Expander:
         """The address an lvalue argument stands for: `*p` stands for p."""
         if not isinstance(e, Deref):
             raise Unsupported(
-                f"'{call.name}' needs a memory location such as *x", call.span, hint="a local variable has no address"
+                f"'{called(call)}' needs a memory location such as *x", call.span, hint="a local variable has no address"
             )
         return self.flat(e.addr)
 
+    def called(self, call: Call) -> str:
+        return called(call)
+
     def arity(self, call: Call, count: int) -> None:
         if len(call.args) != count:
-            raise UnknownName(f"'{call.name}' takes {count} arguments, not {len(call.args)}", call.span)
+            raise UnknownName(f"'{called(call)}' takes {count} arguments, not {len(call.args)}", call.span)
+
+
+def called(call: Call) -> str:
+    """What the author of the test knows a call by: of a built-in that a table uses, the primitive in the test."""
+    found = re.match(r"\w+", call.span.source.line(call.span.line)[max(call.span.column - 1, 0) :])
+    return found[0] if found and call.name.startswith("__") else call.name
+
+
+def _bare(addr: Expr) -> Expr:
+    """An address without the remark how narrow the location is."""
+    return addr.args[0] if isinstance(addr, Op) and addr.op in NARROW else addr
 
 
 def _inside(part: object) -> Iterator[object]:
@@ -439,7 +479,14 @@ def _names_place(macro: Macro, name: str, table: Table) -> bool:
 
 def _is_value(macro: Macro, name: str, arg: Expr, table: Table) -> bool:
     """Whether an argument with an effect is asked for its value: not for the location it names."""
-    return _has_effect(arg) and not (isinstance(arg, Deref) and _names_place(macro, name, table))
+    if not _has_effect(arg) or _is_condition(macro, name):
+        return False
+    return not (isinstance(arg, Deref) and _names_place(macro, name, table))
+
+
+def _is_condition(macro: Macro, name: str) -> bool:
+    """Whether a parameter is the condition that `__cond_load` waits for, which is about what it reads."""
+    return any(isinstance(part, Call) and part.name == "__cond_load" and part.args[1:] == (Reg(name),) for part in _text(macro))
 
 
 def _has_effect(e: Expr) -> bool:
@@ -466,7 +513,7 @@ def _substitute(e: Expr, bound: dict[str, Expr]) -> Expr:
             return Deref(_substitute(addr, bound), span)
         case Call(name, args, tags, span):
             return Call(name, tuple([_substitute(a, bound) for a in args]), tags, span)
-    return e
+    return e  # a Block is of the test, and knows nothing of a table's parameters
 
 
 def _located(e: Expr, span: Span) -> Expr:

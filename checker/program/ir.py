@@ -25,12 +25,18 @@ from checker.core.value import Free
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """The address of global `name`, plus `offset` (elements of an array in C, bytes in assembly)."""
+    """The address of global `name`, plus `offset` (elements of an array in C, bytes in assembly).
+
+    `members` are the names of the locations of a structure, for people.
+    """
 
     name: str
     offset: int = 0
+    members: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
+        if 0 < self.offset < len(self.members):
+            return self.members[self.offset]
         return f"{self.name}[{self.offset}]" if self.offset else self.name
 
 
@@ -75,7 +81,15 @@ class Call:
     span: Span = NOWHERE
 
 
-Expr: TypeAlias = Const | Reg | Op | Deref | Call
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Statements and then a value: an assignment that is a value, a helper function written out. GNU C's `({ … value; })`."""
+
+    body: tuple[Stmt, ...]
+    value: Expr
+
+
+Expr: TypeAlias = Const | Reg | Op | Deref | Call | Block
 
 
 def registers(e: Expr) -> list[str]:
@@ -103,6 +117,10 @@ OPERATORS: dict[str, int] = {
     "pick": 3,  # 'ite' as a conditional select does it: depends on what it selects; on the condition only weakly ("pick")
     "ref": 1,  # the address of a local variable; only __try_cmpxchg takes one
     "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
+    # C's conversions: of a number as above, of what is no number (an address kept in an int) none
+    "int8": 1, "int16": 1, "int32": 1, "uint8": 1, "uint16": 1, "uint32": 1,
+    "divu": 2, "modu": 2, "div32": 2, "mod32": 2,  # of 64 unsigned bits, of 32 signed ones
+    "within": 2,  # the first operand, which must be at least 0 and less than the second: what a shift may be by
 }  # fmt: skip
 
 # ---------------------------------------------------------------- statements (C, before expand)
