@@ -29,6 +29,7 @@ def result(written: str, model: str = "lkmm") -> Result:
 def graph(written: str, model: str = "lkmm") -> str:
     """The events with their dependencies, without their places in the text."""
     shown = dump("graph", parse_litmus(Source("t.litmus", written)), load_model(model), Options())
+    shown = re.sub(r"[^ =\[\]]+\|\S+", lambda m: "|".join(sorted(m[0].split("|"))), shown)
     return re.sub(r" +line \d+", "", shown)
 
 
@@ -60,6 +61,10 @@ PAIRS = {
     "a switch is a chain of ifs": (
         "int q = 0; int r = READ_ONCE(*x); switch (r) { case 1: WRITE_ONCE(*y, 1); break; case 2: q = 5; break; default: q = 7; }",
         "int q = 0; int r = READ_ONCE(*x); if (r == 1) WRITE_ONCE(*y, 1); else if (r == 2) q = 5; else q = 7;",
+    ),
+    "a switch keeps its value as a variable does": (
+        "int q = 0; int r = 0; switch (READ_ONCE(*x)) { case 1: q = 1; case 2: r = 3; } WRITE_ONCE(*y, r);",
+        "int q = 0; int r = 0; int t = READ_ONCE(*x); if (t == 1) { q = 1; r = 3; } else if (t == 2) r = 3; WRITE_ONCE(*y, r);",
     ),
     "a loop that counts is written out": (
         "int q = 0; int r = 0; for (int i = 0; i < 5; i++) { if (i == 3) continue; q += i; }",
