@@ -213,6 +213,8 @@ def test_waiting_for_a_condition_reads_it_last() -> None:
         written = "C t\n{}\n" + code.format("smp_store_release(x, 2);", kind) + asked
         for model in ("lkmm", "aarch64"):
             assert result(written, model).observation == expected
+    relaxed = "C t\n{}\n" + code.format("smp_store_release(x, 2);", "relaxed") + asked
+    assert result(relaxed, "aarch64-lto").observation == "Never"  # READ_ONCE() is an acquire there
     assert result("C t\n{}\n" + code.format("WRITE_ONCE(*x, 1);", "acquire") + "exists (1:r0=1)\n").deadlock
 
 
@@ -256,6 +258,13 @@ def test_what_two_processes_count_on_wraps_where_an_int_does() -> None:
     )
     for model in ("lkmm", "aarch64", "aarch64-llsc", "x86-tso"):
         assert result(written, model).observation == "Always"
+
+
+@pytest.mark.parametrize("call", ["atomic_add_unless(v, 1, 5)", "atomic_inc_unless_negative(v)", "refcount_inc_not_zero(v)"])
+def test_what_a_table_computes_fits_into_the_location(call: str) -> None:
+    start = "C t\n{ atomic_t v = ATOMIC_INIT(2147483647); }\nP0(atomic_t *v) { "
+    for model in ("lkmm", "aarch64", "aarch64-llsc", "x86-tso"):
+        assert result(start + call + "; }\nexists (v=-2147483648)\n", model).observation == "Always"
 
 
 @pytest.mark.parametrize(
