@@ -215,3 +215,8 @@ def test_what_no_test_can_say_is_refused_with_what_to_write_instead() -> None:
             with pytest.raises(CheckerError, match=f"'{name}' is a primitive that no test can use") as caught:
                 expand(Thread(0, (Do(Call(name, args)),)), table)
             assert re.search(r"\.[ch]: \w", caught.value.hint), name
+
+
+def test_waiting_for_a_condition_is_the_read_that_saw_it() -> None:
+    assert primitive("smp_cond_load_acquire") == primitive("smp_load_acquire")
+    assert primitive("smp_cond_load_relaxed") == Primitive(READ, "once", 0, "address")
