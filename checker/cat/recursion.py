@@ -11,9 +11,11 @@ rounds are written out as terms, and the encoder lets each execution stop where 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING
 
 from checker.cat.term import Term
+from checker.core.rel import union
 from checker.core.source import Unsupported
 
 if TYPE_CHECKING:
@@ -124,18 +126,11 @@ def _must_be_plain(bounds: Bounds, whole: Term, term: Term) -> None:
 
 
 def rounds_bound(bounds: Bounds, rounds: Rounds, component: int) -> Bound:
-    """What holds however many rounds an execution takes."""
-    found = [bounds.of(state[component]) for state in rounds.states[1:]]
+    """What a name may hold, however many rounds an execution takes."""
+    found = [bounds.of(state[component])[1] for state in rounds.states[1:]]
     if rounds.group.bodies[component].kind == "set":
-        least, most = found[0]
-        for must, may in found[1:]:
-            least, most = least & must, most | may
-        return (most, most) if least == most else (least, most)
-    must, may = found[0]
-    for a, b in found[1:]:
-        must = tuple(map(int.__and__, must, a))
-        may = tuple(map(int.__or__, may, b))
-    return bounds.pair(must, may)
+        return 0, reduce(int.__or__, found)
+    return bounds.pair(bounds.empty, reduce(union, found))
 
 
 def _within(new: Bound, old: Bound) -> bool:

@@ -77,7 +77,7 @@ class Encoder:
         self.squares: dict[int, list[dict[tuple[int, int], Lit]]] = {}
         self.order_lits: dict[tuple[int, int, int], Lit] = {}
         self.choices: dict[int, dict[tuple[int, int], Lit]] = {}
-        self.ends: dict[str, list[tuple[Lit, tuple[Term, ...]]]] = {}
+        self.ends: dict[str, tuple[list[tuple[Lit, tuple[Term, ...]]], Lit]] = {}
         self.endless: list[tuple[Lit, Rounds]] = []  # when a recursive definition is not done after all its rounds
 
     # ------------------------------------------------------------ axioms
@@ -362,8 +362,9 @@ class Encoder:
         rounds = self.bounds.rounds_of.get(term.index)
         if rounds is not None:
             component, _ = names_of(term)
-            found = [self.circuit.both2(here, self.at(state[component], at, up)) for here, state in self.endings(rounds)]
-            return self.circuit.either(found)
+            endings, endless = self.endings(rounds)
+            found = [self.circuit.both2(here, self.at(state[component], at, up)) for here, state in endings]
+            return self.circuit.either([*found, endless])
         if not up or not term.monotone:
             raise Unsupported(
                 f"'{term.name.partition('#')[0]}' is recursive and is needed exactly", term.span,
@@ -373,21 +374,22 @@ class Encoder:
         self.circuit.imply(self.at(term.unfolded, at, True), named)
         return named
 
-    def endings(self, rounds: Rounds) -> list[tuple[Lit, tuple[Term, ...]]]:
-        """The rounds in which iteration may end: with the literal for "it ends here" and the terms of the names then.
+    def endings(self, rounds: Rounds) -> tuple[list[tuple[Lit, tuple[Term, ...]]], Lit]:
+        """The rounds in which iteration may end, with the literal for "it ends here" and the terms of the names then.
 
-        It ends with the first round whose values are all included in those of the round before.
+        It ends with the first round whose values are all included in those of the round before. The last literal is what a
+        name holds where there is no end: everything or nothing, as the checks like it, so that they do not hide it.
         """
         found = self.ends.get(rounds.group.name)
         if found is None:
-            circuit, found, going = self.circuit, [], TRUE
+            circuit, ends_in, going = self.circuit, [], TRUE
             for before, after in pairwise(rounds.states):
                 more = [self.circuit.either(self.members(self.bounds.terms.diff(b, a), up=False)) for a, b in zip(before, after)]
                 ends = circuit.both2(going, -circuit.either(more))
                 if ends != FALSE:
-                    found.append((ends, after))
+                    ends_in.append((ends, after))
                 going = circuit.both2(going, circuit.either(more))
-            self.ends[rounds.group.name] = found
+            found = self.ends[rounds.group.name] = ends_in, FALSE if going == FALSE else circuit.both2(going, circuit.name())
             if going != FALSE:
                 self.endless.append((going, rounds))
         return found
