@@ -157,7 +157,10 @@ class _Questions:
             heard.beyond = self.wanted.beyond(self.taken(engine))
         lits = dict(problem.flags)
         for name in self.flags:
-            self.note(engine, heard, FLAG + name, lits.get(name, FALSE), flag=name)
+            if name in lits:
+                self.note(engine, heard, FLAG + name, lits[name], flag=name)
+            else:
+                heard.said[FLAG + name] = NO
         self.note(engine, heard, UNDEFINED, problem.undefined, undefined=True)
         heard.counts = self.counts(engine)
         if heard.counts is not None and tuple(map(bool, heard.counts)) != (heard.said[POSITIVE].yes, heard.said[NEGATIVE].yes):

@@ -137,27 +137,30 @@ def remarks(test: Test, graph: EventGraph) -> tuple[tuple[str, Span], ...]:
         return (("the test asks nothing: it has no condition and no locations", test.condition.span),)
     if graph.cut or graph.wild:  # what was not followed may write anything
         return ()
-    written = {v for e in graph.events if e.value is not None for v in e.value} | {v for d in graph.finals.values() for v in d}
     found = []
     for atom in (*_atoms(test.condition.prop), *(_atoms(test.filter) if test.filter else ())):
         for loc, value in ((atom.left, atom.right), (atom.right, atom.left)):
             if not isinstance(loc, RegLoc | MemLoc) or not isinstance(value, int | Address) or atom.op not in ("==", "!="):
                 continue
-            if said := _remark(test, graph, loc, value, written):
+            if said := _remark(test, graph, loc, value):
                 found.append((said, atom.span))
     return tuple(dict.fromkeys(found))
 
 
-def _remark(test: Test, graph: EventGraph, loc: Loc, value: Value, written: set[Value]) -> str:
+def _remark(test: Test, graph: EventGraph, loc: Loc, value: Value) -> str:
     """Why comparing a location with a value says nothing; empty when it may."""
     if isinstance(loc, RegLoc) and loc not in graph.finals:
         return "" if loc in dict(test.registers) else f"P{loc.tid} never assigns {loc.reg}: it stays 0"
-    domain = final_value(graph, test, loc)
-    if value in domain or any(isinstance(v, Free) for v in domain):
+    if isinstance(loc, RegLoc):
+        domain = graph.finals[loc]
+    else:
+        domain = {v: TRUE for w in graph.final_write[loc.address] for v in graph.events[w].value or ()}
+    if value in domain or any(isinstance(v, Free) for v in domain) or value in final_value(graph, test, loc):
         return ""
     if isinstance(loc, MemLoc):
         return f"nothing writes {value} to {loc.address}"
-    return "" if value in written else f"{loc} is never {value}: nothing in the test writes that value"
+    written = any(value in e.value for e in graph.events if e.value) or any(value in d for d in graph.finals.values())
+    return "" if written else f"{loc} is never {value}: nothing in the test writes that value"
 
 
 def _atoms(prop: Prop) -> Iterator[Compare]:
