@@ -74,7 +74,8 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
     choices = memory_choices(problem) if wanted.counts else None
-    questions = _Questions(problem, model, test, prop, shown, choices, wanted)
+    flags = sorted({a.name for a in model.axioms if a.role == "flag"})
+    questions = _Questions(problem, model, test, prop, shown, choices, wanted, flags)
     roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
     roots.extend([lit for lit, _ in problem.encoder.endless])
     if questions.whole:
@@ -120,15 +121,12 @@ class _Questions:
     shown: list[tuple[Loc, Symbolic]]
     choices: list[Lit] | None  # what tells executions apart, when they are to be counted
     wanted: Wanted
+    flags: list[str]  # the names of all that the model has
 
     @property
     def whole(self) -> list[Lit]:
         """That an execution is whole: no loop bound hit, no wild access."""
         return [lit for lit in (-self.problem.cut, -self.problem.wild) if lit != TRUE]
-
-    @property
-    def flags(self) -> list[str]:
-        return sorted({a.name for a in self.model.axioms if a.role == "flag"})
 
     def answered(self, engine: Search | Solver) -> Found:
         heard, stopped = _Heard(), ""
@@ -138,8 +136,12 @@ class _Questions:
             stopped = self.wanted.late
         except TooMany as error:
             stopped = str(error)
-        flags = tuple([(name, self.answer(heard, stopped, FLAG + name)) for name in self.flags])
-        positive, negative, undefined = [self.answer(heard, stopped, name) for name in (POSITIVE, NEGATIVE, UNDEFINED)]
+        names = [POSITIVE, NEGATIVE, UNDEFINED, *[FLAG + name for name in self.flags]]
+        if stopped or heard.unfinished:
+            positive, negative, undefined, *raised = [self.answer(heard, stopped, name) for name in names]
+        else:
+            positive, negative, undefined, *raised = [heard.said[name] for name in names]
+        flags = tuple(zip(self.flags, raised, strict=True))
         return Found(Answers(positive, negative, undefined, flags), heard.cut, heard.states, heard.counts)
 
     def ask(self, engine: Search | Solver, heard: _Heard) -> None:
@@ -152,15 +154,11 @@ class _Questions:
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not heard.unfinished:
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        lits = dict(problem.flags)
         if heard.unfinished:
             heard.beyond = self.wanted.beyond(self.taken(engine))
-        lits = dict(problem.flags)
-        for name in self.flags:
-            if name in lits:
-                self.note(engine, heard, FLAG + name, lits[name], flag=name)
-            else:
-                heard.said[FLAG + name] = NO
+        heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
+        for name, lit in problem.flags:
+            self.note(engine, heard, FLAG + name, lit, flag=name)
         self.note(engine, heard, UNDEFINED, problem.undefined, undefined=True)
         heard.counts = self.counts(engine)
         if heard.counts is not None and tuple(map(bool, heard.counts)) != (heard.said[POSITIVE].yes, heard.said[NEGATIVE].yes):
