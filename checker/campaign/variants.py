@@ -61,7 +61,7 @@ class Verdicts:
             return Answer("review", f"the test with this change cannot be checked: {after.message}")
         if after.observation == UNKNOWN:
             return Answer("review", f"the test with this change is Unknown: {after.unknown_because}")
-        if after.deadlock and not before.deadlock:
+        if after.deadlock:
             return Answer("review", "the test with this change has no execution at all")
         raced = "data-race" in after.flags and "data-race" not in before.flags
         if before.observation == UNKNOWN:
@@ -69,7 +69,10 @@ class Verdicts:
         if _good(before) and not _good(after):
             return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after))
         if raced:
-            return Answer("harmful", "this makes a data race", self._shown(variant, after))
+            return Answer("harmful", "this makes a data race", self._shown(variant, after, "data-race"))
+        for what, result in (("the test with this change", after), ("the test itself", before)):
+            if result.unanswered:
+                return Answer("review", f"{what} leaves something unknown: {result.unanswered_text()}")
         if not _good(before):
             return Answer("harmless", f"this {'no longer' if _good(after) else 'still'} allows: {outcome}")
         return Answer("harmless", f"still impossible: {outcome}")
@@ -83,8 +86,8 @@ class Verdicts:
                 self.known[variant, model] = error
         return self.known[variant, model]
 
-    def _shown(self, variant: bytes, after: Result) -> tuple[str, ...]:
-        """The lines of the test that changed, and an execution."""
+    def _shown(self, variant: bytes, after: Result, flag: str = "") -> tuple[str, ...]:
+        """The lines of the test that changed, and an execution (that raises `flag`, if one is named)."""
         was = self.source.text.encode().split(b"\n")
         now = variant.split(b"\n")
         changed = [
@@ -92,7 +95,7 @@ class Verdicts:
             for a, b in zip(was, now, strict=False) if a != b
             for mark, line in (("-", a), ("+", b)) if line.strip()
         ]  # fmt: skip
-        return (*changed, *witness(after))
+        return (*changed, *witness(after, flag))
 
 
 def _good(result: Result) -> bool:
