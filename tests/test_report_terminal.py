@@ -78,7 +78,7 @@ def test_no_mark_and_no_verdict_is_ever_cut(width: int, models: int, words: bool
     spell = spelled if words else str
     grid = Grid(spell=spell)
     for i in range(models):
-        got = outcome(f"kvm/{'long-name-' * 4}.litmus", f"model-{i}", "Sometimes", "Never DATARACE", flags=("data-race",))
+        got = outcome(f"kvm/{'long-name-' * 4}.litmus", f"model-{i}", "Sometimes", "Never DATARACE", flags=RACE)
         grid.add(got)
     text = printed(grid, width, terminal=False)
     assert text.count(spell(cell(got).text)) == models
