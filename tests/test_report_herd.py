@@ -124,6 +124,7 @@ READER = "P0(int *x, int *y) { int r1; int r2 = READ_ONCE(*x); %s WRITE_ONCE(*y,
 @pytest.mark.parametrize(
     ("body", "counts"),  # herd7 7.58's
     [
+        ("r1 = r2 & 1; if (r2 == 0) r1 = 0;", "Never 0 4"),
         ("r1 = 1; if (r2 == 0) r1 = 0;", "Sometimes 1 4"),
         ("r1 = 1; if (r2 == 0) r1 = 0; if (r2 == 2) r1 = 2;", "Sometimes 1 5"),
         ("r1 = r2;", "Never 0 3"),
