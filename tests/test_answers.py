@@ -299,3 +299,27 @@ def test_strict_names_the_place() -> None:
     with pytest.raises(Unsupported, match="nothing writes 2 to x") as caught:
         ask(litmus(WRITER, question="exists (x=2)"), strict=True)
     assert caught.value.span is not None and caught.value.span.line > 1
+
+
+@pytest.mark.parametrize("name", ["lkmm", "sc", "x86-tso", "aarch64"])
+def test_a_loop_whose_end_another_process_waits_for_may_still_go_on(name: str) -> None:
+    """In two rounds nothing stores 3; the execution that is cut off still has to give the lock back for P1 to end."""
+    text = """C waited-for
+{ l=1; }
+P0(int *x, int *c, spinlock_t *l) { int n = 0; while (READ_ONCE(*x) == 0) n = n + 1; WRITE_ONCE(*c, n); spin_unlock(l); }
+P1(spinlock_t *l) { spin_lock(l); spin_unlock(l); }
+P2(int *x) { WRITE_ONCE(*x, 1); }
+exists (c=3)
+"""
+    assert check(parse(text), model(name), Options()).observation == "Unknown"
+    assert check(parse(text), model(name), Options(unroll=3)).observation == "Sometimes"
+
+
+def test_a_loop_behind_which_another_process_reads_may_still_go_on() -> None:
+    text = """C read-from-behind
+{ }
+P0(int *x, int *y, int *c) { int n = 0; while (READ_ONCE(*x) == 0) n = n + 1; WRITE_ONCE(*c, n); WRITE_ONCE(*y, 1); }
+P1(int *x, int *y) { int r0; r0 = READ_ONCE(*y); WRITE_ONCE(*x, r0); }
+exists (c=3)
+"""
+    assert check(parse(text), model("lkmm"), Options()).observation == "Unknown"

@@ -93,6 +93,9 @@ def execute(
     threads = _Threads(draft)
     for t in range(len(codes)):
         threads.thread(t)
+    unfinished = [lit for lit, _ in draft.cut] + [lit for lit, _, _ in draft.wild]
+    for guard, cond in draft.assumed:  # a thread may wait in vain for what an unfinished one would do
+        draft.circuit.require((-guard, cond, *unfinished))
     rf = read_from(draft)
     justify_circles(draft, rf)
     return graph(draft, rf, {a: final_write(draft, a) for a in sorted(observed)})
@@ -140,11 +143,12 @@ class _Threads:
             case Allocate(dst, name):
                 path.env[dst] = self.steered(Register(known(Address(name)), NONE, NONE), path)
             case Assume(cond, span):
-                self.circuit.imply(path.guard, nonzero(self.evaluate(cond, path, span).value))
+                self.draft.assumed.append((path.guard, nonzero(self.evaluate(cond, path, span).value)))
             case Branch():
                 return self.branch(instr, path, pending)
-            case Cut(span):
+            case Cut(span, after):
                 self.draft.cut.append((path.guard, span))
+                pending.setdefault(after, []).append(path)
                 return None
             case _:
                 raise AssertionError(f"not an instruction: {instr}")

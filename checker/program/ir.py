@@ -292,9 +292,14 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The loop bound: an execution that comes here was not followed further."""
+    """The loop bound: an execution that comes here was not followed through all its rounds.
+
+    It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
+    that it does answers a question; it shows that there are executions which were not looked at.
+    """
 
     span: Span = NOWHERE
+    after: str = ""
 
 
 Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Allocate | Assume | Branch | Label | Cut

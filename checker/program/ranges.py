@@ -213,7 +213,8 @@ class _Run:
                 pending[target] = merged
                 if isinstance(cond, Const) and cond.value != 0:
                     return None
-            case Cut():
+            case Cut(_, after):
+                pending[after] = _merged(env, pending.get(after)) or env
                 return None
         return env
 

@@ -1,4 +1,4 @@
-"""Loops to straight code: every backward branch is followed at most `bound` times, then the path ends in a `Cut`.
+"""Loops to straight code: every backward branch is followed at most `bound` times, then the path comes to a `Cut`.
 
     head: … if c goto head          head#0: … if c goto head#1
                               ──►   head#1: … if c goto head#2
@@ -61,13 +61,15 @@ def _copies(body: list[Instr], first: int, last: int, bound: int) -> list[Instr]
                     else:
                         goal = _copy_name(target, i) if target in local else target
                     result.append(replace(instr, target=goal, scope=_copy_name(scope, i) if scope in local else scope))
+                case Cut(inner, goal):
+                    result.append(Cut(inner, _copy_name(goal, i)))
                 case _:
                     result.append(_fresh(instr, i))
         if i < bound:  # falling out of copy i leaves the loop
             result.append(Branch(Const(1), after, ctrl=False))
     end = region[-1]
     span = end.span if isinstance(end, Branch) else where_unknown(end)
-    return [*result, Branch(Const(1), after, ctrl=False), Label(cut), Cut(span), Label(after)]
+    return [*result, Branch(Const(1), after, ctrl=False), Label(cut), Cut(span, after), Label(after)]
 
 
 def where_unknown(instr: Instr) -> Span:
