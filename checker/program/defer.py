@@ -8,8 +8,9 @@ them. So the call is a release of a hidden flag, and the callback a process that
     P2(…) { body }                 P2(…) { if (smp_load_acquire(&flag)) { synchronize_srcu(ss); body; done = 1; } }
 
 `srcu_barrier(ss)` waits for the callbacks whose queueing it sees. `kfree_rcu(p, head)` makes a process that frees; these are
-waited for by kvfree_rcu_barrier(), not by rcu_barrier() (mm/slab_common.c). With the assumption "call_srcu-implementation" a
-call also has the two full barriers that today's code happens to execute.
+waited for by kvfree_rcu_barrier(), not by rcu_barrier() (mm/slab_common.c). call_srcu() as implemented has full barriers before
+and behind: __within_call_srcu() of the machines' tables, and of the kernel's model with "call_srcu-implementation" (see
+`assumptions`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from checker.core.source import Span, UnknownName, Unsupported
+from checker.program.assumptions import assumed, known
 from checker.program.ir import (
     Address,
     And,
@@ -40,8 +42,6 @@ from checker.program.ir import (
     Thread,
     While,
 )  # fmt: skip
-
-ASSUMPTIONS = ("call_srcu-implementation",)
 
 # What queues: which argument is the domain (None: RCU), the function, the pointer to free.
 _QUEUE: dict[str, tuple[int | None, int | None, int | None, int]] = {
@@ -73,9 +73,9 @@ class _Callback:
 
 def defer(test: Test, assume: frozenset[str] = frozenset()) -> Test:
     """`test` with deferred work made explicit; the very same test when it has none."""
-    unknown = sorted(assume - {*ASSUMPTIONS})
-    if unknown:
-        raise UnknownName(f"unknown assumption '{unknown[0]}'", hint=f"there is {', '.join(ASSUMPTIONS)}")
+    known(assume)
+    if test.arch == "C" and assume:
+        test = replace(test, threads=tuple(replace(thread, body=assumed(thread.body, assume)) for thread in test.threads))
     if test.arch != "C" or not _NAMES.search(test.source.text):
         return test
     work = _Deferral(test, assume)
@@ -158,8 +158,9 @@ class _Deferral:
         )
         value = call.args[pointer_at] if pointer_at is not None else Const(1)
         release = Do(Call("smp_store_release", (Const(Address(f"{name} queued")), value), (), call.span), call.span)
-        if ASSUMPTIONS[0] in self.assume:
-            fence = Do(Call("smp_mb", (), (), call.span), call.span)
+        if call.name.startswith("call_srcu"):
+            inside = "smp_mb" if "call_srcu-implementation" in self.assume else "__within_call_srcu"
+            fence = Do(Call(inside, (), (), call.span), call.span)
             return fence, release, fence
         return (release,)
 
