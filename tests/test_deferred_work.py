@@ -330,3 +330,29 @@ P1(int **g) {{ int *q; int r = 1; q = rcu_dereference(*g); if (q) r = READ_ONCE(
 exists (1:r!=1)
 """
     assert check(parse_test(Source("fresh", text)), load_model(model)).observation == "Never"
+
+
+def test_srcu_read_lock_orders_by_its_implementation_and_not_by_contract() -> None:
+    text = text_of(
+        "WRITE_ONCE(*x, 1); smp_wmb(); WRITE_ONCE(*y, 1);",
+        "r0 = READ_ONCE(*y); i = srcu_read_lock(s); r1 = READ_ONCE(*x); srcu_read_unlock(s, i);",
+        question="1:r0=1 /\\ 1:r1=0",
+    )
+    by_contract = verdicts(text)
+    assert (by_contract["lkmm"], by_contract["aarch64"], by_contract["x86-tso"]) == ("Sometimes", "Never", "Never")
+    assert verdicts(text, assume=frozenset({"srcu_read_lock-implementation"})) == NEVER
+    store_buffering = text_of(
+        "WRITE_ONCE(*x, 1); smp_mb(); r0 = READ_ONCE(*y);",
+        "i = srcu_read_lock(s); WRITE_ONCE(*y, 1); srcu_read_unlock(s, i); r1 = READ_ONCE(*x);",
+        question="0:r0=0 /\\ 1:r1=0",
+    )
+    assert ask(store_buffering, "lkmm").observation == "Sometimes"
+    assert ask(store_buffering, "lkmm", assume=frozenset({"srcu_read_lock-implementation"})).observation == "Never"
+
+
+def test_what_may_be_assumed_is_said_in_one_place_and_the_command_knows_it() -> None:
+    from checker.cli import _ASSUMPTIONS
+    from checker.program.assumptions import ASSUMPTIONS
+
+    assert tuple(ASSUMPTIONS) == _ASSUMPTIONS
+    assert [name for name, known in ASSUMPTIONS.items() if known.leaned_on] == ["call_srcu-implementation"]

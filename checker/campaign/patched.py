@@ -16,14 +16,14 @@ from typing import TypeAlias
 
 from checker.campaign.gate import Finding, Report, Request, broken
 from checker.campaign.policy import Policy
-from checker.campaign.variants import Verdicts, wanted
+from checker.campaign.variants import Verdicts, only_where, wanted
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
 from checker.kernel.carry import Carried, carry, lost
 from checker.kernel.changes import Change, difference
 from checker.kernel.matching import Match, match
 from checker.kernel.patch import MAX_PATCH, Applied, applied, read_patch
-from checker.kernel.primitives import DEFER, FREE, GRACE
+from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -43,6 +43,8 @@ class Bound:
     process: Process
     match: Match
     before: tuple[Op, ...]
+    read: tuple[tuple[str, str], ...]
+    """The functions that it consists of with the patch, followed calls included."""
     carried: Carried
 
 
@@ -194,7 +196,7 @@ def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, C
     text = scene.source.text.encode()
     wants = wanted(scene.source, binding.tid) if before.ops != after.ops else {}
     carried = carry(process, scene.processes, text, found, before.ops, after.ops, binding.outside, wants)
-    return Bound(binding, process, found, before.ops, carried)
+    return Bound(binding, process, found, before.ops, after.functions, carried)
 
 
 def _agrees_after(binding: Binding, process: Process, code: Code, policy: Policy) -> bool:
@@ -308,6 +310,7 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
     """Changed barriers in functions that no test stands for."""
     covered = _covered(scenes)
     claimed = {function for scene in scenes for function in scene.claimed}
+    read = {function for scene in scenes for bound in scene.held for function in bound.read}
     after = codes[1]
     assert after is not None
     for old, new in patch.paths:
@@ -315,7 +318,8 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
         after_unit = after.unit(new) if new.endswith((".c", ".h")) else None
         names = {**(before_unit.functions if before_unit else {}), **(after_unit.functions if after_unit else {})}
         for name in names:
-            if (old, name) in covered or (new, name) in covered:
+            fresh = before_unit is None or name not in before_unit.functions
+            if (old, name) in covered or (new, name) in covered or (fresh and (new, name) in read):
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
@@ -372,13 +376,24 @@ def _variants(scene: Scene, policy: Policy) -> Iterator[tuple[Finding, set[Ident
             apply(text, [edit for part in edits for edit in part])
             for edits in itertools.islice(itertools.product(*[one.variants for _, one in carried]), MOST_VARIANTS)
         ]
-        variants = tuple(dict.fromkeys(variant for variant in made if variant is not None))
+        taken = [(bound.binding.tid, *one) for bound, transfer in carried for one in transfer.taken]
+        variants = tuple(dict.fromkeys(only_where(variant, taken) for variant in made if variant is not None))
         if ways > MOST_VARIANTS or None in made or len(known) > MOST_VARIANTS:
-            message = "needs review: there are too many changes to carry them over to the test"
-            yield _finding("review", message, policy, path=scene.path, line=carried[0][0].binding.line, test=scene.name), set()
+            yield _too_many(scene, carried, policy), set()
         elif variants not in known:
             known.add(variants)
             yield from _outcome(scene, list(variants), carried, verdicts, policy)
+
+
+def _too_many(scene: Scene, carried: list[tuple[Bound, Transfer]], policy: Policy) -> Finding:
+    """More ways than can be asked about: nothing to worry about only where all of them add fences, and nothing else."""
+    place = {"path": scene.path, "line": carried[0][0].binding.line, "test": scene.name}
+    changes = [change for _, one in carried for change in one.made]
+    if all(change.kind == "add" and change.op.verb == FENCE for change in changes):
+        message = f"{changes[0]}: a fence more allows nothing that was impossible"
+        return _finding("harmless", message, policy, kernel=changes[0].place, **place)
+    message = "needs review: there are too many changes to carry them over to the test"
+    return _finding("review", message, policy, **place)
 
 
 def _choices(several: list[Bound]) -> Iterator[Choice]:

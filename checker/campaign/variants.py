@@ -6,6 +6,7 @@ Verdicts(source, policy).compare(variant, "lkmm")    Answer("harmful", "this all
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -68,6 +69,8 @@ class Verdicts:
             return Answer("review", f"the test with this change cannot be checked: {after.message}")
         if after.observation == UNKNOWN:
             return Answer("review", f"the test with this change is Unknown: {after.unknown_because}")
+        if after.deadlock and not before.deadlock and b"\nfilter" in variant:
+            return Answer("harmless", f"the path that is changed is not taken: {outcome}")
         if after.deadlock and not before.deadlock:
             return Answer("review", "the test with this change has no execution at all")
         if before.observation == UNKNOWN:
@@ -125,6 +128,16 @@ _FLAGS = {
     "double-free": "a double free",
     "srcu-cleanup-too-early": "a callback that runs when its srcu_struct is gone",
 }
+
+
+def only_where(text: bytes, taken: Sequence[tuple[int, str, bool]]) -> bytes:
+    """A test with nothing but the executions in which registers are 0 (False), or are not; as it is when it filters already."""
+    ends = list(re.finditer(rb"(?m)^(?:~|not[ \t]+)?[ \t]*(?:exists|forall)\b", text))
+    if not taken or not ends or re.search(rb"(?m)^filter\b", text):
+        return text
+    sought = " /\\ ".join(f"{tid}:{reg}=0" if not truth else f"not ({tid}:{reg}=0)" for tid, reg, truth in dict.fromkeys(taken))
+    at = ends[-1].start()
+    return text[:at] + f"filter ({sought})\n\n".encode() + text[at:]
 
 
 def wanted(source: Source, tid: int) -> dict[str, int]:

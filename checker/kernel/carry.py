@@ -7,13 +7,13 @@ carry(process, processes, text, match, before, after, outside, wants)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference, difference
 from checker.kernel.matching import Match
 from checker.kernel.paths import Family, TooManyPaths, Turn, family, paths, turns
-from checker.kernel.primitives import JUMP
+from checker.kernel.primitives import JUMP, ORDERING
 from checker.kernel.skeleton import Op
 from checker.kernel.strength import weakens
 from checker.kernel.transfer import Line, Transfer, relevant, transfer
@@ -53,6 +53,7 @@ def carry(
     kinds = {family(before[k]) for k in match.pairs.values()}
     kinds |= {family(op) for change in told for op in (change.before, change.after) if op is not None}
     kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
+    kinds |= {family(op) for k in match.pairs.values() for op in _beside(before, k)}
     try:
         new = turns(before, after, kinds, flat, frozenset(change.old for change in told))
         stays = _stays(match, before, after, kinds)
@@ -61,8 +62,9 @@ def carry(
     made = []
     for turn in new:
         line = _line(process, processes, text, match, turn, outside, after)
-        if not _ruled_out(line, turn, after, wants):
-            made.append(transfer(line))
+        taken = _taken(line, turn)
+        if not any(reg in wants and (wants[reg] != 0) != truth for reg, truth in taken):
+            made.append(replace(transfer(line), taken=taken))
     gone = _gone(match, flat, process)
     if gone:
         made.append(Transfer((), (), gone, ()))
@@ -108,6 +110,25 @@ def _passed(change: Change, flat: Difference) -> list[int]:
     return [old for old, new in flat.kept if (old < change.old) != (new < change.new)]
 
 
+def _beside(ops: Sequence[Op], k: int) -> list[Op]:
+    """What is always done with a fence, next to it: a path with the one and without the other is no path around both."""
+    if ops[k].verb not in ORDERING:
+        return []
+    found = []
+    for step in (-1, 1):
+        at = k + step
+        while 0 <= at < len(ops) and not _together(ops[k], ops[at]):
+            at += step
+        found += [ops[at]] if 0 <= at < len(ops) else []
+    return found
+
+
+def _together(fence: Op, op: Op) -> bool:
+    depth = len(fence.frames)
+    inner = {frame.kind for frame in op.frames[depth:]}
+    return op.verb not in (*ORDERING, JUMP) and op.frames[:depth] == fence.frames and inner <= {"call", "do"}
+
+
 def _stays(match: Match, before: Sequence[Op], after: Sequence[Op], kinds: set[Family]) -> bool:
     mine = set(match.pairs.values())
     whole = [path.shape for path in paths(before, kinds) if mine <= set(path.indices)]
@@ -127,18 +148,18 @@ def _line(
     )
 
 
-def _ruled_out(line: Line, turn: Turn, after: Sequence[Op], wants: Mapping[str, int]) -> bool:
-    """Whether a path is taken only when a read gave what the question does not ask about."""
+def _taken(line: Line, turn: Turn) -> tuple[tuple[str, bool], ...]:
+    """What the reads of the process must have given for a path to be taken: a register, and whether it is not 0."""
     stays = [*line.difference.kept, *[(c.old, c.new) for c in line.difference.changes if c.kind == "replace"]]
     old_of = {turn.after.indices[new]: old for old, new in stays}
     of = {k: i for i, k in line.match.pairs.items()}
     words = Words(line.text, line.process, line.processes, {})
-    for index, truth in turn.after.signs:
+    found = []
+    for index, truth in sorted(turn.after.signs):
         mine = of.get(old_of.get(index, -1))
         register = words.register(line.process.ops[mine]) if mine is not None else ""
-        if register in wants and (wants[register] != 0) != truth:
-            return True
-    return False
+        found += [(register, truth)] if register else []
+    return tuple(found)
 
 
 def _gone(match: Match, flat: Difference, process: Process) -> tuple[tuple[Change, str], ...]:

@@ -20,7 +20,7 @@ from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference
 from checker.kernel.matching import Match
 from checker.kernel.paths import LOOPS
-from checker.kernel.primitives import ACCESSES, CALL, DEFER, FREE, GRACE, JUMP, LOCK, ORDERING, SECTIONS, UNLOCK
+from checker.kernel.primitives import ACCESSES, CALL, DEFER, FENCE, FREE, GRACE, JUMP, LOCK, ORDERING, SECTIONS, UNLOCK
 from checker.kernel.skeleton import Op
 from checker.kernel.wording import Edit, NoWords, Words
 
@@ -47,12 +47,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """`variants`: all ways to make the changes `made`; `failed`: those that cannot be made, and why; `foreign`: not its own."""
+    """`variants`: all ways to make the changes `made`; `failed`: those that cannot be made, and why; `foreign`: not its own.
+
+    `taken`: which registers must be 0 (False) or not for the path to be taken at all.
+    """
 
     variants: tuple[tuple[Edit, ...], ...]
     made: tuple[Change, ...]
     failed: tuple[tuple[Change, str], ...]
     foreign: tuple[Change, ...]
+    taken: tuple[tuple[str, bool], ...] = ()
 
 
 def transfer(line: Line) -> Transfer:
@@ -79,7 +83,10 @@ def transfer(line: Line) -> Transfer:
             made.append(change)
             ways.append(found)
     failed += work.still_held()
-    if math.prod(map(len, ways)) > MOST:
+    if math.prod(map(len, ways)) > MOST and all(change.kind == "add" and change.op.verb == FENCE for change in made):
+        foreign += made  # wherever they then stand, fences that are added allow nothing
+        made, ways = [], []
+    elif math.prod(map(len, ways)) > MOST:
         failed += [(change, "there are too many places where it could stand in the test") for change in made]
         made, ways = [], []
     variants = dict.fromkeys(
@@ -199,11 +206,10 @@ class _Work:
             raise NoWords(f"{change.op.text} is moved past other code, which the test does not show")
         if set(change.before.inside) != set(change.after.inside):
             return [[self.words.without(op)]]
-        freed = next((k.text for k in self._passed(change) if k.verb in (FREE, DEFER)), "")
-        if freed and not any(
-            self.of.get(old) is not None for old in self._passed_at(change) if self.before[old].verb in (FREE, DEFER)
-        ):
-            raise NoWords(f"{change.op.text} is moved past {freed}")
+        for old in self._passed_at(change):
+            passed = self.before[old]
+            if passed.verb in (FREE, DEFER) and old not in self.of and not _elsewhere(passed, change.op):
+                raise NoWords(f"{change.op.text} is moved past {passed.text}")
         text = self.words.statement(op)
         made: list[list[Edit]] = []
         for slot in self._slots(change.new):
@@ -267,10 +273,6 @@ class _Work:
     def _passed_at(self, change: Change) -> list[int]:
         return [old for old, new in self.difference.kept if (old < change.old) != (new < change.new)]
 
-    def _passed(self, change: Change) -> list[Op]:
-        """What a moved operation passes."""
-        return [self.before[old] for old in self._passed_at(change)]
-
     # ------------------------------------------------------------ other code
 
     def crossed(self, change: Change) -> str:
@@ -285,9 +287,9 @@ class _Work:
     def left_early(self) -> list[Change]:
         """What the process would do behind a new early exit: this path does no more of it, as if it had not got so far yet."""
         gone = {c.old: c for c in self.difference.changes if c.kind == "remove" and c.old in self.of}
-        ends = [old for old, c in sorted(gone.items()) if c.op.verb not in ORDERING]
-        first = next((old for old in ends if all(k in gone or self.of.get(k) is None for k in range(old, len(self.before)))), None)
-        return [c for old, c in gone.items() if first is not None and old >= first]
+        last = max([old for old in self.of if old not in gone], default=-1)
+        rest = [c for old, c in gone.items() if old > last]
+        return rest if any(c.op.verb not in ORDERING for c in rest) else []
 
     def still_held(self) -> list[tuple[Change, str]]:
         """Locks that a path does not give back any more."""
@@ -303,6 +305,11 @@ class _Work:
             if balance[LOCK] > balance[UNLOCK]:
                 held.append((change, f"a path ends without {op.text}"))
         return held
+
+
+def _elsewhere(passed: Op, moved: Op) -> bool:
+    """Whether a srcu_struct is cleaned up that the moved operation is not about."""
+    return passed.name == "cleanup_srcu_struct" and passed.place != moved.place
 
 
 def _same_callback(before: Op, after: Op) -> None:
