@@ -3,13 +3,14 @@
 # make gate        what a change must pass: every scenario against its expectations and litmus/baseline.json
 # make conformance CORPUS=folder   compare with the verdicts in folder/oracle.jsonl
 # make bench       how fast, and what got slower
+# make man         man pages from the help texts, in build/man
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run gate test lint conformance bench clean
+.PHONY: run gate test lint conformance bench man clean
 
 run: $(READY)
 	$(BIN)/checker run --expected litmus
@@ -32,6 +33,9 @@ conformance: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m checker.campaign.bench
+
+man: $(READY)
+	$(BIN)/click-man --target build/man checker
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed" >&2; exit 2; }

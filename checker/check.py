@@ -41,7 +41,7 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     """Decide `test` under `model`. Raises CheckerError for a test the model cannot be asked about."""
     options = options or Options()
     clock = _Clock(options.timeout)
-    test = defer(test, options.assume)
+    test = defer(test, model.primitives or {}, options.assume)
     try:
         with deep_recursion(RECURSION):
             found, size = _decide(test, model, options, clock)
@@ -61,10 +61,10 @@ def stages(
     """
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
-    test = defer(test, options.assume)
-    codes = [expand(thread, model.primitives or {}) for thread in test.threads]
+    test = defer(test, model.primitives or {}, options.assume)
+    codes = [expand(thread, model.primitives or {}, compiled=model.compiled) for thread in test.threads]
     codes = [unroll(code, options.unroll, t.span) for code, t in zip(codes, test.threads, strict=True)]
-    graph = execute(test, codes, observed_memory(test))
+    graph = execute(test, codes, observed_memory(test), compiled=model.compiled, coherent=model.coherent)
     lap("execute")
     bounds = Bounds(graph, model.terms)
     bounds.all_of(model.plan)
@@ -115,8 +115,9 @@ def _unknown(test: Test, model: Model, clock: _Clock, because: str) -> Result:
 
 
 def expectation(test: Test, model: Model) -> Expectation | None:
-    """What the file says of this model."""
-    return next((e for e in test.expect if e.model == model.name), None)
+    """What the file says of this model, under the nearest of its names."""
+    said = {e.model: e for e in test.expect}
+    return next((said[name] for name in (*model.answers, model.name) if name in said), None)
 
 
 class _Clock:

@@ -1,13 +1,13 @@
 """The command `checker`: options in, rendered results out, an exit code. Nothing is decided here.
 
 Results go to stdout, everything for people about the run (errors, warnings, the bar) to stderr. Exit code 0: every verdict as
-expected; 1: some verdict or race is not, or is Unknown; 2: some input could not be checked; 130: interrupted.
+expected; 1: some verdict or race is not, or is Unknown; 2: some input could not be checked, or a result not written; 130:
+interrupted (checker/command.py).
 Everything heavy is imported when a command needs it, so that `--help` is instant.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -19,26 +19,23 @@ from checker.cli_compile import compile_tests
 from checker.cli_cost import cost
 from checker.cli_gate import gate, init
 from checker.cli_gp import gp
+from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, INTERRUPTED, Commands, ModelName, cores, exit_zero, loudness, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from checker.campaign.corpus import Job, Setup
     from checker.report.printer import Printer
+    from checker.report.progress import Progress
 
-AS_EXPECTED, DIFFERENT, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 STAGES = ("graph", "bounds", "problem", "execution")
 
 
 def main() -> None:
-    """The entry point: what a terminal cannot spell must not end the run."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+    """The command, on streams that can take what it prints."""
+    prepare(sys.stdout, sys.stderr)
     cli()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="checker", message="%(prog)s %(version)s")
 def cli() -> None:
     """Decides litmus tests of kernel synchronisation under weak memory models."""
@@ -54,7 +51,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 
 @cli.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-m", "--model", "models", multiple=True, help=_MODEL_HELP)
+@click.option("-m", "--model", "models", multiple=True, type=ModelName(), help=_MODEL_HELP)
 @click.option("--expected", is_flag=True, help="Check each file under every model that it expects something of.")
 @click.option("--bell", metavar="FILE", help="The bell file of the model, in place of its own.")
 @click.option("--macros", metavar="FILE", help="The .def table of primitives, in place of the model's own.")
@@ -69,37 +66,42 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 )
 @click.option("--strict", is_flag=True, help="A warning about a file (a global used as a local variable, …) is an error.")
 @click.option("--dump", type=click.Choice(STAGES), help="Show a stage of the work instead of the verdict.")
+@exit_zero
+@loudness
 def run(
     paths: tuple[str, ...], models: tuple[str, ...], *, expected: bool, bell: str | None, macros: str | None,
     include: tuple[str, ...], states: bool, unroll: int, timeout: float | None, jobs: int | None, layout: str, strict: bool,
-    assume: tuple[str, ...], dump: str | None,
+    assume: tuple[str, ...], dump: str | None, exit_zero: bool, quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
-    """Check litmus tests: files, folders of *.litmus files, and lists (a name starting with @ holds one path a line).
+    """Check litmus tests: files, folders of *.litmus files, lists (a name starting with @ holds one path a line), - for stdin.
 
     Exit code: 0 all verdicts as the files expect (or nothing is expected), 1 a verdict or a race is not as expected, or
-    is Unknown, 2 some input cannot be checked, 130 interrupted.
+    is Unknown, 2 some input cannot be checked or a result not be written, 130 interrupted.
     """
     from checker.campaign.corpus import Setup
     from checker.campaign.paths import plan
     from checker.check import Options
     from checker.report.printer import printer_of
+    from checker.report.progress import Progress
 
     if expected and models:
         raise click.UsageError("--expected takes the models from the files, -m names them: give one of the two")
+    if quiet and verbose:
+        raise click.UsageError("-q and -v cannot both be meant")
     options = Options(
         states=states or layout == "herd", counts=layout == "herd", unroll=unroll, timeout=timeout, assume=frozenset(assume)
     )
     setup = Setup(options, bell, macros, include, strict)
-    printer = printer_of(layout, sys.stdout, sys.stderr)
-    try:
+    printer = printer_of(layout, sys.stdout, sys.stderr, quiet=quiet, verbose=verbose)
+    with Progress(sys.stderr, "reading", quiet=quiet) as bar:
+        printer.hush = bar.hush
         chosen = None if expected else _loadable(models or ("lkmm",), setup, printer)
         todo, errors = plan(paths, chosen)
         for error in errors:
             printer.tell(error.render())
-        code = _dump(dump, todo, setup, printer) if dump else _check(todo, setup, printer, jobs or _cores(), layout)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-    sys.exit(BAD_INPUT if errors and code != INTERRUPTED else code)
+        code = _dump(dump, todo, setup, printer) if dump else _check(todo, setup, printer, jobs or cores(), bar)
+    code = BAD_INPUT if errors and code != INTERRUPTED else code
+    sys.exit(AS_EXPECTED if exit_zero and code == DIFFERENT else code)
 
 
 def _loadable(models: tuple[str, ...], setup: Setup, printer: Printer) -> tuple[str, ...]:
@@ -116,21 +118,20 @@ def _loadable(models: tuple[str, ...], setup: Setup, printer: Printer) -> tuple[
     return models
 
 
-def _check(todo: list[Job], setup: Setup, printer: Printer, workers: int, layout: str) -> int:
+def _check(todo: list[Job], setup: Setup, printer: Printer, workers: int, bar: Progress) -> int:
     """Check, print, and say with which code to exit."""
     from checker.campaign.corpus import run
 
-    step, stop = _bar(len(todo), layout)
     interrupted = False
+    bar.step(0, len(todo))
     try:
         with closing(run(todo, setup, workers=min(workers, len(todo)))) as outcomes:
-            for outcome in outcomes:
+            for done, outcome in enumerate(outcomes, 1):
                 printer.add(outcome)
-                step()
+                bar.step(done, len(todo))
     except KeyboardInterrupt:
         interrupted = True
-    finally:
-        stop()
+    bar.end()
     printer.end()
     tally = printer.tally
     if interrupted:
@@ -148,24 +149,11 @@ def _dump(stage: str, todo: list[Job], setup: Setup, printer: Printer) -> int:
     code = AS_EXPECTED
     for job in todo:
         try:
-            click.echo(dump(stage, test_of(job.path, setup), model_of(job.model, setup), setup.options))
+            click.echo(dump(stage, test_of(job.text, setup), model_of(job.model, setup), setup.options))
         except CheckerError as error:
             printer.tell(located(error, job.path))
             code = BAD_INPUT
     return code
-
-
-def _bar(total: int, layout: str) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A progress bar, where somebody looks and nothing else is printed meanwhile: how to move it, how to take it away."""
-    if total < 2 or not sys.stderr.isatty() or (layout != "table" and sys.stdout.isatty()):
-        return (lambda: None), (lambda: None)
-    from checker.report.terminal import progress
-
-    return progress(sys.stderr, total)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cli.command("models")

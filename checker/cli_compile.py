@@ -2,51 +2,87 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-BAD_INPUT = 2
+from checker.command import BAD_INPUT
+
+if TYPE_CHECKING:
+    from checker.parse.files import Text
+
 _ARCHES = {"aarch64": "aarch64", "x86_64": "x86-tso"}
 """The model whose table says what a primitive is compiled to."""
 
 
 @click.command("compile")
-@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--arch", type=click.Choice(tuple(_ARCHES)), required=True, help="For which machine.")
 @click.option("-o", "--output", metavar="FOLDER", help="Write one file a test there. Default: everything to stdout.")
-def compile_tests(paths: tuple[str, ...], *, arch: str, output: str | None) -> None:
+@click.option("--force", is_flag=True, help="Overwrite what an earlier run wrote there; never a test that is compiled.")
+def compile_tests(paths: tuple[str, ...], *, arch: str, output: str | None, force: bool) -> None:
     """Write C tests as assembly tests: the instructions a kernel primitive is compiled to, for herd7 and litmus7.
 
+    PATH: files, folders, lists (@FILE), - for stdin. Below the FOLDER of -o a test lies as it did below the folder given.
     Exit code: 0 all written, 2 some could not be (a grace period and kfree() are no instructions).
     """
     from checker.campaign.corpus import located
+    from checker.campaign.paths import texts_of
     from checker.core.source import CheckerError
-    from checker.library import load_model, load_test
+    from checker.library import load_model, test_in
     from checker.report.assembly import export
     from checker.report.assembly_aarch64 import AArch64
     from checker.report.assembly_x86 import X86
+    from checker.report.progress import Progress
 
     model, machine = load_model(_ARCHES[arch]), AArch64() if arch == "aarch64" else X86()
-    failed = False
-    for path in paths:
-        try:
-            text = export(load_test(path), model, machine).text
-        except CheckerError as error:
-            click.echo(located(error, path), err=True)
-            failed = True
-            continue
-        try:
-            _write(text, path, output)
-        except OSError as error:
-            raise click.ClickException(f"{output}: {error.strerror}") from error
-    sys.exit(BAD_INPUT if failed else 0)
+    with Progress(sys.stderr, "reading") as bar:
+        texts, errors = texts_of(paths)
+        told = [error.render() for error in errors]
+        places = _places(texts, paths, output) if output is not None else {}
+        for done, text in enumerate(texts):
+            bar.step(done, len(texts), "compiling")
+            try:
+                made = export(test_in(text.source()), model, machine).text
+                if output is None:
+                    bar.hush()
+                    click.echo(made, nl=False)
+                else:
+                    _write(made, text, places, force=force)
+            except CheckerError as error:
+                told.append(located(error, text.path))
+    for report in told:
+        click.echo(report, err=True)
+    sys.exit(BAD_INPUT if told else 0)
 
 
-def _write(text: str, path: str, folder: str | None) -> None:
-    if folder is None:
-        click.echo(text, nl=False)
-        return
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    (Path(folder) / Path(path).name).write_text(text, encoding="utf-8")
+def _places(texts: Sequence[Text], paths: Sequence[str], folder: str) -> dict[str, Path]:
+    """Where each test is to be written: below `folder` as it lay below the folder that was given, else under its name."""
+    roots = [path for path in paths if os.path.isdir(path)]
+    places = {}
+    for text in texts:
+        under = [os.path.relpath(text.path, root) for root in roots if Path(text.path).is_relative_to(root)]
+        name = min(under, key=len) if under else os.path.basename(text.path).strip("<>")
+        places[text.path] = Path(folder) / (name if name.endswith(".litmus") else f"{name}.litmus")
+    return places
+
+
+def _write(made: str, text: Text, places: dict[str, Path], *, force: bool) -> None:
+    """Write a file that is not there yet, or is the same. Raises CheckerError where another would be lost."""
+    from checker.core.source import Unreadable
+
+    target = places[text.path]
+    same = [path for path, other in places.items() if other == target]
+    if same[0] != text.path:
+        raise Unreadable(f"{target} is what {same[0]} is written to", hint="give their folder, or another -o FOLDER")
+    if target.exists():
+        if any(os.path.exists(path) and os.path.samefile(path, target) for path in places):
+            raise Unreadable(f"{target} is a test that is compiled: it is not overwritten", hint="give another -o FOLDER")
+        if not target.is_file() or (not force and target.read_bytes() != made.encode()):
+            raise Unreadable(f"{target} is there already, and is another", hint="--force overwrites it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(made, encoding="utf-8")

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from checker.command import BAD_INPUT, ModelName
+
 if TYPE_CHECKING:
     from checker.cost import Price
 
 MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso")
-BAD_INPUT = 2
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("-m", "--model", "models", multiple=True, help=f"A model; repeatable. Default: {', '.join(MODELS)}.")
+@click.option(
+    "-m", "--model", "models", multiple=True, type=ModelName(), help=f"A model; repeatable. Default: {', '.join(MODELS)}."
+)
 @click.option("--plain", is_flag=True, help="Count ordinary loads and stores too.")
 @click.option(
     "--rounds", type=click.IntRange(1, 100), default=1, show_default=True, metavar="N", help="How often a loop body counts."
@@ -27,24 +30,28 @@ BAD_INPUT = 2
 def cost(paths: tuple[str, ...], models: tuple[str, ...], *, plain: bool, rounds: int, layout: str) -> None:
     """Count what scenarios cost: waits for grace periods, callbacks, barriers and atomics on the path of each process.
 
-    A range is what the cheapest and the dearest way through the code pays. PATH: files, folders, lists (@FILE).
+    A range is what the cheapest and the dearest way through the code pays. PATH: files, folders, lists (@FILE), - for stdin.
     """
-    from checker.campaign.paths import expand_paths
+    from checker.campaign.paths import texts_of
     from checker.core.source import CheckerError
     from checker.cost import compare
     from checker.cost import cost as price
-    from checker.library import load_model, load_test
+    from checker.library import load_model, test_in
+    from checker.report.progress import Progress
+    from checker.report.signs import for_stream
 
-    files, errors = expand_paths(paths)
     prices: list[Price] = []
-    for file in files:
-        for name in models or MODELS:
-            try:
-                prices.extend(price(load_test(file), load_model(name), rounds=rounds))
-            except CheckerError as error:
-                errors.append(error)
+    with Progress(sys.stderr, "counting") as bar:
+        texts, errors = texts_of(paths)
+        for done, text in enumerate(texts):
+            bar.step(done, len(texts), "counting")
+            for name in models or MODELS:
+                try:
+                    prices.extend(price(test_in(text.source()), load_model(name), rounds=rounds))
+                except CheckerError as error:
+                    errors.append(error)
     if prices:
-        click.echo(_json(prices) if layout == "json" else compare(prices, plain=plain))
+        click.echo(_json(prices) if layout == "json" else for_stream(compare(prices, plain=plain), sys.stdout))
     for report in dict.fromkeys([error.render() for error in errors]):
         click.echo(report, err=True)
     sys.exit(BAD_INPUT if errors else 0)

@@ -1,7 +1,7 @@
 """The command `checker gate`: options in, reports out, an exit code. Nothing is decided here.
 
-Exit code: 0 clean, 1 blocked, 2 something could not be checked, 130 interrupted. Without `--output` a table goes to stdout;
-in a GitHub job annotations go there too, and a summary to the job's page.
+Exit code: 0 clean, 1 blocked, 2 something could not be checked or a report not be written, 130 interrupted. Unless an
+`--output` goes to stdout a table does; in a GitHub job annotations go there too, and a summary to the job's page.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, INTERRUPTED, Output, cores, exit_zero, loudness
 
+if TYPE_CHECKING:
     from checker.campaign.gate import Report, Request
     from checker.campaign.policy import Policy
 
-FAILED, INTERRUPTED = 2, 130
-FORMATS = ("table", "junit", "sarif", "github", "markdown", "json")
+FORMATS = ("table", "text", "junit", "sarif", "github", "markdown", "json")
 
 
 @click.command()
@@ -40,60 +39,69 @@ FORMATS = ("table", "junit", "sarif", "github", "markdown", "json")
 @click.option("--no-cache", is_flag=True, help="Check everything anew, and keep nothing.")
 @click.option("--journal", metavar="FILE", help="Write every result here as it comes.")
 @click.option("--resume", is_flag=True, help="Go on where a run with the same --journal was cut short.")
-@click.option("--output", "outputs", multiple=True, metavar="FORMAT[=FILE]", help=f"One of {', '.join(FORMATS)}. Repeatable.")
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    type=Output(FORMATS),
+    metavar="FORMAT[=FILE]",
+    help=f"Of {', '.join(FORMATS)}. Repeatable.",
+)
+@exit_zero
+@loudness
 def gate(
     paths: tuple[str, ...], config: str | None, baseline: str | None, *, update_baseline: bool, diff: str | None,
     kernel: str | None, timeout: float | None, memory: int | None, jobs: int | None, executor: str | None,
-    cache: str | None, no_cache: bool, journal: str | None, resume: bool, outputs: tuple[str, ...],
+    cache: str | None, no_cache: bool, journal: str | None, resume: bool, outputs: tuple[tuple[str, str], ...],
+    exit_zero: bool, quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Check tests against what they expect and against a baseline, and stop what must not pass.
 
     PATHs are those of the policy unless given. Exit code: 0 clean, 1 blocked, 2 something could not be checked.
     """
-    from checker.campaign.gate import Request, gate
+    from checker.campaign.gate import Interrupted, Request, gate
     from checker.campaign.policy import load_policy
     from checker.campaign.pool import executor_of
     from checker.campaign.verdicts import Journal, Store, default_folder
     from checker.core.source import CheckerError
+    from checker.report.progress import Progress
 
-    targets = [_target(text) for text in outputs]
     if resume and not journal:
         raise click.UsageError("--resume goes on from a --journal: name it")
     if diff and not kernel:
         raise click.UsageError("--diff needs the --kernel that the patch is for")
+    if quiet and verbose:
+        raise click.UsageError("-q and -v cannot both be meant")
     start = time.perf_counter()
     try:
-        policy = load_policy(".", config)
-        policy = replace(policy, timeout=timeout or policy.timeout, memory=policy.memory if memory is None else memory)
-        known = baseline or policy.baseline
-        if update_baseline and not known:
-            raise click.UsageError("--update-baseline needs to know which: give --baseline FILE")
-        request = Request(
-            tuple(paths or policy.paths or (["litmus"] if os.path.isdir("litmus") else ["."])),
-            baseline="" if update_baseline else known,
-            store=None if no_cache else Store(Path(cache) if cache else default_folder()),
-            journal=Journal(Path(journal)) if journal else None, resume=resume, workers=jobs or _cores(),
-            executor=executor_of(memory=policy.memory, address=executor or ""), step=_bar(),
-        )  # fmt: skip
-        report = gate(request, policy)
-        if kernel:
-            report = _with_kernel(report, kernel, diff, request, policy)
+        with Progress(sys.stderr, "reading", quiet=quiet) as bar:
+            policy = load_policy(".", config).with_limits(timeout, memory)
+            known = baseline or policy.baseline
+            if update_baseline and not known:
+                raise click.UsageError("--update-baseline needs to know which: give --baseline FILE")
+            request = Request(
+                tuple(paths or policy.paths or (["litmus"] if os.path.isdir("litmus") else ["."])),
+                baseline="" if update_baseline else known, whole=not paths,
+                store=None if no_cache else Store(Path(cache) if cache else default_folder()),
+                journal=Journal(Path(journal)) if journal else None, resume=resume, workers=jobs or cores(),
+                executor=executor_of(memory=policy.memory, address=executor or ""), step=bar.step,
+            )  # fmt: skip
+            report = gate(request, policy)
+            if kernel:
+                bar.say("reading the patch" if diff else "reading the kernel")
+                report = _with_kernel(report, kernel, diff, request, policy)
         if update_baseline:
-            _update(report, known)
+            _update(report, known, policy, whole=not paths)
     except CheckerError as error:
         click.echo(error.render(), err=True)
-        sys.exit(FAILED)
-    except OSError as error:
-        click.echo(f"error: {error.strerror}: {error.filename}", err=True)
-        sys.exit(FAILED)
-    except KeyboardInterrupt:
+        sys.exit(BAD_INPUT)
+    except Interrupted as cut:
+        _print(cut.report, [("table", "")], quiet=quiet, verbose=verbose)
+        click.echo(f"interrupted after {len(cut.report.rows)} of {cut.total}", err=True)
         sys.exit(INTERRUPTED)
-    except click.ClickException:
-        raise
-    except Exception as error:  # a bug of ours is no verdict on the change
-        click.echo(f"internal error: {type(error).__name__}: {error}", err=True)
-        sys.exit(FAILED)
-    sys.exit(_print(replace(report, seconds=time.perf_counter() - start), targets))
+    report = replace(report, seconds=time.perf_counter() - start)
+    code = _print(report, [*outputs], quiet=quiet, verbose=verbose)
+    sys.exit(AS_EXPECTED if exit_zero and code == DIFFERENT else code)
 
 
 @click.command()
@@ -102,11 +110,7 @@ def init(folder: str) -> None:
     """Write a scenario to begin with and a policy for the gate into a repository."""
     from checker.campaign.starter import write_starter
 
-    try:
-        written, there = write_starter(Path(folder))
-    except OSError as error:
-        click.echo(f"error: {error.strerror}: {error.filename}", err=True)
-        sys.exit(FAILED)
+    written, there = write_starter(Path(folder))
     for name in written:
         click.echo(f"{name} is written")
     for name in there:
@@ -120,61 +124,54 @@ def _with_kernel(report: Report, kernel: str, diff: str | None, request: Request
     return with_kernel(report, kernel, diff, request, policy)
 
 
-def _update(report: Report, path: str) -> None:
+def _update(report: Report, path: str, policy: Policy, *, whole: bool) -> None:
     from checker.campaign.baseline import write_baseline
-    from checker.campaign.gate import baseline_of
+    from checker.campaign.gate import updated_baseline
 
-    if report.code == FAILED:
+    if report.code == BAD_INPUT:
         click.echo("the baseline is not updated: something could not be checked", err=True)
         return
-    write_baseline(path, baseline_of(report, path))
+    write_baseline(path, updated_baseline(report, path, policy, whole=whole))
     click.echo(f"{path} is written", err=True)
 
 
-def _target(text: str) -> tuple[str, str]:
-    name, _, file = text.partition("=")
-    if name not in FORMATS:
-        raise click.BadParameter(f"{name!r} is not one of {', '.join(FORMATS)}", param_hint="--output")
-    return name, file
-
-
-def _print(report: Report, targets: list[tuple[str, str]]) -> int:
-    """Write every report asked for; the exit code."""
+def _print(report: Report, targets: list[tuple[str, str]], *, quiet: bool, verbose: bool) -> int:
+    """Write every report asked for; the exit code. One that cannot be written is an error, and does not stop the others."""
+    from checker.report.blocks import View
     from checker.report.gate import render
+    from checker.report.signs import speaks_unicode
 
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     summary = os.environ.get("GITHUB_STEP_SUMMARY", "") if on_github else ""
     if not any(not file for _, file in targets):
         targets = [*targets, ("table", ""), *([("github", "")] if on_github else [])]
-    if summary:
-        with open(summary, "a", encoding="utf-8") as stream:
-            stream.write(render("markdown", report))
+    colour = sys.stdout.isatty()
+    screen = View(_width(), colour=colour, unicode=speaks_unicode(sys.stdout), guarded=on_github, quiet=quiet, verbose=verbose)
+    written = [_write("markdown", summary, "a", report)] if summary else []
     for name, file in targets:
-        text = render(name, report, quiet=on_github, width=_width(), colour=not file and sys.stdout.isatty())
         if file:
-            Path(file).write_text(text, encoding="utf-8")
+            written.append(_write(name, file, "w", report))
         else:
-            sys.stdout.write(text)
+            sys.stdout.write(render(name, report, screen))
     sys.stdout.flush()
-    return report.code
+    return report.code if all(written) else BAD_INPUT
 
 
-def _width() -> int:
+def _write(name: str, file: str, mode: str, report: Report) -> bool:
+    """Whether the report could be written."""
+    from checker.report.gate import render
+
+    try:
+        with open(file, mode, encoding="utf-8") as stream:
+            stream.write(render(name, report))
+    except OSError as error:
+        click.echo(f"error: {file} cannot be written: {error.strerror}", err=True)
+        return False
+    return True
+
+
+def _width() -> int | None:
+    """How wide the terminal is; None where there is none."""
     import shutil
 
-    return shutil.get_terminal_size((132, 40)).columns if sys.stdout.isatty() else 132
-
-
-def _bar() -> Callable[[int, int], None]:
-    """Progress, where somebody looks."""
-    if not sys.stderr.isatty():
-        return lambda done, total: None
-
-    def show(done: int, total: int) -> None:
-        click.echo(f"\rchecking {done}/{total}" + ("\r\x1b[K" if done == total else ""), err=True, nl=False)
-
-    return show
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None

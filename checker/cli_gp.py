@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import click
@@ -45,13 +46,14 @@ def gp(
     (proposed in 2026), and synchronize until the first vCPU is created, call_srcu() afterwards (proposed in 2026).
     """
     from checker.gp import STRATEGIES, Machine, boot, simulate
+    from checker.report.signs import for_stream
     from checker.report.timeline import picture, table
 
     plan = boot(arch, registrations, updates, interleave=interleave)
     machines = [Machine(hz=each, scan=scan, gap=gap, phase=phase) for each in hz or (100, 1000)]
     timelines = [simulate(plan, strategy, machine) for machine in machines for strategy in STRATEGIES]
     if svg != "-":
-        click.echo(table(timelines))
+        click.echo(for_stream(table(timelines), sys.stdout))
     if svg is None:
         return
     order = "taking turns" if interleave else "one kind after the other"

@@ -11,14 +11,18 @@ is no instruction on any machine: what waits for one, or leaves a callback to on
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from checker.cat.term import Model
 from checker.core.source import Unsupported
+from checker.kernel.primitives import DEFER, FREE, GRACE, primitive
 from checker.program.expand import expand
 from checker.program.ir import (
     Assign,
+    Block,
     Branch,
     Call,
     Const,
@@ -36,7 +40,6 @@ from checker.program.ir import (
     Reg,
     Stmt,
     Store,
-    Table,
     Test,
     Thread,
     While,
@@ -44,20 +47,9 @@ from checker.program.ir import (
 )  # fmt: skip
 from checker.program.unroll import unroll
 
-# linux/rcupdate.h, linux/srcu.h: what blocks its caller for a grace period (or for callbacks, which wait for one) ...
-WAITS = frozenset({
-    "synchronize_rcu", "synchronize_rcu_expedited", "synchronize_srcu", "synchronize_srcu_expedited", "rcu_barrier",
-    "srcu_barrier", "kvfree_rcu_barrier",
-})  # fmt: skip
-# ... and what returns at once and leaves the work to a callback after one.
-DEFERS = frozenset({
-    "call_rcu", "call_rcu_hurry", "call_srcu", "call_srcu_expedited", "kfree_rcu", "kvfree_rcu", "kfree_rcu_mightsleep",
-})  # fmt: skip
-FREES = frozenset({"kfree", "kvfree", "cleanup_srcu_struct"})
-# Counted by name only where the table does not say what they are compiled to.
-LOCKS = frozenset({"srcu_read_lock", "srcu_read_lock_fast", "srcu_down_read", "rcu_read_lock"})
-UNLOCKS = frozenset({"srcu_read_unlock", "srcu_read_unlock_fast", "srcu_up_read", "rcu_read_unlock"})
-EMPTY = frozenset({"smp_mb__after_srcu_read_lock", "smp_mb__after_srcu_read_unlock"})
+# Counted by name: what blocks its caller for a grace period (or for callbacks, which wait for one), what returns at once and
+# leaves the work to a callback after one, what ends an object.
+_BY_VERB = {GRACE: "waits", DEFER: "defers", FREE: "frees"}
 
 CATEGORIES = ("waits", "defers", "frees", "sections", "full", "partial", "ordered", "atomic", "plain")
 
@@ -109,8 +101,8 @@ def cost(test: Test, model: Model, *, rounds: int = 1) -> tuple[Price, ...]:
 
 
 def _price(test: Test, thread: Thread, model: Model, rounds: int) -> Price:
-    table = model.primitives or {}
-    code = unroll(expand(thread, {**table, **_by_name(thread, table)}), rounds, thread.span)
+    table = ChainMap(_by_name(thread), cast(dict[str, Macro], model.primitives or {}))  # which is only read
+    code = unroll(expand(thread, table), rounds, thread.span)
     counts = sorted(_paths(code).items(), key=lambda pair: (CATEGORIES.index(pair[0].category), pair[0].name))
     return Price(test.name, test.source.name, model.name, thread.tid, tuple(counts))
 
@@ -120,35 +112,20 @@ def _price(test: Test, thread: Thread, model: Model, rounds: int) -> Price:
 _TAG = "cost:"
 
 
-def _by_name(thread: Thread, table: Table) -> Table:
+def _by_name(thread: Thread) -> dict[str, Macro]:
     """Macros for the primitives of `thread` that are no instructions: each leaves a mark that names it."""
     made: dict[str, Macro] = {}
     for call in _calls(thread.body):
-        category = _category(call.name, table)
-        if category:
+        known = primitive(call.name)
+        category = _BY_VERB.get(known.verb) if known is not None else None
+        if category is not None:
             made[call.name] = _named(call, category)
     return made
 
 
-def _category(name: str, table: Table) -> str:
-    """The category that a primitive is counted under by its name; "" where the table says what it is compiled to."""
-    if name in WAITS:
-        return "waits"
-    if name in DEFERS:
-        return "defers"
-    if name in FREES:
-        return "frees"
-    if name in table:
-        return ""
-    return "sections" if name in LOCKS else "uncounted" if name in UNLOCKS | EMPTY else ""
-
-
 def _named(call: Call, category: str) -> Macro:
     params = tuple(f"%arg{i}" for i in range(len(call.args)))
-    tag = f"{_TAG}{category}:{call.name}"
-    if category == "sections" and call.name != "rcu_read_lock":  # idx = srcu_read_lock(ss)
-        return Macro(call.name, params, Call("__load", (Deref(Const(0)),), (tag,), call.span), (), call.span)
-    body = () if category == "uncounted" else (Do(Call("__fence", (), (tag,), call.span), call.span),)
+    body = (Do(Call("__fence", (), (f"{_TAG}{category}:{call.name}",), call.span), call.span),)
     return Macro(call.name, params, None, body, call.span)
 
 
@@ -166,6 +143,8 @@ def _calls(body: Sequence[Stmt]) -> Iterator[Call]:
                 yield from (*_inside(cond), *_calls(then), *_calls(orelse))
             case While(cond, inner):
                 yield from (*_inside(cond), *_calls(inner))
+            case Branch(cond):
+                yield from _inside(cond)
 
 
 def _inside(e: Expr) -> Iterator[Call]:
@@ -179,6 +158,8 @@ def _inside(e: Expr) -> Iterator[Call]:
                 yield from _inside(arg)
         case Deref(addr):
             yield from _inside(addr)
+        case Block(body, value):
+            yield from (*_calls(body), *_inside(value))
         case Const() | Reg():
             pass
 
@@ -191,12 +172,15 @@ _FENCES = {
     "DMB.ISH": Item("full", "dmb ish"), "DMB.SY": Item("full", "dmb sy"), "DSB.SY": Item("full", "dsb sy"),
     "DSB.ISH": Item("full", "dsb ish"), "DMB.ISHLD": Item("partial", "dmb ishld"), "DMB.ISHST": Item("partial", "dmb ishst"),
     "DMB.LD": Item("partial", "dmb ld"), "DMB.ST": Item("partial", "dmb st"), "ISB": Item("partial", "isb"),
+    "DMB.OSH": Item("full", "dmb osh"), "DMB.OSHLD": Item("partial", "dmb oshld"), "DMB.OSHST": Item("partial", "dmb oshst"),
+    "DSB.LD": Item("partial", "dsb ld"), "DSB.ST": Item("partial", "dsb st"),
     "LFENCE": Item("partial", "lfence"), "SFENCE": Item("partial", "sfence"),
     "MB": Item("full", "smp_mb"), "Rmb": Item("partial", "smp_rmb"), "Wmb": Item("partial", "smp_wmb"),
     "Before-atomic": Item("full", "smp_mb__before_atomic"), "After-atomic": Item("full", "smp_mb__after_atomic"),
     "After-spinlock": Item("full", "smp_mb__after_spinlock"),
     "After-unlock-lock": Item("full", "smp_mb__after_unlock_lock"),
     "After-srcu-read-unlock": Item("full", "smp_mb__after_srcu_read_unlock"),
+    "After-srcu-read-lock": Item("full", "smp_mb__after_srcu_read_lock"),
     "Rcu-lock": Item("sections", "read-side section"), "Srcu-lock": Item("sections", "read-side section"),
     "LKR": Item("atomic", "lock"), "UL": Item("ordered", "unlock"),
 }  # fmt: skip

@@ -21,27 +21,38 @@ from checker.core.source import Source, Span, UnknownName
 from checker.parse.cat import parse_cat
 from checker.parse.files import read_source
 from checker.parse.litmus import parse_test
-from checker.parse.macros import OneALine, parse_table
+from checker.parse.macros import LIBRARY, MODELS, OneALine, deferrals, parse_table, read_table
 from checker.program.ir import Test
 
-_FOLDER = Path(__file__).resolve().parent / "models"
-LIBRARY = _FOLDER / "lib"
 VARIANTS = frozenset({"lkmmv2"})
+KERNEL = "Linux-kernel memory consistency model"
+"""What linux-kernel.cat calls itself: the kernel's `Result:` lines speak of it, wherever it lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """A model that comes with the checker: its files (relative to models/), and which tests it takes."""
+    """A model that comes with the checker: its files (relative to models/), and which tests it takes.
+
+    `gate`: kernel patches are judged by it. Not by one that allows less than another does.
+    """
 
     cat: str
     bell: str = ""
     macros: str = ""
     archs: tuple[str, ...] = ("C",)
     about: str = ""
+    compiled: bool = True
+    gate: bool = True
 
 
 SHIPPED: dict[str, Shipped] = {
-    "lkmm": Shipped("lkmm/lkmm.cat", "lkmm/lkmm.bell", "lkmm/linux.def", about="the kernel's own memory model (v6.15 and later)"),
+    "lkmm": Shipped(
+        "lkmm/lkmm.cat",
+        "lkmm/lkmm.bell",
+        "lkmm/linux.def",
+        about="the kernel's own memory model (v6.15 and later)",
+        compiled=False,
+    ),
     "x86-tso": Shipped("x86-tso/x86-tso.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64"), "x86-64, kernel C as compiled"),
     "aarch64": Shipped(
         "aarch64/aarch64.cat", "", "aarch64/linux-lse.def", ("C", "AArch64"), "Armv8, kernel C as compiled with LSE atomics"
@@ -49,13 +60,33 @@ SHIPPED: dict[str, Shipped] = {
     "aarch64-llsc": Shipped(
         "aarch64/aarch64.cat", "", "aarch64/linux-llsc.def", ("C",), "Armv8, kernel C as compiled with LL/SC atomics"
     ),
-    "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency"),
+    "aarch64-lto": Shipped(
+        "aarch64/aarch64.cat",
+        "",
+        "aarch64/linux-lto.def",
+        ("C",),
+        "Armv8, kernel C as compiled with LSE atomics and LTO",
+        gate=False,
+    ),
+    "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency", gate=False),
 }
 
 
 def load_test(path: str | Path) -> Test:
     """Read and parse a litmus test. Raises CheckerError."""
-    return parse_test(read_source(path))
+    return test_in(read_source(path))
+
+
+def test_in(source: Source) -> Test:
+    """The litmus test in a text, if the models that it speaks of can be meant. Raises CheckerError."""
+    test = parse_test(source)
+    for said in test.expect:
+        if said.model not in SHIPPED and not said.model.endswith(".cat"):
+            near = difflib.get_close_matches(said.model, [*SHIPPED], n=1)
+            known = f"the models are {', '.join(SHIPPED)}; one of your own is a path: Result(mine.cat)"
+            hint = f"did you mean {near[0]!r}?" if near else known
+            raise UnknownName(f"there is no model {said.model!r}", said.span, hint=hint)
+    return test
 
 
 def load_model(
@@ -80,23 +111,30 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
         near = difflib.get_close_matches(name, [*SHIPPED], n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"the models are {', '.join(SHIPPED)}; a path ends in .cat"
         raise UnknownName(f"unknown model '{name}'", hint=hint)
-    cat_path = _FOLDER / shipped.cat if shipped else Path(name)
-    bell_path = Path(bell) if bell else _FOLDER / shipped.bell if shipped and shipped.bell else None
-    macro_path = Path(macros) if macros else _FOLDER / shipped.macros if shipped and shipped.macros else None
+    cat_path = MODELS / shipped.cat if shipped else Path(name)
+    bell_path = Path(bell) if bell else MODELS / shipped.bell if shipped and shipped.bell else None
+    macro_path = Path(macros) if macros else MODELS / shipped.macros if shipped and shipped.macros else None
     reader = _Reader([cat_path.parent, *map(Path, include), LIBRARY])
     files = [reader.read(path) for path in (LIBRARY / "stdlib.cat", bell_path, cat_path) if path is not None]
     made = elaborate(files, reader.include, variants)
     table = None
     if macro_path is not None:
-        source = read_source(macro_path)
-        reader.digest.update(source.text.encode())
-        table = parse_table(source) if macros else OneALine(source)
+        sources = read_table(macro_path, [Path(folder) for folder in include])
+        for source in sources:
+            reader.digest.update(f"\0macros\0{source.text}".encode())
+        table = {**deferrals(), **parse_table(*sources)} if macros else OneALine(*sources)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
     archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
     return Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
         plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
+        shipped is not None and shipped.compiled, _answers(name, made.title),
     )  # fmt: skip
+
+
+def _answers(name: str, title: str) -> tuple[str, ...]:
+    """What a test may call the model `name`: that, the name of its file, and the kernel's where it is the kernel's."""
+    return tuple(dict.fromkeys([name, Path(name).name, *["lkmm"] * (title == KERNEL)]))
 
 
 class _Reader:
@@ -110,7 +148,7 @@ class _Reader:
         return self.parse(read_source(path))
 
     def parse(self, source: Source) -> syntax.File:
-        self.digest.update(source.text.encode())
+        self.digest.update(f"{len(source.text)}\0{source.text}".encode())
         return parse_cat(source)
 
     def include(self, name: str, span: Span) -> syntax.File:

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from checker.core.source import NOWHERE
+from checker.parse.c_syntax import Cast
 from checker.program.ir import Assign, Call, Const, Deref, Do, Expr, If, Op, Reg, Stmt, While, Write
 
 # From the C standard's expression grammar (6.5), tightest last.
@@ -35,7 +36,9 @@ GAPS = ("", " ", "\n", "\t ", " /* a; b */ ", " // {\n")
 
 
 def bare(node: Any) -> Any:
-    """The same tree without its places."""
+    """The same tree without its places, and without the casts of what was read before it has types."""
+    if isinstance(node, Cast):
+        return bare(node.value)
     if isinstance(node, tuple):
         return tuple(bare(x) for x in node)
     if not is_dataclass(node) or isinstance(node, type):

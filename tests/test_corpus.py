@@ -18,6 +18,7 @@ from checker.campaign import corpus
 from checker.campaign.corpus import Job, Outcome, Setup, decide, run
 from checker.campaign.paths import plan
 from checker.check import Options
+from checker.parse.files import Text
 
 ROOT = Path(__file__).resolve().parent.parent
 JOBS, _ = plan([str(ROOT / "litmus" / "kvm")], ["lkmm"])
@@ -77,39 +78,51 @@ def test_a_worker_that_dies_is_one_unknown_result(monkeypatch: pytest.MonkeyPatc
     assert all(log.count(path) <= 2 for path in {job.path for job in JOBS})
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_killed_process_is_one_unknown_result_and_the_others_have_theirs(tmp_path: Path) -> None:
+def endless(threads: int = 30) -> Text:
+    """Store buffering among many: nobody waits for all of its 2^n final states."""
+    code = "\n".join(
+        f"P{i}(int *x{i}, int *x{(i + 1) % threads}) {{ WRITE_ONCE(*x{i}, 1); int r = READ_ONCE(*x{(i + 1) % threads}); }}"
+        for i in range(threads)
+    )
+    outcome = " /\\ ".join([f"{i}:r=0" for i in range(threads)])
+    return Text("endless.litmus", f"C endless\n{{}}\n{code}\nexists ({outcome})\n".encode())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
+def test_a_killed_process_is_one_unknown_result_and_the_others_have_theirs() -> None:
     import multiprocessing
 
-    pipe = tmp_path / "blocks.litmus"
-    os.mkfifo(pipe)
+    setup = Setup(Options(states=True))
     others = set(multiprocessing.active_children())
     done = threading.Event()
 
     def kill() -> None:
-        """Whoever waits for the pipe is killed, in the pool and when the job is tried alone."""
-        while not done.wait(1.0):
+        """Whoever counts states without end is killed, in the pool and when the job is tried alone."""
+        while not done.wait(1.5):
             for child in set(multiprocessing.active_children()) - others:
                 os.kill(child.pid or 0, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        found = list(run([JOBS[0], Job(str(pipe), "lkmm"), JOBS[1]], Setup(), workers=2))
+        found = list(run([JOBS[0], Job(endless(), "lkmm"), JOBS[1]], setup, workers=2))
     finally:
         done.set()
         killer.join()
-    assert [o.path for o in found] == [JOBS[0].path, str(pipe), JOBS[1].path]
+    assert [o.path for o in found] == [JOBS[0].path, "endless.litmus", JOBS[1].path]
     assert found[1].observation == "Unknown"
     assert found[1].reason == "the process that checked it died"
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_the_timeout_ends_stages_that_do_not_look_at_the_clock(tmp_path: Path) -> None:
-    pipe = tmp_path / "blocks.litmus"
-    os.mkfifo(pipe)
-    start = time.monotonic()
-    outcome = decide(Job(str(pipe), "lkmm"), Setup(Options(timeout=0.1)))
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs timers")
+def test_the_timeout_ends_stages_that_do_not_look_at_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sleeps(*_: object) -> None:
+        time.sleep(30)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus, "check", sleeps)
+        start = time.monotonic()
+        outcome = decide(JOBS[0], Setup(Options(timeout=0.1)))
     assert time.monotonic() - start < 5
     assert outcome.reason == "not decided within 0.1 s"
     assert verdicts([decide(JOBS[0], Setup())]) == HERE[:1]

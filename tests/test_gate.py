@@ -223,6 +223,94 @@ def test_a_part_of_the_tests_misses_none_of_the_others(folder: Folder) -> None:
     assert folder.kinds(*BASE, "litmus/a.litmus") == []
 
 
+@pytest.mark.parametrize("named", ["litmus", "./litmus/../litmus", "ABSOLUTE", "@list", "LINK"])
+def test_a_removed_test_is_found_however_the_folder_is_named(folder: Folder, named: str) -> None:
+    folder.write("litmus/a.litmus", text(name="a"))
+    folder.write("litmus/b.litmus", text(name="b"))
+    folder.write("@list", "litmus\n")
+    (folder.path / "link").symlink_to("litmus")
+    path = {"ABSOLUTE": str(folder.path / "litmus"), "LINK": "link"}.get(named, named)
+    folder.gate(*BASE, "--update-baseline")
+    (folder.path / "litmus/b.litmus").unlink()
+    found = folder.kinds(*BASE, path, code=1)
+    assert found.count(("removed", "block")) == (1 if named != "LINK" else len(found) - found.count(("renamed", "note")))
+
+
+def test_a_test_that_left_a_list_is_found_by_the_run_over_everything(folder: Folder) -> None:
+    folder.write("checker.toml", '[gate]\npaths = ["@list"]\n')
+    folder.write("litmus/a.litmus", text(name="a"))
+    folder.write("litmus/b.litmus", text(name="b"))
+    folder.write("@list", "litmus/a.litmus\nlitmus/b.litmus\n")
+    folder.gate(*BASE, "--update-baseline")
+    folder.write("@list", "litmus/a.litmus\n")
+    assert folder.kinds(*BASE, code=1) == [("removed", "block")]
+    assert "the rest of the baseline not looked at" in str(folder.gate(*BASE, "@list", table=True)["output"])
+    assert folder.gate(*BASE, "@list")["unasked"] == 1
+    (folder.path / "litmus/b.litmus").unlink()
+    assert folder.kinds(*BASE, "@list", code=1) == [("removed", "block")]
+
+
+def test_updating_a_part_of_a_baseline_leaves_the_rest(folder: Folder) -> None:
+    both = " * Result: Never\n * Result(aarch64): Never"
+    for name in "abc":
+        folder.write(f"litmus/{name}.litmus", text(both, name=name))
+    folder.gate(*BASE, "--update-baseline")
+    file = folder.path / "litmus/baseline.json"
+    before = json.loads(file.read_text())
+    folder.write("litmus/a.litmus", text(" * Result: Sometimes", fence="", name="a"))
+    (folder.path / "litmus/c.litmus").unlink()
+    folder.gate(*BASE, "--update-baseline", "litmus/a.litmus")
+    after = json.loads(file.read_text())
+    assert after["tests"]["a.litmus"]["verdicts"] == {"lkmm": "Sometimes"}
+    assert after["tests"]["b.litmus"] == before["tests"]["b.litmus"]
+    assert set(after["tests"]) == {"a.litmus", "b.litmus"}
+    folder.write("checker.toml", '[gate]\npaths = ["litmus"]\nmodels = ["lkmm"]\n')
+    folder.gate(*BASE, "--update-baseline")
+    assert json.loads(file.read_text())["tests"]["b.litmus"] == before["tests"]["b.litmus"]
+
+
+FREED = """C freed
+
+(* Result: Never{flag} *)
+
+{{}}
+
+P0(int *p, int **g)
+{{
+	int *r;
+
+	r = kmalloc(8, GFP_KERNEL);
+	rcu_assign_pointer(*g, r);
+{free}}}
+
+P1(int *p, int **g)
+{{
+	int *r;
+	int v = 0;
+
+	rcu_read_lock();
+	r = rcu_dereference(*g);
+	if (r)
+		v = READ_ONCE(*r);
+	rcu_read_unlock();
+}}
+
+exists (1:v=7)
+"""
+
+
+def test_a_use_after_free_that_appears_is_in_no_baseline(folder: Folder) -> None:
+    folder.write("litmus/freed.litmus", FREED.format(flag="", free=""))
+    folder.gate(*BASE, "--update-baseline")
+    folder.write("litmus/freed.litmus", FREED.format(flag=" USE-AFTER-FREE", free="\tkfree(r);\n"))
+    folder.gate()
+    assert folder.kinds(*BASE, code=1) == [("flag-appeared", "block")]
+    folder.gate(*BASE, "--update-baseline")
+    assert folder.kinds(*BASE) == []
+    folder.write("litmus/freed.litmus", FREED.format(flag="", free=""))
+    assert folder.kinds(*BASE) == [("flag-gone", "warning")]
+
+
 def test_a_verdict_that_differs_from_a_baseline_of_another_model_is_said_to_do_so(folder: Folder) -> None:
     folder.write("litmus/mp.litmus", text())
     folder.gate(*BASE, "--update-baseline")
@@ -235,7 +323,18 @@ def test_a_verdict_that_differs_from_a_baseline_of_another_model_is_said_to_do_s
     assert folder.kinds(*BASE, code=1) == [("changed", "block"), ("stale", "note"), ("stale", "note")]
 
 
-@pytest.mark.parametrize("damage", ["", "{}", "[]", '{"format": 1}', '{"format": 2, "tests": {}}', "[" * 100_000, "\0"])
+GOOD = '{"format": 1, "tool": "", "solver": "", "models": {}, "tests": {%s}}'
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "", "{}", "[]", '{"format": 1}', '{"format": 2, "tests": {}}', "[" * 100_000, "\0",
+        GOOD % '"mp.litmus": {"digest": "", "verdicts": {"lkmm": "Nevr"}}',
+        GOOD % '"mp.litmus": {"digest": "", "verdict": {"lkmm": "Never"}}',
+        GOOD % '"a": {"digest": "", "verdicts": {}}, "a": {"digest": "", "verdicts": {}}',
+    ],
+)  # fmt: skip
 def test_a_damaged_or_missing_baseline_is_an_error(folder: Folder, damage: str) -> None:
     folder.write("litmus/mp.litmus", text())
     assert folder.kinds(*BASE, code=2) == [("error", "error")]
@@ -253,12 +352,60 @@ def test_a_baseline_is_not_made_from_what_could_not_be_checked(folder: Folder) -
 
 
 @pytest.mark.parametrize(
-    "setting", ["path = []", "block = ['all']", "timeout = 0", "timeout = true", "memory = -1", "models = 'lkmm'", "x"]
+    ("setting", "said"),
+    [
+        ("path = []", "checker.toml:2:1: error: unknown key 'path' | did you mean 'paths'?"),
+        ("block = ['all']", "checker.toml:2:11: error: 'block' names 'all', which is no finding"),
+        ("block = ['unexpcted']", "did you mean 'unexpected'?"),
+        ("timeout = 0", "checker.toml:2:1: error: gate.timeout: expected a number >= 0.1"),
+        ("timeout = nan", "checker.toml:2:1: error: gate.timeout"),
+        ("timeout = true", "gate.timeout: expected a number, got true or false"),
+        ("memory = -1", "gate.memory: expected a whole number >= 0"),
+        ("models = 'lkmm'", "gate.models: expected a list, got a text"),
+        ("models = ['arch64']", "'models' names 'arch64', which is no model | did you mean 'aarch64'?"),
+        ("models = ['lkmm']\nrequire = ['sc']", "'require' names 'sc', which 'models' leaves out"),
+        ("x", "checker.toml:2:2: error: this is not TOML"),
+    ],
 )
-def test_a_policy_that_cannot_be_followed_is_an_error(folder: Folder, setting: str) -> None:
+def test_a_policy_that_cannot_be_followed_is_an_error(folder: Folder, setting: str, said: str) -> None:
     folder.write("checker.toml", f"[gate]\n{setting}\n")
     folder.write("litmus/mp.litmus", text())
-    assert "checker.toml" in str(folder.gate(table=True, code=2)["output"])
+    output = str(folder.gate(table=True, code=2)["output"])
+    for part in said.split(" | "):
+        assert part in output
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("checker.toml", "[gates]\npaths = []\n", "checker.toml:1:2: error: unknown key 'gates' | did you mean 'gate'?"),
+        ("checker.toml", "", "there is no `gate`"),
+        ("pyproject.toml", "[tool.checker.gates]\npaths = []\n", "unknown key 'gates' | did you mean 'gate'?"),
+        ("pyproject.toml", "[tool.checker.gate]\npaths = []\n", "both have a policy"),
+    ],
+)
+def test_a_policy_is_never_passed_over_in_silence(folder: Folder, name: str, content: str, said: str) -> None:
+    folder.write("litmus/mp.litmus", text())
+    folder.write(name, content)
+    output = str(folder.gate(table=True, code=2)["output"])
+    for part in said.split(" | "):
+        assert part in output
+
+
+@pytest.mark.parametrize("head", ["[gate]", "[tool.checker.gate]"])
+def test_a_policy_may_stand_in_any_file_that_is_named(folder: Folder, head: str) -> None:
+    folder.write("litmus/mp.litmus", text(fence=""))
+    folder.write("ci/strict.toml", f'{head}\npaths = ["litmus"]\nblock = []\n')
+    assert folder.kinds("--config", "ci/strict.toml") == [("unexpected", "warning")]
+    folder.write("ci/strict.toml", "[project]\nname = 'x'\n")
+    folder.gate("--config", "ci/strict.toml", table=True, code=2)
+
+
+def test_a_file_that_speaks_only_of_models_not_asked_is_found(folder: Folder) -> None:
+    folder.write("checker.toml", '[gate]\npaths = ["litmus"]\nmodels = ["aarch64"]\n')
+    folder.write("litmus/mp.litmus", text())
+    folder.write("litmus/other.litmus", text(" * Result(aarch64): Never", name="other"))
+    assert folder.kinds(code=1) == [("missing", "block")]
 
 
 def test_what_does_not_block_is_still_said(folder: Folder) -> None:
@@ -322,6 +469,74 @@ def test_a_corrupt_cache_is_made_again(folder: Folder, own_cache: Path, damage: 
     assert [r["verdict"] for r in again["rows"]] == [r["verdict"] for r in good["rows"]] == ["Never"]  # type: ignore[attr-defined]
 
 
+def test_a_row_is_of_the_text_that_its_key_is_of(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file changes between the first look at it and the check, then back: what is kept must be of what was looked at."""
+    from checker.campaign import gate as module
+
+    file = folder.write("litmus/mp.litmus", text())
+    run = module.run
+
+    def meanwhile(*args: object, **more: object) -> object:
+        file.write_text(text(fence=""))
+        return run(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "run", meanwhile)
+    assert folder.kinds() == []
+    folder.write("litmus/mp.litmus", text())
+    assert cached(folder.gate()) == 1
+    monkeypatch.setattr(module, "run", run)
+    folder.write("litmus/mp.litmus", text(fence=""))
+    assert folder.kinds(code=1) == [("unexpected", "block")]
+
+
+def test_a_verdict_of_a_model_that_changed_meanwhile_is_none(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, own_cache: Path
+) -> None:
+    from checker import library
+    from checker.campaign import gate as module
+
+    folder.write("sub/rules.cat", "acyclic po | rf | co | fr as sc\n")
+    folder.write("mine.cat", '"mine"\ninclude "cos.cat"\nlet fr = rf^-1 ; co\ninclude "sub/rules.cat"\n')
+    assembly = "X86 SB\n(* Result(mine.cat): Never *)\n{ x=0; y=0; }\n P0 | P1 ;\n MOV [x],$1 | MOV [y],$1 ;\n"
+    folder.write("litmus/sb.litmus", assembly + " MOV EAX,[y] | MOV EAX,[x] ;\nexists (0:EAX=0 /\\ 1:EAX=0)\n")
+    run = module.run
+
+    def meanwhile(*args: object, **more: object) -> object:
+        folder.write("sub/rules.cat", "acyclic rf | co | fr as weaker\n")
+        library.forget()
+        return run(*args, **more)  # type: ignore[arg-type]
+
+    library.forget()
+    monkeypatch.setattr(module, "run", meanwhile)
+    assert folder.kinds(code=1) == [("unknown", "block")]
+    assert not own_cache.exists()
+
+
+def test_the_key_is_of_the_included_files_too(folder: Folder) -> None:
+    from checker import library
+
+    folder.write("rules.cat", "acyclic po | rf | co | fr as sc\n")
+    folder.write("mine.cat", '"mine"\ninclude "cos.cat"\nlet fr = rf^-1 ; co\ninclude "rules.cat"\n')
+    assembly = "X86 SB\n(* Result(mine.cat): Never *)\n{ x=0; y=0; }\n P0 | P1 ;\n MOV [x],$1 | MOV [y],$1 ;\n"
+    folder.write("litmus/sb.litmus", assembly + " MOV EAX,[y] | MOV EAX,[x] ;\nexists (0:EAX=0 /\\ 1:EAX=0)\n")
+    library.forget()
+    assert folder.kinds() == []
+    library.forget()
+    assert cached(folder.gate()) == 1
+    folder.write("rules.cat", "acyclic rf | co | fr as weaker\n")
+    library.forget()
+    assert folder.kinds(code=1) == [("unexpected", "block")]
+
+
+def test_a_row_with_a_field_more_or_less_is_not_taken() -> None:
+    from checker.campaign.verdicts import _seal
+
+    body = json.loads(json.loads(pack("k", Row("a", "lkmm")))["row"])
+    for made in ({**body, "more": 1}, {name: value for name, value in body.items() if name != "race"}, {**body, "line": True}):
+        inner = json.dumps(made)
+        assert unpack(json.dumps({"key": "k", "seal": _seal("k", inner), "row": inner})) is None
+
+
 def test_the_row_of_one_key_is_not_taken_for_another(folder: Folder, own_cache: Path) -> None:
     folder.write("litmus/mp.litmus", text())
     folder.gate()
@@ -367,6 +582,15 @@ def test_a_run_that_was_cut_short_goes_on(folder: Folder) -> None:
     assert cached(folder.gate(*flags)) == 0
 
 
+def test_what_could_not_be_decided_is_asked_again_with_more_time(folder: Folder) -> None:
+    loop = "while (READ_ONCE(*x) == 0) { barrier(); }"
+    folder.write("litmus/spin.litmus", text(fence=loop).replace("WRITE_ONCE(*x, 1);\n", "", 1))
+    flags = ("--no-cache", "--journal", "run.journal")
+    folder.gate(*flags, "--timeout", "20", code=1)
+    assert cached(folder.gate(*flags, "--timeout", "20", "--resume", code=1)) == 1
+    assert cached(folder.gate(*flags, "--timeout", "40", "--resume", code=1)) == 0
+
+
 # ---------------------------------------------------------------- strangers
 
 
@@ -386,6 +610,16 @@ def test_a_model_outside_the_folders_is_not_read(folder: Folder, tmp_path: Path)
     folder.write("litmus/mp.litmus", text(" * Result(../secret.cat): Never"))
     report = folder.gate(code=2)
     assert "hidden" not in json.dumps(report)
+
+
+def test_a_linked_list_shows_nothing_of_what_it_leads_to(folder: Folder, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hidden words\n")
+    folder.write("litmus/mp.litmus", text())
+    (folder.path / "@list").symlink_to(tmp_path / "secret")
+    assert "hidden" not in str(folder.gate("@list", table=True, code=2)["output"])
+    folder.write("lists/@all", "@inner\n../litmus\n")
+    (folder.path / "lists/@inner").symlink_to(tmp_path / "secret")
+    assert "hidden" not in str(folder.gate("lists/@all", table=True, code=2)["output"])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")

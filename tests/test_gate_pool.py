@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from pathlib import Path
 
 import pytest
 
 from checker.campaign.corpus import Job, Setup, decide, run
-from checker.campaign.paths import plan
+from checker.campaign.paths import plan, text_at
 from checker.campaign.pool import NoExecutor, executor_of
 from checker.check import Options
 
@@ -37,7 +38,7 @@ def hungry(writes: int) -> str:
 def test_a_job_that_takes_too_much_memory_is_one_unknown(tmp_path: Path) -> None:
     file = tmp_path / "hungry.litmus"
     file.write_text(hungry(60))
-    jobs = [JOBS[0], Job(str(file), "lkmm"), *JOBS[1:4]]
+    jobs = [JOBS[0], Job(text_at(str(file)), "lkmm"), *JOBS[1:4]]
     found = list(run(jobs, Setup(Options(timeout=60)), workers=2, executor=executor_of(memory=400)))
     assert [o.observation == "Unknown" for o in found] == [False, True, False, False, False], [o.reason for o in found]
 
@@ -57,16 +58,15 @@ def test_a_cluster_gives_the_same_results_though_a_worker_is_killed() -> None:
     assert found == here
 
 
-@pytest.mark.filterwarnings("default")
 def test_a_worker_needs_none_of_the_files(tmp_path: Path) -> None:
-    from checker.campaign.pool import far
-
-    text = Path(JOBS[0].path).read_bytes()
-    gone = str(tmp_path / "elsewhere.litmus")
-    outcome = far(Job(gone, "lkmm"), Setup(), text)
-    assert (outcome.path, outcome.observation) == (gone, decide(JOBS[0], Setup()).observation)
-    bad = far(Job(gone, "lkmm"), Setup(), text.replace(b"{", b"", 1))
-    assert bad.error.startswith(gone)
+    file = tmp_path / "gone.litmus"
+    file.write_bytes(Path(JOBS[0].path).read_bytes())
+    job = pickle.loads(pickle.dumps(Job(text_at(str(file)), "lkmm")))
+    file.unlink()
+    outcome = decide(job, Setup())
+    assert (outcome.path, outcome.observation) == (str(file), decide(JOBS[0], Setup()).observation)
+    file.write_bytes(Path(JOBS[0].path).read_bytes().replace(b"{", b"", 1))
+    assert decide(Job(text_at(str(file)), "lkmm"), Setup()).error.startswith(str(file))
 
 
 @pytest.mark.filterwarnings("default")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import KINDS
 from checker.campaign.verdicts import Row
+from checker.report.blocks import View
 from checker.report.gate import render
+from checker.report.words import one_line
 
 TEXT = {"type": "string"}
 LINE = {"type": "integer", "minimum": 1}
@@ -30,16 +33,34 @@ def closed(required: dict[str, object], **optional: object) -> dict[str, object]
     }  # fmt: skip
 
 
+RELATIVE = {"type": "string", "pattern": r"^(?![A-Za-z][A-Za-z0-9+.-]*:)(?!/)(?!(.*/)?\.{1,2}(/|$))[!#-\[\]_a-z~%]+$"}
 PLACE = closed(
     {
         "physicalLocation": closed(
             {
-                "artifactLocation": closed({"uri": {"type": "string", "pattern": r"^[!#-\[\]_a-z~%]*$"}}),
-                "region": closed({"startLine": LINE}),
+                "artifactLocation": closed({"uri": RELATIVE}),
+                "region": closed({"startLine": LINE, "startColumn": LINE, "endLine": LINE, "endColumn": LINE}),
             }
         )
     },
     id={"type": "integer", "minimum": 0},
+    message=closed({"text": TEXT}),
+)
+MESSAGE = closed({"text": {"type": "string", "minLength": 1}})
+FLOW = closed(
+    {
+        "threadFlows": {
+            "type": "array",
+            "minItems": 1,
+            "items": closed(
+                {
+                    "id": TEXT,
+                    "message": MESSAGE,
+                    "locations": {"type": "array", "minItems": 1, "items": closed({"location": PLACE})},
+                }
+            ),
+        }
+    }
 )
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
 SARIF = closed(
@@ -63,8 +84,12 @@ SARIF = closed(
                                         "items": closed(
                                             {
                                                 "id": TEXT,
-                                                "shortDescription": closed({"text": TEXT}),
+                                                "name": {"type": "string", "pattern": "^[A-Z][A-Za-z]+$"},
+                                                "shortDescription": MESSAGE,
+                                                "fullDescription": MESSAGE,
+                                                "help": MESSAGE,
                                                 "defaultConfiguration": closed({"level": LEVEL}),
+                                                "properties": closed({"tags": {"type": "array", "items": TEXT, "maxItems": 10}}),
                                             }
                                         ),
                                     },
@@ -83,12 +108,13 @@ SARIF = closed(
                             {
                                 "ruleId": TEXT,
                                 "ruleIndex": {"type": "integer", "minimum": -1},
-                                "level": LEVEL,
-                                "message": closed({"text": {"type": "string", "minLength": 1}}),
+                                "level": {"enum": ["warning", "error"]},
+                                "message": MESSAGE,
                                 "partialFingerprints": {"type": "object", "additionalProperties": TEXT},
+                                "locations": {"type": "array", "items": PLACE, "minItems": 1, "maxItems": 1},
                             },
-                            locations={"type": "array", "items": PLACE},
                             relatedLocations={"type": "array", "uniqueItems": True, "items": PLACE},
+                            codeFlows={"type": "array", "items": FLOW},
                         ),
                     },
                 }
@@ -96,7 +122,37 @@ SARIF = closed(
         },
     }
 )
-"""The part of the SARIF 2.1.0 schema that the reports use; the fields are the standard's."""
+"""The part of the SARIF 2.1.0 schema that the reports use; fields are the standard's; required is what code scanning requires."""
+
+JUNIT = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, set(), {"testsuite"}),
+    "testsuite": (
+        {
+            "name",
+            "tests",
+            "failures",
+            "errors",
+            "group",
+            "time",
+            "skipped",
+            "timestamp",
+            "hostname",
+            "id",
+            "package",
+            "file",
+            "log",
+            "url",
+        },
+        {"name", "tests", "failures", "errors"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": ({"name", "time", "classname", "group"}, {"name"}, {"skipped", "error", "failure", "system-out", "system-err"}),
+    "failure": ({"type", "message"}, set(), set()),
+    "error": ({"type", "message"}, set(), set()),
+    "system-out": (set(), set(), set()),
+}
+"""What jenkinsci/xunit-plugin's junit-10.xsd says of elements: which attributes, which of them must be, which elements inside."""
+TIME = re.compile(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?")
 
 MAYBE = {"type": ["string", "null"]}
 JSON = closed(
@@ -106,6 +162,7 @@ JSON = closed(
         "summary": TEXT,
         "models": {"type": "object", "additionalProperties": TEXT},
         "seconds": {"type": "number"},
+        "unasked": {"type": "integer", "minimum": 0},
         "rows": {
             "type": "array",
             "items": closed(
@@ -123,6 +180,8 @@ JSON = closed(
                     "kind": {"enum": list(KINDS)}, "level": {"enum": ["error", "block", "warning", "note"]}, "message": TEXT,
                     "path": TEXT, "line": LINE, "model": MAYBE, "test": MAYBE, "detail": {"type": "array", "items": TEXT},
                     "kernel": {"oneOf": [{"type": "null"}, closed({"path": TEXT, "line": LINE})]},
+                    "column": LINE, "change": MAYBE, "why": MAYBE, "repair": MAYBE,
+                    "functions": {"type": "object", "additionalProperties": TEXT},
                 }
             ),
         },
@@ -136,6 +195,7 @@ NASTY = st.text() | st.sampled_from(
     ]
 )  # fmt: skip
 NAMES = NASTY.filter(bool)
+STEPS = st.builds("P{} reads {} = 1 (line {}), from P0's line 3".format, st.integers(0, 3), NASTY, st.integers(1, 99))
 ROWS = st.builds(
     Row, path=NAMES, model=NASTY, test=NASTY, verdict=st.sampled_from(["Never", "Sometimes", "Unknown"]), race=st.booleans(),
     expected=NASTY, unmet=NASTY, reason=NASTY, error=NASTY, line=st.integers(1, 99), cached=st.booleans(),
@@ -143,13 +203,15 @@ ROWS = st.builds(
 FINDINGS = st.builds(
     Finding, kind=st.sampled_from(list(KINDS)), level=st.sampled_from(["error", "block", "warning", "note"]), message=NAMES,
     path=NASTY, line=st.integers(1, 99), model=NASTY, test=NASTY,
-    kernel=st.none() | st.tuples(NAMES, st.integers(1, 99)), detail=st.lists(NASTY, max_size=3).map(tuple),
+    kernel=st.none() | st.tuples(NAMES, st.integers(1, 99)), detail=st.lists(NASTY | STEPS, max_size=3).map(tuple),
+    change=NASTY, why=NASTY, repair=NASTY, column=st.integers(1, 99),
+    functions=st.lists(st.tuples(st.integers(0, 3), NASTY), max_size=2).map(tuple),
 )  # fmt: skip
 REPORTS = st.builds(
     Report, rows=st.lists(ROWS, max_size=4).map(tuple), findings=st.lists(FINDINGS, max_size=4).map(tuple),
     models=st.dictionaries(st.sampled_from(["lkmm", "aarch64"]), st.just("0" * 16)), seconds=st.floats(0, 100),
 )  # fmt: skip
-FORMATS = ("table", "junit", "sarif", "github", "markdown", "json")
+FORMATS = ("table", "text", "junit", "sarif", "github", "markdown", "json")
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -158,6 +220,7 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 def test_sarif_follows_its_schema(report: Report) -> None:
     made = json.loads(render("sarif", report))
     jsonschema.validate(made, SARIF)
+    assert len(made["runs"][0]["results"]) == sum(finding.level != "note" for finding in report.findings)
     for result in made["runs"][0]["results"]:
         assert made["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
 
@@ -177,9 +240,11 @@ def test_junit_is_read_by_those_who_read_junit(report: Report) -> None:
     bad = [f for f in report.findings if f.level in ("error", "block")]
     assert sum(suite.tests for suite in suites) == len(cases) >= len(report.rows)
     assert bool(bad) == any(case.result for case in cases)
-    assert {element.tag for element in ElementTree.parse(BytesIO(text.encode())).iter()} <= {
-        "testsuites", "testsuite", "testcase", "failure", "error", "system-out",
-    }  # fmt: skip
+    for element in ElementTree.parse(BytesIO(text.encode())).iter():
+        allowed, required, inside = JUNIT[element.tag]
+        assert required <= set(element.keys()) <= allowed
+        assert {inner.tag for inner in element} <= inside
+        assert element.tag == "testcase" or TIME.fullmatch(element.get("time", ""))
 
 
 @settings(max_examples=150, deadline=None)
@@ -190,13 +255,13 @@ def test_annotations_are_commands_of_ours_and_no_others(report: Report) -> None:
     told = [f for f in report.findings if f.level != "note"]
     assert len(lines) == len(told)
     for line in lines:
-        assert re.fullmatch(r"::(error|warning) (file=[^,:\n]*,line=\d+,)?title=checker%3A [a-z-]+::[^\n\r]*", line), line
+        assert re.fullmatch(r"::(error|warning) (file=[^,:\n]*,line=\d+,col=\d+,)?title=checker%3A [a-z-]+::[^\n\r]*", line), line
 
 
 @settings(max_examples=150, deadline=None)
 @given(REPORTS)
 def test_a_table_in_a_workflow_gives_no_commands(report: Report) -> None:
-    first, *inside, last, end = render("table", report, quiet=True).split("\n")
+    first, *inside, last, end = render("table", report, View(guarded=True)).split("\n")
     token = first.removeprefix("::stop-commands::")
     assert (last, end) == (f"::{token}::", "")
     assert not any(token in line for line in inside)
@@ -218,7 +283,7 @@ def test_no_control_character_comes_through(report: Report, name: str) -> None:
 @given(REPORTS)
 def test_markdown_has_no_markup_of_strangers(report: Report) -> None:
     text = render("markdown", report)
-    outside = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
+    outside = re.sub(r"(?<![`\\])(`+)(?!`).*?(?<!`)\1(?!`)", "", text)
     tags = re.findall(r"<[^>]*>", outside)
     assert set(tags) <= {"<br>", "<details>", "</details>", "<summary>", "</summary>"}
     assert not re.search(r"(?<!\\)@\w|(?<!\\)\[|\]\(", outside), outside
@@ -255,7 +320,139 @@ def test_reports_go_to_files_and_a_workflow_gets_annotations(tmp_path: Path, mon
     args = ["gate", "bad.litmus", "--no-cache", "-j", "1", "--output", "junit=j.xml", "--output", "sarif=s.sarif"]
     made = CliRunner().invoke(cli, args)
     assert made.exit_code == 1
-    assert "::error file=bad.litmus,line=2,title=checker%3A unexpected::lkmm: expected Never, got Always" in made.stdout
+    assert "::error file=bad.litmus,line=2,col=12,title=checker%3A unexpected::lkmm: expected Never, got Always" in made.stdout
     assert "blocked" in (tmp_path / "summary.md").read_text()
     jsonschema.validate(json.loads((tmp_path / "s.sarif").read_text()), SARIF)
     assert junitparser.JUnitXml.fromfile(str(tmp_path / "j.xml")).failures == 1
+
+
+def test_a_finding_that_is_about_no_file_has_a_location_too() -> None:
+    made = json.loads(render("sarif", Report((), (Finding("error", "error", "there is nothing to check"),))))
+    jsonschema.validate(made, SARIF)
+    (result,) = made["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "checker.toml"
+
+
+def test_a_path_is_told_relative_to_the_folder_that_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = {}
+    for path in (f"{tmp_path}/a b.litmus", "./x/../y.litmus", "/elsewhere/z.litmus", "../up.litmus", "http://x", "c:d"):
+        (result,) = json.loads(render("sarif", Report((), (Finding("error", "error", "no", path),))))["runs"][0]["results"]
+        told[path.replace(str(tmp_path), "HERE")] = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert told == {
+        "HERE/a b.litmus": "a%20b.litmus", "./x/../y.litmus": "y.litmus", "/elsewhere/z.litmus": "elsewhere/z.litmus",
+        "../up.litmus": "up.litmus", "http://x": "http%3A/x", "c:d": "c%3Ad",
+    }  # fmt: skip
+
+
+HARMFUL = Finding(
+    "harmful", "block", "a becomes b: this allows: bad (1:seen=1 /\\ 1:found=0)", "litmus/a.litmus", 4, "lkmm, aarch64", "a",
+    ("virt/kvm/kvm_main.c", 7), ("- a", "+ b", "in the end 1:found=0, 1:seen=1:", *[
+        "P0 stores x := 1 (line 31)", "P1 reads y = 1 (line 40), from P0's line 32", "P1 reads x = 0 (line 41), its first value",
+    ]), "a becomes b", "this allows: bad (1:seen=1 /\\ 1:found=0)", ((0, "kvm_a"), (1, "kvm_b")),
+)  # fmt: skip
+
+
+def test_an_execution_is_a_code_flow_with_a_thread_for_each_process() -> None:
+    made = json.loads(render("sarif", Report((), (HARMFUL,))))
+    jsonschema.validate(made, SARIF)
+    (flow,) = made["runs"][0]["results"][0]["codeFlows"]
+    told = {
+        thread["message"]["text"]: [
+            (where["location"]["physicalLocation"]["region"]["startLine"], where["location"]["message"]["text"])
+            for where in thread["locations"]
+        ]
+        for thread in flow["threadFlows"]
+    }
+    assert told == {
+        "P0 kvm_a()": [(31, "P0 kvm_a() stores x := 1 (line 31)")],
+        "P1 kvm_b()": [
+            (40, "P1 kvm_b() reads y = 1 (line 40), from P0's line 32"),
+            (41, "P1 kvm_b() reads x = 0 (line 41), its first value"),
+        ],
+    }
+
+
+def test_what_a_witness_says_can_be_taken_apart_again() -> None:
+    from checker import check, load_model, load_test
+    from checker.campaign.witness import final_state, steps, witness
+
+    root = Path(__file__).resolve().parent.parent
+    for file in sorted((root / "litmus" / "kvm").glob("mmio-bus-exit-*.litmus")):
+        result = check(load_test(file), load_model("lkmm"))
+        lines = witness(result)
+        assert [f"P{step.tid} {step}" for step in steps(lines)] == [line for line in lines if line.startswith("P")]
+        assert bool(final_state(lines)) == bool(lines)
+
+
+# ---------------------------------------------------------------- for people
+
+
+def test_a_blocked_patch_is_said_in_ten_lines_with_what_matters_first() -> None:
+    other = replace(HARMFUL, path="litmus/other.litmus", test="other", detail=("- c",))
+    same = replace(HARMFUL, kind="harmless", level="note", model="x86-tso", detail=(), message="a becomes b: still impossible")
+    told = Finding("skeleton", "note", "a becomes b: a, other", kernel=HARMFUL.kernel)
+    report = Report((), (HARMFUL, other, told, same, replace(same, test="other")))
+    assert (
+        render("table", report, View(width=80))
+        == """✗ harmful  virt/kvm/kvm_main.c:7
+  a becomes b
+  this allows: bad (1:seen=1 /\\ 1:found=0)
+  under lkmm, aarch64; test litmus/a.litmus:4
+    P0 kvm_a() stores x := 1 (line 31)
+    P1 kvm_b() reads y = 1 (line 40), from P0's line 32
+    P1 kvm_b() reads x = 0 (line 41), its first value
+  1 more test says so: other
+
+· unchanged  under x86-tso: a, other
+
+blocked: 0 verdicts, 0 as expected, 2 blocked
+"""
+    )
+
+
+def test_a_repair_is_said_where_it_is_known() -> None:
+    text = render("table", Report((), (replace(HARMFUL, repair="put smp_rmb() before line 9"),)), View(width=80))
+    assert "\n  repair: put smp_rmb() before line 9\n" in text
+    assert "repair" not in render("table", Report((), (HARMFUL,)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(REPORTS, st.integers(20, 120))
+def test_no_line_is_wider_than_the_terminal_but_for_a_word_of_its_own(report: Report, width: int) -> None:
+    where = {"path": "litmus/a.litmus", "model": "lkmm", "detail": (), "kernel": None}
+    for finding in report.findings:
+        text = render("table", Report((), (replace(finding, **where),)), View(width=max(width, 45)))  # type: ignore[arg-type]
+        for line in text.split("\n"):
+            assert len(line) <= max(width, 45) or len(line.split()) <= 1, line
+
+
+@settings(max_examples=150, deadline=None)
+@given(REPORTS)
+def test_without_a_terminal_nothing_is_wrapped_or_cut(report: Report) -> None:
+    for finding in report.findings:
+        text = render("table", Report((), (finding,)), View(verbose=True))
+        said = [finding.change, finding.why] if finding.change and finding.why else [finding.message]
+        assert finding.detail or all(one_line(part) in text for part in said)
+        assert not any(line != line.rstrip() for line in text.split("\n"))
+
+
+@settings(max_examples=150, deadline=None)
+@given(REPORTS)
+def test_a_mail_needs_no_unicode_of_ours(report: Report) -> None:
+    assert not {"✓", "✗", "·", "…"} & set(render("text", report))
+
+
+def test_quiet_is_what_blocks_and_verbose_is_everything() -> None:
+    row = Row("litmus/a.litmus", "lkmm", "a", "Never", expected="Never", cached=True)
+    notes = tuple(Finding("added", "note", "the baseline does not have this test", f"litmus/{i}.litmus") for i in range(9))
+    report = Report((row,), (HARMFUL, Finding("drift", "warning", "not so"), *notes))
+    quiet, plain, verbose = (
+        render("table", report, View(quiet=q, verbose=v)) for q, v in ((True, False), (False, False), (False, True))
+    )
+    assert ("drift" in quiet, "added" in quiet, "harmful" in quiet) == (False, False, True)
+    assert "drift" in plain
+    assert plain.count("· added") == 4
+    assert "6 more" in plain
+    assert verbose.count("· added") == 9
+    assert "✓ litmus/a.litmus  lkmm  Never  cached" in verbose

@@ -99,7 +99,7 @@ def judge(tmp_path: Path) -> Judge:
             for path, text in before.items()
         ]
         patch.write_text("".join(pieces), encoding="utf-8")
-        files, _ = expand_paths([str(ROOT / "litmus" / "kvm")])
+        files = expand_paths([str(ROOT / "litmus" / "kvm")]).files
         bound = [file for file in files if "Source: P" in Path(file).read_text(encoding="utf-8")]
         report = Report(tuple(Row(file, "lkmm", verdict="Never", expected="Never") for file in bound), ())
         return list(with_kernel(report, str(tree), str(patch), Request(()), Policy()).findings)

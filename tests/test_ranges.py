@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kernel_c import model, parse, result
@@ -105,3 +106,20 @@ exists (0:r0=1)
 """)
     graph, _, _ = stages(test, model("lkmm"), Options())
     assert graph.finals[RegLoc(0, "r0")] == {1: TRUE}
+
+
+@pytest.mark.parametrize("use", ["int r2 = r0 + 1;", "int r2 = r0 == 2;", "if (r0) *z = 1;", "*z = r0 | *w;"])
+def test_nothing_is_computed_from_a_value_that_nothing_determines(use: str) -> None:
+    states = result(f"""C circle
+{{ }}
+P0(int *x, int *y, int *z, int *w) {{ int r0; r0 = *x; *y = r0; {use} }}
+P1(int *x, int *y) {{ int r0; r0 = *y; *x = r0; }}
+exists (0:r0=1)
+""").states
+    assert states == ("0:r0=0;",)
+
+
+@pytest.mark.parametrize("operand", ["r0 | 1", "r0 + *z", "r0 == 1"])
+def test_no_value_makes_itself_by_computation(operand: str) -> None:
+    states = result(CIRCLE.format(operand).replace("int *y)", "int *y, int *z)")).states
+    assert states == ("0:r0=0;",)

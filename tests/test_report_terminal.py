@@ -12,7 +12,9 @@ from rich.console import Console
 from checker.campaign.corpus import Outcome
 from checker.program.ir import Condition, Expectation, Truth
 from checker.report.printer import Table
-from checker.report.terminal import Grid, cell, differences, folded, page
+from checker.report.signs import spelled
+from checker.report.tally import Tally
+from checker.report.terminal import Grid, cell, differences, folded, page, show
 from checker.result import Result
 
 CONDITION = Condition("exists", Truth(True))
@@ -54,6 +56,30 @@ def test_a_name_is_folded_without_loss_and_fits(name: str, room: int) -> None:
     lines = folded(name, room).split("\n")
     assert all(len(line) <= room for line in lines)
     assert "".join([lines[0], *[line.removeprefix("  ") for line in lines[1:]]]) == folded(name, 10_000)
+
+
+@given(st.integers(45, 120), st.integers(1, 6), st.booleans())
+def test_no_mark_and_no_verdict_is_ever_cut(width: int, models: int, words: bool) -> None:
+    spell = spelled if words else str
+    grid = Grid(spell=spell)
+    for i in range(models):
+        got = outcome(f"kvm/{'long-name-' * 4}.litmus", f"model-{i}", "Sometimes", "Never DATARACE", flags=("data-race",))
+        grid.add(got)
+    text = printed(grid, width, terminal=False)
+    assert text.count(spell(cell(got).text)) == models
+    assert "\N{HORIZONTAL ELLIPSIS}" not in text
+
+
+def test_a_pipe_has_no_width() -> None:
+    grid = Grid(verdicts={f"{'x' * 90}.litmus": {"lkmm": "Sometimes", "aarch64": "Never"}})
+    for model in ("lkmm", "aarch64"):
+        grid.add(outcome(f"kvm/{'long-name-' * 20}.litmus", model, expected="Never"))
+    out = io.StringIO()
+    show(grid, Tally(), out)
+    lines = out.getvalue().split("\n")
+    assert any("long-name-" * 20 in line and line.endswith("Never \u2713  Never \u2713") for line in lines)
+    assert any(line.endswith("allowed by lkmm, forbidden by aarch64") for line in lines)
+    assert not any(line != line.rstrip() for line in lines)
 
 
 def printed(grid: Grid, width: int, *, terminal: bool) -> str:

@@ -89,8 +89,16 @@ def test_a_reader_that_wants_to_write_waits_for_ever() -> None:
 
 
 def test_what_the_tables_do_not_have_is_refused_by_name() -> None:
-    with pytest.raises(CheckerError, match="unknown primitive 'read_trylock'"):
-        ask(text_of("r0 = read_trylock(l);", question="x=0"), "lkmm")
+    with pytest.raises(CheckerError, match="unknown primitive 'read_lock_twice'"):
+        ask(text_of("r0 = read_lock_twice(l);", question="x=0"), "lkmm")
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_a_reader_that_tries_reads_all_or_goes_on_and_leaves_the_lock_as_it_was(model: str) -> None:
+    trier = "r0 = read_trylock(l); if (r0) { r1 = READ_ONCE(*x); r2 = READ_ONCE(*y); read_unlock(l); }"
+    writer = "write_lock(l); WRITE_ONCE(*x, 1); WRITE_ONCE(*y, 1); write_unlock(l);"
+    for question, verdict in (("1:r0=1 /\\ ~(1:r1=1:r2)", "Never"), ("1:r0=0", "Sometimes"), ("l=0", "Always")):
+        assert ask(text_of(writer, trier, question=question), model).observation == verdict
 
 
 accesses = st.sampled_from(["WRITE_ONCE(*x, 1);", "WRITE_ONCE(*y, 1);", "r0 = READ_ONCE(*x);", "r1 = READ_ONCE(*y);"])

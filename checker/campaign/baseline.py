@@ -8,12 +8,15 @@ Tests are found by path (relative to the baseline's folder, with `/`) and, when 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
+from checker.campaign.strict import NotSo, Table, like, read
 from checker.core.source import CheckerError, LimitExceeded, Source, Span
 from checker.parse.files import read_source
 from checker.parse.grammar import check_size
@@ -50,45 +53,46 @@ def relative(path: str, baseline: str) -> str:
     return Path(os.path.relpath(path, os.path.dirname(baseline) or ".")).as_posix()
 
 
+class _Known(Table, frozen=True):
+    digest: str
+    verdicts: dict[str, Annotated[str, like(r"^(Never|Sometimes|Always|DEADLOCK)( [^ ]+)*$")]]
+
+
+class _File(Table, frozen=True):
+    format: Literal[1]
+    tool: str
+    solver: str
+    models: dict[str, str]
+    tests: dict[str, _Known]
+
+
 def read_baseline(path: str | Path) -> Baseline:
     """The baseline in a file. Raises CheckerError when it is not there or is damaged."""
     source = read_source(path)
     try:
         check_size(source)  # the JSON reader would follow any nesting, down to the end of the stack
-        return _baseline(json.loads(source.text))
+        found = read(json.loads(source.text, object_pairs_hook=_once), _File)
+    except json.JSONDecodeError as error:
+        raise BadBaseline(f"this is not JSON: {error.msg}", Span(source, error.lineno, error.colno), hint=_ANEW) from None
+    except NotSo as error:
+        hint = f"{error.hint}, or {_ANEW}" if error.hint else _ANEW
+        raise BadBaseline(f"this is not a baseline: {error}", Span(source, 0, 0), hint=hint) from None
     except (ValueError, LimitExceeded) as error:
-        raise BadBaseline(
-            f"this is not a baseline: {error}", Span(source, 0, 0), hint="make it anew with --update-baseline"
-        ) from None
+        raise BadBaseline(f"this is not a baseline: {error}", Span(source, 0, 0), hint=_ANEW) from None
+    tests = {name: Known(known.digest, known.verdicts) for name, known in found.tests.items()}
+    return Baseline(tests, found.models, found.tool, found.solver)
 
 
-def _baseline(found: object) -> Baseline:
-    top = _table(found, "the file")
-    if top.get("format") != FORMAT:
-        raise ValueError(f"its format is {top.get('format')!r}, not {FORMAT}")
-    tests = {}
-    for path, test in _table(top.get("tests"), "'tests'").items():
-        known = _table(test, repr(path))
-        tests[path] = Known(_text(known.get("digest"), "'digest'"), _texts(known.get("verdicts"), "'verdicts'"))
-    return Baseline(
-        tests, _texts(top.get("models"), "'models'"), _text(top.get("tool"), "'tool'"), _text(top.get("solver"), "'solver'")
-    )
+_ANEW = "remove it and make it anew with --update-baseline"
 
 
-def _table(found: object, name: str) -> Mapping[str, object]:
-    if not isinstance(found, dict):
-        raise ValueError(f"{name} is not an object")
-    return found
-
-
-def _text(found: object, name: str) -> str:
-    if not isinstance(found, str):
-        raise ValueError(f"{name} is not a text")
-    return found
-
-
-def _texts(found: object, name: str) -> dict[str, str]:
-    return {key: _text(value, name) for key, value in _table(found, name).items()}
+def _once(found: list[tuple[str, object]]) -> dict[str, object]:
+    """An object in which no key stands twice, as a merge of two branches may leave them."""
+    made = dict(found)
+    if len(made) < len(found):
+        twice = next(key for i, (key, _) in enumerate(found) if key in dict(found[:i]))
+        raise ValueError(f"{twice!r} stands in it twice")
+    return made
 
 
 def write_baseline(path: str | Path, baseline: Baseline) -> None:
@@ -109,10 +113,37 @@ def write_baseline(path: str | Path, baseline: Baseline) -> None:
         beside.write_text(text, encoding="utf-8", errors="replace")
         os.replace(beside, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise BadBaseline(f"it cannot be written: {error.strerror}", Span(Source(str(path), ""), 0, 0)) from None
 
 
-def covers(roots: Iterable[str], name: str, baseline: str) -> bool:
-    """Whether a run over `roots` would have come across the test that the baseline calls `name`."""
-    full = os.path.normpath(os.path.join(os.path.dirname(baseline) or ".", name))
-    return any(full == root or root == "." or full.startswith(root + os.sep) for root in map(os.path.normpath, roots))
+def lies_below(roots: Iterable[str], name: str, baseline: str) -> bool:
+    """Whether the test that the baseline calls `name` is one of `roots`, or stands below one."""
+    full = os.path.realpath(_full(name, baseline))
+    return any(full == root or full.startswith(root.rstrip(os.sep) + os.sep) for root in map(os.path.realpath, roots))
+
+
+def is_there(name: str, baseline: str) -> bool:
+    """Whether there is a file where the baseline has the test `name`."""
+    return os.path.lexists(_full(name, baseline))
+
+
+def _full(name: str, baseline: str) -> str:
+    return os.path.join(os.path.dirname(baseline) or ".", name)
+
+
+def merged(before: Baseline, now: Baseline, *, gone: Collection[str], kept: Mapping[str, Collection[str]]) -> Baseline:
+    """`before`, with what a run over a part of its tests found `now`.
+
+    `kept` are the tests of that run, each with the models whose former verdict stays where there is no new one; `gone` are
+    tests to be forgotten; all others stay as they were.
+    """
+    tests = {name: known for name, known in before.tests.items() if name not in gone and name not in kept}
+    for name, models in kept.items():
+        old = before.tests.get(name, Known("", {}))
+        new = now.tests.get(name, Known(old.digest, {}))
+        verdicts = {**{model: said for model, said in old.verdicts.items() if model in models}, **new.verdicts}
+        if verdicts:
+            tests[name] = Known(new.digest, verdicts)
+    return Baseline(tests, {**before.models, **now.models}, now.tool, now.solver)

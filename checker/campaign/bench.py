@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -123,6 +122,8 @@ def main() -> int:
     for folder, model in MODEL_OF.items():
         if (args.corpora / folder).is_dir() and args.only in ("", folder):
             figures[folder] = corpus(args.corpora / folder, model)
+    import resource  # of Unix
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory of this process: {peak:.0f} MB")
     if args.against.is_file():

@@ -4,13 +4,15 @@ Jobs run in this process or on any `concurrent.futures.Executor`; a process pool
 model once. What crosses between processes is small: an outcome carries no execution. At most `WINDOW` jobs are under way,
 so neither the number of tests nor of states makes the caller's memory grow.
 
+A job carries its text, read once: what is checked, here or on another machine, is what its key and its digest were made of.
 A job always has an outcome: input that cannot be accepted is an `error`, a worker that dies or a bug of ours is Unknown.
 
-    for outcome in run([Job("MP.litmus", "lkmm")], Setup(), workers=4): print(outcome.observation)
+    for outcome in run([Job(read_text("MP.litmus"), "lkmm")], Setup(), workers=4): print(outcome.observation)
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import threading
@@ -26,7 +28,8 @@ from checker import library
 from checker.cat.term import Model
 from checker.check import Options, check
 from checker.core.source import CheckerError, Unsupported, printable
-from checker.library import load_model, load_test
+from checker.library import load_model, test_in
+from checker.parse.files import Text
 from checker.program.ir import Test
 from checker.result import UNKNOWN, Result
 from checker.solve import solver
@@ -49,18 +52,23 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One file under one model (a name, or the path of a .cat)."""
+    """One text under one model (a name, or the path of a .cat)."""
 
-    path: str
+    text: Text
     model: str
+
+    @property
+    def path(self) -> str:
+        return self.text.path
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a job: a `result`, or the `error` (as shown to people, with its stable `code`) that prevented one.
 
-    `seconds` is wall time, reading and parsing of the test included, loading of the model not. Without result and error,
-    `unknown_because` says why there is no verdict.
+    `seconds` is wall time, parsing of the test included, loading of the model not. Without result and error,
+    `unknown_because` says why there is no verdict. `model_key` tells the files of the model that was asked; `place` is
+    the line and column of the error in this file.
     """
 
     path: str
@@ -70,6 +78,8 @@ class Outcome:
     error: str = ""
     code: str = ""
     unknown_because: str = ""
+    model_key: str = ""
+    place: tuple[int, int] = (1, 1)
 
     @property
     def observation(self) -> str:
@@ -107,18 +117,22 @@ def run(jobs: Iterable[Job], setup: Setup, *, workers: int = 1, executor: Execut
 def decide(job: Job, setup: Setup) -> Outcome:
     """Do one job, here and now. Never raises but for KeyboardInterrupt and the like."""
     start = time.perf_counter()
+    asked = ""
 
     def outcome(result: Result | None = None, *, error: str = "", code: str = "", unknown_because: str = "") -> Outcome:
-        return Outcome(job.path, job.model, time.perf_counter() - start, result, error, code, unknown_because)
+        return Outcome(job.path, job.model, time.perf_counter() - start, result, error, code, unknown_because, asked)
 
     try:
         model = model_of(job.model, setup)
+        asked = model.key
         start = time.perf_counter()
         with _alarm(setup.options.timeout):
-            result = check(test_of(job.path, setup), model, setup.options)
+            result = check(test_of(job.text, setup), model, setup.options)
         return outcome(replace(result, witness=None))
     except CheckerError as error:
-        return outcome(error=located(error, job.path), code=error.code)
+        here = error.span if error.span is not None and error.span.source.name == job.path else None
+        place = (here.line or 1, here.column or 1) if here is not None else (1, 1)
+        return replace(outcome(error=located(error, job.path), code=error.code), place=place)
     except Timeout:
         return outcome(unknown_because=f"not decided within {setup.options.timeout:g} s")
     except MemoryError:
@@ -132,9 +146,9 @@ def model_of(name: str, setup: Setup) -> Model:
     return load_model(name, bell=setup.bell, macros=setup.macros, include=setup.include)
 
 
-def test_of(path: str, setup: Setup) -> Test:
-    """The test in the file `path`, if its warnings are to be tolerated. Raises CheckerError."""
-    test = load_test(path)
+def test_of(text: Text, setup: Setup) -> Test:
+    """The test in a text, if its warnings are to be tolerated. Raises CheckerError."""
+    test = test_in(text.source())
     if setup.strict and test.warnings:
         message, span = test.warnings[0]
         raise Unsupported(message, span, hint="without --strict this is a warning")
@@ -177,17 +191,36 @@ def _alarm(timeout: float | None) -> Iterator[None]:
 # ---------------------------------------------------------------- many jobs elsewhere
 
 
-def processes(workers: int) -> Executor:
-    """A pool of processes that leave Ctrl-C to their parent."""
+def processes(workers: int, memory: int = 0) -> Executor:
+    """A pool of processes that leave Ctrl-C to their parent, and take at most `memory` MiB each (0: no bound)."""
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload([__name__])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupt)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(memory,))
 
 
-def _ignore_interrupt() -> None:
+def begin(memory: int) -> None:
+    """Leave Ctrl-C to the parent, and take no more than `memory` MiB, where the system can be told so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if memory:
+        with contextlib.suppress(ImportError, ValueError, OSError):  # Windows; or a tighter bound is there already
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, (memory << 20, memory << 20))
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes started here never hear Ctrl-C, not even while they begin; this one hears it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run_on(jobs: Iterator[Job], setup: Setup, workers: int, make: ExecutorOf) -> Outcomes:
@@ -220,7 +253,8 @@ def _run_on(jobs: Iterator[Job], setup: Setup, workers: int, make: ExecutorOf) -
 
 def _submit(pool: Executor, job: Job, setup: Setup) -> Future[Outcome]:
     try:
-        return pool.submit(decide, job, setup)
+        with _deaf():
+            return pool.submit(decide, job, setup)
     except BrokenExecutor as error:  # a worker died since the last answer was looked at
         broken: Future[Outcome] = Future()
         broken.set_exception(error)

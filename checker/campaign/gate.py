@@ -9,32 +9,35 @@ what could not be read are findings. A finding's level (error, block, warning, n
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from checker import __version__
-from checker.campaign.baseline import Baseline, Known, covers, read_baseline, relative
-from checker.campaign.corpus import ExecutorOf, Job, Setup, located, model_of, run
+from checker.campaign.baseline import Baseline, Known, is_there, lies_below, merged, read_baseline, relative
+from checker.campaign.corpus import ExecutorOf, Job, Outcome, Setup, located, model_of, run
 from checker.campaign.paths import expand_paths, models_named_in
 from checker.campaign.policy import Policy
-from checker.campaign.verdicts import Journal, Row, Store, key, row
+from checker.campaign.verdicts import Journal, Row, Store, digest_of, key, row
 from checker.check import Options
 from checker.core.source import CheckerError, Source, Span, Unreadable
-from checker.parse.files import MAX_BYTES
+from checker.parse.files import Text, read_bytes
 from checker.result import UNKNOWN
 from checker.solve import solver
 
 MAX_TESTS = 100_000
+MAX_TOTAL = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say. `kind` is one of the policy's kinds; the place is in a test, `kernel` in a kernel tree (file, line)."""
+    """One thing to say. `kind` is one of the policy's kinds; the place is in a test, `kernel` in a kernel tree (file, line).
+
+    Of a patch `change` is what it does, `why` what comes of that (both are in the message), `functions` what the processes of
+    the test stand for, and `repair` what would mend it, where that is known.
+    """
 
     kind: str
     level: str
@@ -45,16 +48,28 @@ class Finding:
     test: str = ""
     kernel: tuple[str, int] | None = None
     detail: tuple[str, ...] = ()
+    change: str = ""
+    why: str = ""
+    functions: tuple[tuple[int, str], ...] = ()
+    repair: str = ""
+    column: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a gate says: `rows` are all verdicts in the order of the tests, `findings` what is to be said of them."""
+    """What a gate says: `rows` are all verdicts in the order of the tests, `findings` what is to be said of them.
+
+    `models` are the keys of the models asked, `digests` those of the tests' texts, by path; `looked` are the files and folders
+    that tests were looked for in, and `unasked` is how many tests of the baseline lie elsewhere.
+    """
 
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
     models: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    digests: dict[str, str] = field(default_factory=dict)
+    looked: tuple[str, ...] = ()
+    unasked: int = 0
 
     @property
     def code(self) -> int:
@@ -64,10 +79,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to look at, and with what means. `store` and `journal` are None to do without."""
+    """What to look at, and with what means. `whole`: the paths are all there is; `store` and `journal` None to do without."""
 
     paths: tuple[str, ...]
     baseline: str = ""
+    whole: bool = False
     store: Store | None = None
     journal: Journal | None = None
     resume: bool = False
@@ -78,19 +94,45 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A job, with the key of its row and the digest of its text."""
+    """A job, with the key of its row, that of its model's files, and the digest of its text."""
 
     job: Job
     key: str
+    model_key: str
     digest: str
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, with the report of what was decided until then."""
+
+    def __init__(self, report: Report, total: int) -> None:
+        super().__init__()
+        self.report, self.total = report, total
+
+
+@dataclass(slots=True)
+class Plan:
+    """What there is to check, the keys of the models, where tests were looked for, and what cannot be checked."""
+
+    tasks: list[Task] = field(default_factory=list)
+    models: dict[str, str] = field(default_factory=dict)
+    looked: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
 
 def gate(request: Request, policy: Policy) -> Report:
     """Check, compare, judge."""
     setup = Setup(Options(unroll=policy.unroll, timeout=policy.timeout))
-    findings: list[Finding] = []
-    tasks, keys = _plan(request, policy, setup, findings)
-    rows = _rows(tasks, setup, request)
+    plan = _plan(request, policy, setup)
+    findings = plan.findings
+    known: dict[int, Row] = {}
+    try:
+        rows = _rows(plan.tasks, setup, request, known)
+    except KeyboardInterrupt:
+        done = [known[i] for i in sorted(known)]
+        said = [*findings, *[finding for one in done for finding in judge(one, policy)]]
+        raise Interrupted(Report(tuple(done), tuple(sorted(said, key=_order)), plan.models), len(plan.tasks)) from None
     baseline = None
     if request.baseline:
         try:
@@ -100,9 +142,14 @@ def gate(request: Request, policy: Policy) -> Report:
     for one in rows:
         findings.extend(judge(one, policy))
     findings.extend(_missing(rows, policy))
+    unasked = 0
     if baseline is not None:
-        findings.extend(_compared(tasks, rows, keys, baseline, request, policy))
-    return Report(tuple(rows), tuple(sorted(findings, key=_order)), keys)
+        findings.extend(_compared(plan, rows, baseline, request, policy))
+        unasked = len(_absent(plan, baseline, request.baseline)) - len(_gone(plan, baseline, request.baseline, whole=request.whole))
+    return Report(
+        tuple(rows), tuple(sorted(findings, key=_order)), plan.models, digests=plan.digests, looked=tuple(plan.looked),
+        unasked=unasked,
+    )  # fmt: skip
 
 
 _LEVELS = ("error", "block", "warning", "note")
@@ -115,40 +162,57 @@ def _order(finding: Finding) -> tuple[object, ...]:
 def broken(error: CheckerError, path: str) -> Finding:
     """An input that cannot be used."""
     line = error.span.line if error.span is not None else 1
+    column = error.span.column if error.span is not None else 1
     name = error.span.source.name if error.span is not None else path
-    return Finding("error", "error", error.message, name or path, line or 1, detail=tuple(located(error, path).split("\n")))
+    told = tuple(located(error, path).split("\n"))
+    return Finding("error", "error", error.message, name or path, line or 1, detail=told, column=column or 1)
 
 
 # ---------------------------------------------------------------- what to check
 
 
-def _plan(request: Request, policy: Policy, setup: Setup, findings: list[Finding]) -> tuple[list[Task], dict[str, str]]:
-    """The tasks, and the keys of the models; what cannot be checked becomes a finding."""
-    files, errors = expand_paths(request.paths)
-    findings.extend([broken(error, "") for error in errors])
+def _plan(request: Request, policy: Policy, setup: Setup) -> Plan:
+    """The tasks; what cannot be checked becomes a finding. A text is read once, for its key, its digest and its check."""
+    plan = Plan()
     roots = _roots(request.paths)
-    keys: dict[str, str] = {}
-    tasks: list[Task] = []
-    for path in dict.fromkeys(files):
+    found = expand_paths(request.paths, lambda path: contained(path, roots))
+    plan.findings += [broken(error, "") for error in found.errors]
+    plan.looked = [*found.folders, *found.files]
+    total = 0
+    for path in dict.fromkeys(found.files):
         try:
-            text = contained(path, roots)
-            if len(tasks) >= MAX_TESTS:
-                raise Unreadable(f"there are more than {MAX_TESTS:,} checks", hint="gate a part of them")
-            digest = hashlib.sha256(text).hexdigest()
-            for model in _models(path, policy):
-                if model not in keys:
-                    keys[model] = _model_key(model, setup, roots)
-                tasks.append(Task(Job(path, model), key(text, model, keys[model], f"unroll={policy.unroll}"), digest))
+            data = contained(path, roots)
+            total += len(data)
+            if len(plan.tasks) >= MAX_TESTS or total > MAX_TOTAL:
+                raise Unreadable(f"there are more than {MAX_TESTS:,} checks, or {MAX_TOTAL:,} bytes", hint="gate a part of them")
+            plan.digests[path] = digest_of(data)
+            plan.tasks += _tasks(Text(path, data), policy, setup, roots, plan)
         except CheckerError as error:
-            findings.append(broken(error, path))
-    if not tasks and not findings:
-        findings.append(Finding("error", "error", "there is nothing to check: no test was found"))
-    return tasks, keys
+            plan.findings.append(broken(error, path))
+    if not plan.tasks and not plan.findings:
+        plan.findings.append(Finding("error", "error", "there is nothing to check: no test was found"))
+    return plan
 
 
-def _models(path: str, policy: Policy) -> list[str]:
-    named = models_named_in(path)
-    return [m for m in named if m in policy.models] if policy.models else named
+def _tasks(text: Text, policy: Policy, setup: Setup, roots: list[Path], plan: Plan) -> Iterator[Task]:
+    """The text under every model that is asked; a finding where it speaks of none of them."""
+    named = models_named_in(text)
+    asked = [model for model in named if not policy.models or model in policy.models]
+    if not asked:
+        message = f"the file speaks of {', '.join(named)}, and only {', '.join(policy.models)} may be asked"
+        plan.findings.append(Finding("missing", policy.level("missing"), message, text.path))
+    digest = plan.digests[text.path]
+    for model in asked:
+        if model not in plan.models:
+            plan.models[model] = _model_key(model, setup, roots)
+        model_key = plan.models[model]
+        yield Task(Job(text, model), key(digest, model, model_key, _options(setup)), model_key, digest)
+
+
+def _options(setup: Setup) -> str:
+    """All options that may change a verdict that there is; how much time it may take cannot."""
+    options = setup.options
+    return f"unroll={options.unroll} assume={','.join(sorted(options.assume))} strict={setup.strict}"
 
 
 def _model_key(model: str, setup: Setup, roots: list[Path]) -> str:
@@ -170,27 +234,26 @@ def contained(path: str, roots: list[Path]) -> bytes:
     here = Span(Source(path, ""), 0, 0)
     try:
         real = Path(path).resolve(strict=True)
-        if not any(real.is_relative_to(root) for root in roots):
-            raise Unreadable("this is a link out of the folders given", here, hint="name the folder it leads to, if you trust it")
-        if not stat.S_ISREG(real.stat().st_mode):
-            raise Unreadable("this is not a regular file", here)
-        with real.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise Unreadable("there is no such file", here) from None
     except (OSError, RuntimeError, ValueError) as error:
         raise Unreadable(f"the file cannot be read: {getattr(error, 'strerror', None) or error}", here) from None
+    if not any(real.is_relative_to(root) for root in roots):
+        raise Unreadable("this is a link out of the folders given", here, hint="name the folder it leads to, if you trust it")
+    try:
+        return read_bytes(real, regular=True)
+    except Unreadable as error:
+        raise Unreadable(error.message, here) from None
 
 
 # ---------------------------------------------------------------- checking
 
 
-def _rows(tasks: list[Task], setup: Setup, request: Request) -> list[Row]:
-    """The row of every task: from the journal, from the store, or checked now."""
-    known: dict[int, Row] = {}
+def _rows(tasks: list[Task], setup: Setup, request: Request, known: dict[int, Row]) -> list[Row]:
+    """The row of every task: from the journal, from the store, or checked now. They come into `known` one by one."""
     journaled = request.journal.rows() if request.journal is not None and request.resume else {}
     for i, task in enumerate(tasks):
-        found = journaled.get(task.key)
+        found = journaled.get(_journal_key(task, setup))
         if found is not None:
             found = replace(found, path=task.job.path, cached=True)
         elif request.store is not None:
@@ -198,7 +261,8 @@ def _rows(tasks: list[Task], setup: Setup, request: Request) -> list[Row]:
         if found is not None:
             known[i] = found
     todo = [i for i in range(len(tasks)) if i not in known]
-    known.update(zip(todo, _checked([tasks[i] for i in todo], setup, request), strict=True))
+    for i, made in zip(todo, _checked([tasks[i] for i in todo], setup, request), strict=True):
+        known[i] = made  # noqa: PERF403 (one by one, for whoever interrupts)
     return [known[i] for i in range(len(tasks))]
 
 
@@ -210,16 +274,29 @@ def _checked(tasks: list[Task], setup: Setup, request: Request) -> Iterator[Row]
         workers = max(1, min(request.workers, len(tasks)))
         jobs = [task.job for task in tasks]
         outcomes = stack.enter_context(closing(run(jobs, setup, workers=workers, executor=request.executor if jobs else None)))
+        request.step(0, len(tasks))
         for done, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
-            made = row(outcome)
+            made = row(_same_model(task, outcome))
             if request.store is not None:
                 request.store.put(task.key, made)
             if journal is not None:
-                journal.add(task.key, made)
+                journal.add(_journal_key(task, setup), made)
             request.step(done, len(tasks))
             yield made
     if request.store is not None and tasks:
         request.store.trim()
+
+
+def _journal_key(task: Task, setup: Setup) -> str:
+    """A journal keeps what could not be decided too: given more time, that is asked again."""
+    return f"{task.key} {setup.options.timeout}"
+
+
+def _same_model(task: Task, outcome: Outcome) -> Outcome:
+    """The outcome, unless the model's files were not those that its key was made of."""
+    if outcome.result is None or outcome.model_key == task.model_key:
+        return outcome
+    return replace(outcome, result=None, unknown_because=f"the files of '{outcome.model}' changed while tests were checked")
 
 
 # ---------------------------------------------------------------- judging
@@ -229,7 +306,7 @@ def judge(one: Row, policy: Policy) -> Iterator[Finding]:
     """What there is to say of a row by itself."""
 
     def finding(kind: str, message: str, *detail: str) -> Finding:
-        return Finding(kind, policy.level(kind), message, one.path, one.line, one.model, one.test, detail=detail)
+        return Finding(kind, policy.level(kind), message, one.path, one.line, one.model, one.test, detail=detail, column=one.column)
 
     if one.error:
         yield finding("error", one.error.split("\n")[0], *one.error.split("\n"))
@@ -254,24 +331,31 @@ def _missing(rows: list[Row], policy: Policy) -> Iterator[Finding]:
                 yield Finding(kind, policy.level(kind), message, path, model=model)
 
 
-def _compared(
-    tasks: list[Task], rows: list[Row], keys: dict[str, str], baseline: Baseline, request: Request, policy: Policy
-) -> Iterator[Finding]:
-    """What differs from the baseline."""
-    here: dict[str, str] = {}
-    digests: dict[str, str] = {}
-    for task in tasks:
-        name = relative(task.job.path, request.baseline)
-        here[name], digests[name] = task.job.path, task.digest
-    gone = {
-        name: known for name, known in baseline.tests.items()
-        if name not in here and covers(request.paths, name, request.baseline)
+def _absent(plan: Plan, baseline: Baseline, path: str) -> list[str]:
+    """The tests of the baseline that were not checked."""
+    here = {relative(name, path) for name in plan.digests}
+    return [name for name in baseline.tests if name not in here]
+
+
+def _gone(plan: Plan, baseline: Baseline, path: str, *, whole: bool) -> dict[str, Known]:
+    """The tests of the baseline that are no more: their file is not there, or the run should have come across it."""
+    return {
+        name: baseline.tests[name] for name in _absent(plan, baseline, path)
+        if whole or not is_there(name, path) or lies_below(plan.looked, name, path)
     }  # fmt: skip
+
+
+def _compared(plan: Plan, rows: list[Row], baseline: Baseline, request: Request, policy: Policy) -> Iterator[Finding]:
+    """What differs from the baseline."""
+    here = {relative(path, request.baseline): path for path in plan.digests}
+    digests = {name: plan.digests[path] for name, path in here.items()}
+    gone = _gone(plan, baseline, request.baseline, whole=request.whole)
     source = _renamed(here, digests, gone, baseline)
     for name, old in source.items():
         yield _said("renamed", f"this was {old} in the baseline", policy, here[name])
     for name in gone.keys() - set(source.values()):
-        yield _said("removed", f"the baseline has {name}, and it is gone", policy, request.baseline)
+        why = "no longer checked" if is_there(name, request.baseline) else "gone"
+        yield _said("removed", f"the baseline has {name}, and it is {why}", policy, request.baseline)
     for name in here.keys() - baseline.tests.keys() - source.keys():
         yield _said("added", "the baseline does not have this test", policy, here[name])
     found: dict[str, dict[str, Row]] = {}
@@ -285,7 +369,7 @@ def _compared(
                 differs = True
                 yield finding
     if differs:
-        yield from _stale(keys, baseline, policy, request.baseline)
+        yield from _stale(plan.models, baseline, policy, request.baseline)
 
 
 def _said(kind: str, message: str, policy: Policy, path: str, model: str = "", line: int = 1, test: str = "") -> Finding:
@@ -318,10 +402,20 @@ def _moved(known: Known, found: dict[str, Row], path: str, edited: bool, policy:
         if before.split()[0] != one.verdict:
             message = f"{before.split()[0]} in the baseline, now {one.verdict}; {why}"
             yield _said("changed", message, policy, path, model, one.line, one.test)
-        if one.race != before.endswith(" DATARACE"):
+        if one.race != ("DATARACE" in before.split()):
             kind = "race-appeared" if one.race else "race-gone"
             message = "a data race that the baseline does not have" if one.race else "the data race of the baseline is gone"
             yield _said(kind, f"{message}; {why}", policy, path, model, one.line, one.test)
+        had, has = _flags(before), _flags(one.said)
+        for flag in sorted(had ^ has):
+            kind = "flag-appeared" if flag in has else "flag-gone"
+            message = f"{flag}, which the baseline does not have" if flag in has else f"{flag} of the baseline is gone"
+            yield _said(kind, f"{message}; {why}", policy, path, model, one.line, one.test)
+
+
+def _flags(said: str) -> set[str]:
+    """The flags in what a baseline says, data races aside."""
+    return set(said.split()[1:]) - {"DATARACE"}
 
 
 def _stale(keys: dict[str, str], baseline: Baseline, policy: Policy, path: str) -> Iterator[Finding]:
@@ -341,14 +435,27 @@ def _stale(keys: dict[str, str], baseline: Baseline, policy: Policy, path: str) 
 def baseline_of(report: Report, path: str) -> Baseline:
     """The baseline that a report amounts to, to be kept at `path`. Rows without a verdict are not in it."""
     tests: dict[str, dict[str, str]] = {}
-    digests: dict[str, str] = {}
+    digests = {relative(name, path): digest for name, digest in report.digests.items()}
     for one in report.rows:
-        if one.error or one.verdict == UNKNOWN:
-            continue
-        name = relative(one.path, path)
-        tests.setdefault(name, {})[one.model] = one.said
-        if name not in digests:
-            digests[name] = hashlib.sha256(Path(one.path).read_bytes()).hexdigest()
-    return Baseline(
-        {name: Known(digests[name], verdicts) for name, verdicts in tests.items()}, report.models, __version__, solver.version()
-    )
+        if not one.error and one.verdict != UNKNOWN:
+            tests.setdefault(relative(one.path, path), {})[one.model] = one.said
+    known = {name: Known(digests[name], verdicts) for name, verdicts in tests.items()}
+    return Baseline(known, report.models, __version__, solver.version())
+
+
+def updated_baseline(report: Report, path: str, policy: Policy, *, whole: bool) -> Baseline:
+    """The baseline at `path` with what a report says put into it; what the run was not to look at stays. Raises CheckerError."""
+    now = baseline_of(report, path)
+    if not os.path.lexists(path):
+        return now
+    before = read_baseline(path)
+    plan = Plan(digests=report.digests, looked=[*report.looked])
+    undecided: dict[str, set[str]] = {}
+    for one in report.rows:
+        if one.verdict == UNKNOWN:
+            undecided.setdefault(relative(one.path, path), set()).add(one.model)
+    kept = {}
+    for name in [relative(name, path) for name in report.digests]:
+        models = before.tests[name].verdicts if name in before.tests else {}
+        kept[name] = {m for m in models if m in undecided.get(name, ()) or (policy.models and m not in policy.models)}
+    return merged(before, now, gone=_gone(plan, before, path, whole=whole), kept=kept)

@@ -17,19 +17,21 @@ from typing import TypeAlias
 from checker.campaign.gate import Finding, Report, Request, broken
 from checker.campaign.policy import Policy
 from checker.campaign.variants import Verdicts, only_where, wanted
+from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
 from checker.kernel.carry import Carried, carry, lost
 from checker.kernel.changes import Change, difference
+from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
-from checker.kernel.patch import MAX_PATCH, Applied, applied, read_patch
+from checker.kernel.mentions import untold
+from checker.kernel.patch import Applied, opened
 from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
 from checker.kernel.transfer import Transfer, apply
-from checker.kernel.trees import GitTree, Tree, commit, folder_tree, revisions
-from checker.kernel.trees import difference as git_difference
+from checker.kernel.trees import folder_tree
 from checker.parse.files import read_source
 
 MOST_VARIANTS = 32
@@ -74,7 +76,7 @@ class Scene:
 
 def with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
     """The report, with what the kernel tree and the patch add to it. Raises CheckerError."""
-    patch = _patch(kernel, diff) if diff else None
+    patch = opened(kernel, diff) if diff else None
     tree = patch.before if patch is not None else folder_tree(kernel)
     found: list[Finding] = []
     scenes: list[Scene] = []
@@ -86,7 +88,9 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
         except CheckerError as error:
             found.append(broken(error, path))
     also = tuple(dict.fromkeys(file for _, _, bound in sources for b in bound for file, _ in b.parts))
-    codes = (Code(tree, also, policy.arch), Code(patch.after, also, policy.arch) if patch else None)
+    kept = Kept(request.store.folder / "source", tool()) if request.store is not None else None
+    before = Code(tree, also, policy.arch, kept)
+    codes = (before, Code(patch.after, also, policy.arch, kept, before, _touched(patch)) if patch else None)
     for path, source, bound in sources:
         if bound:
             scene = _scene(path, source, bound, codes, policy)
@@ -98,6 +102,7 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
         found += _becomes(scenes, policy)
         found += judge_patch(scenes, codes, patch, policy)
+        found += _untold(found, codes, patch, policy)
     order = ("error", "block", "warning", "note")
     merged = sorted(
         [*report.findings, *dict.fromkeys(found)],
@@ -110,21 +115,16 @@ def _finding(kind: str, message: str, policy: Policy, **more: object) -> Finding
     return Finding(kind, policy.level(kind), message, **more)  # type: ignore[arg-type]
 
 
-def _patch(kernel: str, diff: str) -> Applied:
-    ends = revisions(diff)
-    if ends is not None and not os.path.exists(diff):
-        before, after = (commit(kernel, end) for end in ends)
-        files = read_patch(diff, git_difference(kernel, before, after)) if before != after else ()
-        folder = folder_tree(kernel).folder
-        old, new = GitTree(folder, before), GitTree(folder, after)
-        return Applied(old, new, tuple((file.old, file.new) for file in files), False, ())
-    tree: Tree = folder_tree(kernel)
-    try:
-        with open(diff, "rb") as stream:
-            data = stream.read(MAX_PATCH + 1)
-    except OSError as error:
-        raise CheckerError(f"the patch {diff!r} cannot be read: {error.strerror}") from None
-    return applied(tree, diff, read_patch(diff, data))
+def _touched(patch: Applied) -> frozenset[str]:
+    return frozenset(path for pair in patch.paths for path in pair if path)
+
+
+def _untold(found: list[Finding], codes: tuple[Code, Code | None], patch: Applied, policy: Policy) -> list[Finding]:
+    """What orders, is changed, and is in none of the findings."""
+    assert codes[1] is not None
+    told = [(finding.kernel, finding.message) for finding in found if finding.kernel is not None]
+    left = untold(codes[0], codes[1], patch.paths, told)
+    return [_finding("review", f"needs review: {message}", policy, kernel=place) for place, message in left]
 
 
 # ---------------------------------------------------------------- tests beside the tree
@@ -294,7 +294,8 @@ def _foreign(foreign: Iterable[Change], settled: set[Ident], scenes: list[Scene]
     covered = _covered(scenes)
     said: dict[tuple[str, tuple[str, int], str], None] = {}
     for change in foreign:
-        if _idents(change) <= settled or (change.op.path, change.op.function) not in covered:
+        functions = {(op.path, op.function) for op in (change.before, change.after) if op is not None}
+        if _idents(change) <= settled or not functions & covered:
             continue
         if weakens(change):
             message = f"needs review: {change}, and no test of {change.op.function}() shows it"
@@ -310,7 +311,9 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
     """Changed barriers in functions that no test stands for."""
     covered = _covered(scenes)
     claimed = {function for scene in scenes for function in scene.claimed}
-    read = {function for scene in scenes for bound in scene.held for function in bound.read}
+    held = [bound for scene in scenes for bound in scene.held]
+    read = {function for bound in held for function in bound.read}
+    changed = {ident for bound in held for change in bound.carried.flat for ident in _idents(change)}
     after = codes[1]
     assert after is not None
     for old, new in patch.paths:
@@ -318,17 +321,27 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
         after_unit = after.unit(new) if new.endswith((".c", ".h")) else None
         names = {**(before_unit.functions if before_unit else {}), **(after_unit.functions if after_unit else {})}
         for name in names:
-            fresh = before_unit is None or name not in before_unit.functions
-            if (old, name) in covered or (new, name) in covered or (fresh and (new, name) in read):
+            if before_unit and after_unit and before_unit.functions.written(name) == after_unit.functions.written(name):
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
+            if {(old, name), (new, name)} & covered or (not was and (new, name) in read):
+                yield from _rearranged(name, was, now, changed, policy)
+                continue
             gone = lost(was, now) if was else ()  # a new function is what its callers make of it
             if gone and now:  # with what it calls: a part of it may only have become a function of its own
                 whole = [skeleton(code, path, name, policy.depth) for code, path in ((codes[0], old), (after, new))]
                 if whole[0] is not None and whole[1] is not None:
                     gone = lost(whole[0].ops, whole[1].ops)
             yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
+
+
+def _rearranged(name: str, was: Sequence[Op], now: Sequence[Op], changed: set[Ident], policy: Policy) -> Iterator[Finding]:
+    """What changes in the text of a function and not in what it does: it is done by what it calls, or by what calls it."""
+    for change in difference(was, now).changes:
+        if any(op is not None and op.concerns for op in (change.before, change.after)) and not _idents(change) & changed:
+            message = f"{change} in {name}(): with what it calls, what tests stand for does the same in the same order"
+            yield _finding("harmless", message, policy, kernel=change.place)
 
 
 def _unjudged(
@@ -414,7 +427,8 @@ def _outcome(
     frees = any(op.verb in (FREE, DEFER) for process in scene.processes.values() for op in process.ops)
     settled = {ident for change in changes if frees or not _of_lifetime(change) for ident in _idents(change)}
     head = "; ".join(str(change) for change in changes[:3]) + (" …" if len(changes) > 3 else "")
-    common = {"path": scene.path, "line": carried[0][0].binding.line, "test": scene.name, "kernel": changes[0].place}
+    common: dict[str, object] = {"path": scene.path, "line": carried[0][0].binding.line, "test": scene.name}
+    common |= {"kernel": changes[0].place, "functions": _functions([*scene.held, *[bound for bound, _ in carried]])}
     unsaid = any(bound.carried.failed for bounds in scene.bound.values() for bound in bounds)
     told: dict[tuple[str, str], tuple[list[str], tuple[str, ...]]] = {}
     models = verdicts.models()
@@ -426,6 +440,9 @@ def _outcome(
         said = [verdicts.compare(variant, model) for variant in variants]
         bad = [one for one in said if one.kind == "harmful"]
         doubt = [one for one in said if one.kind == "review"]
+        if all(one.kind == "untaken" for one in said):
+            settled = set()  # nobody was asked
+            continue
         leans = [one for one in said if one.kind == "leans"]
         worst = (bad or doubt or leans or said)[0]
         kind, why = worst.kind, worst.why
@@ -435,5 +452,12 @@ def _outcome(
             kind, why = "review", f"without the changes that cannot be carried over, {why}"
         told.setdefault((kind, why), ([], worst.detail))[0].append(model)
     for (kind, why), (models, detail) in told.items():
-        message = f"{'needs review: ' if kind == 'review' else ''}{head}: {why}{f' ({scene.told})' if scene.told else ''}"
-        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, **common), settled
+        why += f" ({scene.told})" if scene.told else ""
+        message = f"{'needs review: ' if kind == 'review' else ''}{head}: {why}"
+        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, change=head, why=why, **common), settled
+
+
+def _functions(bound: Iterable[Bound]) -> tuple[tuple[int, str], ...]:
+    """What each process stands for, by name; of several functions the last that is given."""
+    names = {b.binding.tid: " + ".join(name for _, name in b.binding.parts) for b in bound}
+    return tuple(sorted(names.items()))

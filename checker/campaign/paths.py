@@ -1,63 +1,103 @@
-"""What a user named, as jobs: files under models.
+"""What a user named, as jobs: texts under models.
 
-A file stands for itself, a folder for the tests below it, `@list` for what it lists.
+A file stands for itself, a folder for the tests below it, `@list` for what it lists, `-` for standard input.
 
 A list holds one path a line, relative to its own folder; `#` begins a comment. Order is that of the arguments; within a
-folder, of the names. What cannot be read is an error beside the paths, not the end of them.
+folder, of the names. Each file is read once, here. What cannot be read is an error beside the texts, not the end of them.
 
-    plan(["litmus/kvm", "@mine"], ["lkmm"])    [Job("litmus/kvm/a.litmus", "lkmm"), …], []
+    plan(["litmus/kvm", "@mine"], ["lkmm"])    [Job(Text("litmus/kvm/a.litmus", b"C a…"), "lkmm"), …], []
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from checker.campaign.corpus import Job
 from checker.core.source import CheckerError, Source, Span, Unreadable
 from checker.library import SHIPPED
-from checker.parse.files import read_source
+from checker.parse.files import MAX_BYTES, Text, decode, read_bytes
 from checker.parse.sections import split
 
 SUFFIX = ".litmus"
 DEFAULT = "lkmm"
+STDIN, STDIN_NAME = "-", "<stdin>"
 
 
 def plan(paths: Iterable[str], models: Sequence[str] | None) -> tuple[list[Job], list[CheckerError]]:
     """The jobs, and what was wrong with the rest. Without `models`, a file is checked under those it expects something of."""
-    files, errors = expand_paths(paths)
-    return [Job(file, model) for file in files for model in (models or models_named_in(file))], errors
+    texts, errors = texts_of(paths)
+    return [Job(text, model) for text in texts for model in (models or models_named_in(text))], errors
 
 
-def models_named_in(path: str) -> list[str]:
-    """The models that a file expects something of, the kernel's first; that alone where it names none or cannot be read."""
+def models_named_in(text: Text) -> list[str]:
+    """The models that a text expects something of, the kernel's first; that alone where it names none or cannot be read."""
     archs = sorted({arch for model in SHIPPED.values() for arch in model.archs})
     try:
-        named = dict.fromkeys([e.model for e in split(read_source(path), archs).expect])
+        named = dict.fromkeys([e.model for e in split(text.source(), archs).expect])
     except CheckerError:
         return [DEFAULT]  # the check itself will say what is wrong
     return sorted(named, key=lambda name: name != DEFAULT) or [DEFAULT]
 
 
-def expand_paths(paths: Iterable[str]) -> tuple[list[str], list[CheckerError]]:
-    """The files that `paths` stand for, and what was wrong with the rest."""
-    files: list[str] = []
-    errors: list[CheckerError] = []
+def texts_of(paths: Iterable[str]) -> tuple[list[Text], list[CheckerError]]:
+    """The texts that `paths` stand for, and what was wrong with the rest. What cannot be read as a file is a text too."""
+    found = expand_paths(paths)
+    return [text_at(path) if path in found.named else text_at(path, regular=True) for path in found.files], found.errors
+
+
+def text_at(path: str, *, regular: bool = False) -> Text:
+    """The file `path` as it is now, or why it cannot be read; `-` is standard input."""
+    if path == STDIN:
+        return Text(STDIN_NAME, sys.stdin.buffer.read(MAX_BYTES + 1))
+    try:
+        return Text(path, read_bytes(path, regular=regular))
+    except CheckerError as error:
+        return Text(path, error)
+
+
+# ---------------------------------------------------------------- files, folders and lists
+
+
+@dataclass(slots=True)
+class Expanded:
+    """What paths stand for. `named` are the files named on their own; `folders` those looked through, also for lists."""
+
+    files: list[str] = field(default_factory=list)
+    errors: list[CheckerError] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)
+    folders: list[str] = field(default_factory=list)
+
+
+def expand_paths(paths: Iterable[str], read: Callable[[str], bytes] = read_bytes) -> Expanded:
+    """The files that `paths` stand for, and what was wrong with the rest. Lists are read with `read`."""
+    made = Expanded()
     for path in paths:
-        for found in _expand(path, frozenset()):
+        if not os.path.isdir(path) and not _is_list(path):
+            made.named.add(path)
+        for found in _expand(path, frozenset(), made, read):
             if isinstance(found, CheckerError):
-                errors.append(found)
+                made.errors.append(found)
             else:
-                files.append(found)
-    return files, errors
+                made.files.append(found)
+    return made
 
 
-def _expand(path: str, lists: frozenset[Path], said: Span | None = None) -> Iterator[str | CheckerError]:
+def _is_list(path: str) -> bool:
+    return os.path.basename(path).startswith("@")
+
+
+def _expand(
+    path: str, lists: frozenset[Path], made: Expanded, read: Callable[[str], bytes], said: Span | None = None
+) -> Iterator[str | CheckerError]:
     if os.path.isdir(path):
+        made.folders.append(path)
         yield from _tests_below(path, said)
-    elif os.path.basename(path).startswith("@"):
-        yield from _listed(path, lists, said)
+    elif _is_list(path):
+        yield from _listed(path, lists, made, read, said)
     else:
         yield path
 
@@ -79,13 +119,15 @@ def _tests_below(folder: str, said: Span | None) -> Iterator[str | CheckerError]
         yield Unreadable("there is no test in this folder", said or Span(Source(folder, ""), 0, 0), hint=hint)
 
 
-def _listed(path: str, lists: frozenset[Path], said: Span | None) -> Iterator[str | CheckerError]:
+def _listed(
+    path: str, lists: frozenset[Path], made: Expanded, read: Callable[[str], bytes], said: Span | None
+) -> Iterator[str | CheckerError]:
     here = Path(path).resolve()
     if here in lists:
         yield Unreadable("this list includes itself", said or Span(Source(path, ""), 0, 0))
         return
     try:
-        source = read_source(path)
+        source = decode(path, read(path))
     except CheckerError as error:
         yield error
         return
@@ -93,4 +135,4 @@ def _listed(path: str, lists: frozenset[Path], said: Span | None) -> Iterator[st
         name = line.partition("#")[0].strip()
         if name:
             place = Span(source, number, line.index(name) + 1, line.index(name) + len(name) + 1)
-            yield from _expand(os.path.join(os.path.dirname(path), name), lists | {here}, place)
+            yield from _expand(os.path.join(os.path.dirname(path), name), lists | {here}, made, read, place)

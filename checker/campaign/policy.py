@@ -1,4 +1,4 @@
-"""What a gate lets pass: read from `[tool.checker.gate]` in pyproject.toml, or `[gate]` in checker.toml.
+"""What a gate lets pass: read from `[tool.checker.gate]` in pyproject.toml, or `[gate]` in checker.toml or a file named.
 
 Every key has a default, a key nobody knows is an error, and what does not block is still reported.
 
@@ -12,13 +12,14 @@ Every key has a default, a key nobody knows is an error, and what does not block
 
 from __future__ import annotations
 
-import difflib
+import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from checker.campaign.strict import NotSo, Table, bounds, named, near_one, read, replace
 from checker.core.source import CheckerError, Source, Span
+from checker.library import SHIPPED
 from checker.parse.files import read_source
 
 KINDS: dict[str, str] = {
@@ -27,6 +28,8 @@ KINDS: dict[str, str] = {
     "changed": "the verdict is not that of the baseline",
     "race-appeared": "a data race that the baseline does not have",
     "race-gone": "a data race of the baseline is gone",
+    "flag-appeared": "a flag of the model (use-after-free, …) that the baseline does not have",
+    "flag-gone": "a flag of the baseline is gone",
     "missing": "the file says nothing of a model it has to speak of",
     "unknown": "no verdict: a timeout, a loop bound, a lost worker",
     "added": "a test that the baseline does not have",
@@ -44,8 +47,34 @@ KINDS: dict[str, str] = {
     "skeleton": "the patch changes the order of a function that tests cover",
     "harmless": "with the patch, every model still forbids what the test forbids",
 }
-BLOCKING = ("unexpected", "changed", "race-appeared", "missing", "unknown", "removed", "harmful", "review")
-WARNING = ("race-gone", "drift", "uncovered")
+HELP: dict[str, str] = {
+    "error": "Read the message: it names the line and what would work. Nothing was decided, so nothing may pass.",
+    "unexpected": "Either the change is wrong, or the Result: line of the test. 'checker run --dump execution' shows an execution.",
+    "changed": "If the new verdict is right, make the baseline anew with --update-baseline and have it reviewed.",
+    "race-appeared": "Mark the accesses (READ_ONCE, WRITE_ONCE), or order them. One that is meant is DATARACE in the Result: line.",
+    "race-gone": "Make the baseline anew with --update-baseline.",
+    "flag-appeared": "Mend the lifetime. A flag that is meant stands behind the verdict in the Result: line.",
+    "flag-gone": "Make the baseline anew with --update-baseline.",
+    "missing": "Write what is expected into the test: 'Result: Never', or 'Result(aarch64): Never'.",
+    "unknown": "Give more time (--timeout), more rounds of loops (unroll), or more memory (--memory).",
+    "added": "Make the baseline anew with --update-baseline.",
+    "removed": "If the test is meant to go, make the baseline anew with --update-baseline.",
+    "renamed": "Make the baseline anew with --update-baseline.",
+    "stale": "Make the baseline anew with --update-baseline, and see what changes.",
+    "harmful": "Keep the order that the code had: the execution shows what becomes possible without it.",
+    "review": "Somebody has to judge this change: no test could be asked about it, or the answers differ.",
+    "drift": "Bring the test up to date with the code, or mark the binding as partial or variant.",
+    "uncovered": "Write a test of what the function relies on, bound to it with a Source: line.",
+    "unasked": "For information: no order is lost by it; a test bound to the function would say what it relies on.",
+    "leans": "For information: ask whether what the kernel does here may be relied on, and have it documented.",
+    "already": "For information: the test allowed this before the patch, too.",
+    "repaired": "For information: expect Never in the test, so that it stays so.",
+    "skeleton": "For information: the tests named stand for this function.",
+    "harmless": "For information: the tests were asked, and their answer stays the same.",
+}
+"""What to do about a finding."""
+BLOCKING = ("unexpected", "changed", "race-appeared", "flag-appeared", "missing", "unknown", "removed", "harmful", "review")
+WARNING = ("race-gone", "flag-gone", "drift", "uncovered")
 
 
 class BadPolicy(CheckerError):
@@ -54,20 +83,22 @@ class BadPolicy(CheckerError):
     code = "policy"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+_Name = Annotated[str, named()]
+
+
+class Policy(Table, frozen=True):
     """What to check, and what blocks. `models` empty: every model a file names; `memory` is MiB for a worker, 0 no limit."""
 
-    paths: tuple[str, ...] = ()
+    paths: tuple[_Name, ...] = ()
     baseline: str = ""
-    models: tuple[str, ...] = ()
-    require: tuple[str, ...] = ()
-    block: tuple[str, ...] = BLOCKING
-    timeout: float = 60.0
-    memory: int = 4096
-    unroll: int = 2
-    depth: int = 3
-    arch: tuple[str, ...] = ("arm64", "x86")
+    models: tuple[_Name, ...] = ()
+    require: tuple[_Name, ...] = ()
+    block: tuple[_Name, ...] = BLOCKING
+    timeout: Annotated[float, bounds(0.1, 86_400)] = 60.0
+    memory: Annotated[int, bounds(0, 1_000_000)] = 4096
+    unroll: Annotated[int, bounds(1, 1000)] = 2
+    depth: Annotated[int, bounds(0, 8)] = 3
+    arch: tuple[_Name, ...] = ("arm64", "x86")
 
     def level(self, kind: str) -> str:
         """error, block, warning or note."""
@@ -77,101 +108,90 @@ class Policy:
             return "block"
         return "warning" if kind in WARNING or kind in BLOCKING else "note"
 
+    def with_limits(self, timeout: float | None, memory: int | None) -> Policy:
+        """The policy with other limits where they are given."""
+        return replace(self, timeout=timeout or self.timeout, memory=self.memory if memory is None else memory)
+
+
+class _Own(Table, frozen=True):
+    """A file of its own: checker.toml, or what --config names."""
+
+    gate: Policy
+
+
+class _Tool(Table, frozen=True):
+    """`[tool.checker]` of a pyproject.toml."""
+
+    gate: Policy
+
 
 def load_policy(folder: str | Path, config: str | Path | None = None) -> Policy:
-    """The policy in the file `config`, or in the checker.toml or pyproject.toml of `folder`; the default where neither is."""
-    candidates = [Path(config)] if config else [Path(folder) / "checker.toml", Path(folder) / "pyproject.toml"]
-    for path in candidates:
-        if config or path.is_file():
-            source = read_source(path)
-            table = _table(source, path.name)
-            if table is not None:
-                return _policy(table, source)
-    return Policy()
+    """The policy in the file `config`, or in the checker.toml or pyproject.toml of `folder`; the default where neither has one.
+
+    A file that is named, and a checker.toml, must hold a policy.
+    """
+    if config:
+        return _policy(read_source(config), must=True) or Policy()
+    own, project = Path(folder) / "checker.toml", Path(folder) / "pyproject.toml"
+    mine = _policy(read_source(own), must=True) if own.is_file() else None
+    shared = _policy(read_source(project), must=False) if project.is_file() else None
+    if mine is not None and shared is not None:
+        raise BadPolicy("checker.toml and pyproject.toml both have a policy", hint="keep one of the two")
+    return mine or shared or Policy()
 
 
-def _table(source: Source, name: str) -> Mapping[str, object] | None:
-    here = Span(source, 0, 0)
+def _toml(source: Source) -> dict[str, object]:
     try:
-        found: object = tomllib.loads(source.text)
+        return tomllib.loads(source.text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadPolicy(f"this is not TOML: {error}", here) from None
-    for key in ("tool", "checker", "gate") if name == "pyproject.toml" else ("gate",):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    if found is not None and not isinstance(found, Mapping):
-        raise BadPolicy("the gate's settings are not a table", here, hint="write [tool.checker.gate]")
-    return found
+        at = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        place = Span(source, int(at[1]), int(at[2])) if at else Span(source, 0, 0)
+        raise BadPolicy(f"this is not TOML: {str(error)[: at.start()] if at else error}", place) from None
 
 
-def _policy(table: Mapping[str, object], source: Source) -> Policy:
-    settings: dict[str, object] = {}
-    for key, value in table.items():
-        if key not in _READ:
-            near = difflib.get_close_matches(key, _READ, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the settings are {', '.join(_READ)}"
-            raise BadPolicy(f"unknown setting {key!r}", _where(source, key), hint=hint)
-        try:
-            settings[key] = _READ[key](value)
-        except ValueError as error:
-            raise BadPolicy(f"{key!r} must be {error}", _where(source, key)) from None
-    return Policy(**settings)  # type: ignore[arg-type]
+def _policy(source: Source, *, must: bool) -> Policy | None:
+    """The policy in a file: its `[gate]` where it `must` have one, or its `[tool.checker.gate]`."""
+    found = _toml(source)
+    tool = found.get("tool")
+    try:
+        if must and ("gate" in found or not isinstance(tool, dict)):
+            policy = read(found, _Own).gate
+        elif isinstance(tool, dict) and "checker" in tool:
+            policy = read(tool["checker"], _Tool).gate
+        elif must:
+            raise NotSo("it has no [tool.checker.gate]", "", "")
+        else:
+            return None
+    except NotSo as error:
+        hint = error.hint or ("" if error.key else "write [gate], or [tool.checker.gate] in a pyproject.toml")
+        raise BadPolicy(str(error), _where(source, error.key), hint=hint) from None
+    _check(policy, source)
+    return policy
 
 
-def _where(source: Source, key: str) -> Span:
+def _check(policy: Policy, source: Source) -> None:
+    """Refuse names of findings and of models that are none."""
+    for kind in policy.block:
+        if kind not in KINDS:
+            near = near_one(kind, [*KINDS])
+            hint = f"did you mean {near!r}?" if near else f"the findings are {', '.join(KINDS)}"
+            raise BadPolicy(f"'block' names {kind!r}, which is no finding", _where(source, kind), hint=hint)
+    for key, models in (("models", policy.models), ("require", policy.require)):
+        for model in models:
+            if model not in SHIPPED and not model.endswith(".cat"):
+                near = near_one(model, [*SHIPPED])
+                hint = f"did you mean {near!r}?" if near else f"the models are {', '.join(SHIPPED)}; a path ends in .cat"
+                raise BadPolicy(f"{key!r} names {model!r}, which is no model", _where(source, model), hint=hint)
+    left = [model for model in policy.require if policy.models and model not in policy.models]
+    if left:
+        raise BadPolicy(f"'require' names {left[0]!r}, which 'models' leaves out", _where(source, "require"))
+
+
+def _where(source: Source, word: str) -> Span:
+    """Where a key or a name first stands in a TOML file, comments aside."""
+    pattern = re.compile(rf"(?<![A-Za-z0-9_-]){re.escape(word)}(?![A-Za-z0-9_-])")
     for number, line in enumerate(source.text.split("\n"), 1):
-        if line.lstrip().startswith(key):
-            column = line.index(key) + 1
-            return Span(source, number, column, column + len(key))
+        found = pattern.search(line.partition("#")[0]) if word else None
+        if found:
+            return Span(source, number, found.start() + 1, found.end() + 1)
     return Span(source, 0, 0)
-
-
-def _names(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
-        raise ValueError("a list of names")
-    return tuple(value)
-
-
-def _kinds(value: object) -> tuple[str, ...]:
-    names = _names(value)
-    unknown = [name for name in names if name not in KINDS]
-    if unknown:
-        raise ValueError(f"a list of {', '.join(KINDS)}; {unknown[0]!r} is none of them")
-    return names
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a text")
-    return value
-
-
-def _number(least: float, most: float) -> Callable[[object], float]:
-    def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise ValueError(f"a number from {least:g} to {most:g}")
-        return float(value)
-
-    return read
-
-
-def _whole(least: int, most: int) -> Callable[[object], int]:
-    def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            raise ValueError(f"a whole number from {least} to {most}")
-        return value
-
-    return read
-
-
-_READ: dict[str, Callable[[object], object]] = {
-    "paths": _names,
-    "baseline": _text,
-    "models": _names,
-    "require": _names,
-    "block": _kinds,
-    "timeout": _number(0.1, 86_400),
-    "memory": _whole(0, 1_000_000),
-    "unroll": _whole(1, 1000),
-    "depth": _whole(0, 8),
-    "arch": _names,
-}

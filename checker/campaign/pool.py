@@ -6,18 +6,12 @@ executor_of(address="dask://10.0.0.1:8786")        the workers behind that sched
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import re
-import signal
-import tempfile
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from dataclasses import replace
-from pathlib import Path
+from concurrent.futures import Executor, Future
 from typing import Any
 
-from checker.campaign.corpus import ExecutorOf, Job, Outcome, Setup, decide
+from checker.campaign.corpus import ExecutorOf, processes
 from checker.core.source import CheckerError
 
 _ADDRESS = re.compile(r"dask://([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
@@ -33,25 +27,7 @@ def executor_of(*, memory: int = 0, address: str = "") -> ExecutorOf:
     """What makes the executor: `memory` is MiB for each process, 0 for no bound. Raises NoExecutor."""
     if address:
         return _dask(address)
-    return lambda workers: _processes(workers, memory)
-
-
-def _processes(workers: int, memory: int) -> Executor:
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(["checker.campaign.corpus"])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(memory,))
-
-
-def begin(memory: int) -> None:
-    """Leave Ctrl-C to the parent, and take no more than `memory` MiB."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if memory:
-        import resource
-
-        with contextlib.suppress(ValueError, OSError):  # a tighter bound is there already
-            resource.setrlimit(resource.RLIMIT_AS, (memory << 20, memory << 20))
+    return lambda workers: processes(workers, memory)
 
 
 def _dask(address: str) -> ExecutorOf:
@@ -73,7 +49,7 @@ def _dask(address: str) -> ExecutorOf:
 
 
 class Cluster(Executor):
-    """The workers of a Dask cluster. They get the text of a test, and need not see the caller's files.
+    """The workers of a Dask cluster. A job brings its text: they need not see the caller's files.
 
     A task whose worker dies is given to another; one that kills several is given up, and its verdict Unknown.
     """
@@ -82,28 +58,9 @@ class Cluster(Executor):
         self.client, self.inner = client, client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        job, setup = args
-        try:
-            text = Path(job.path).read_bytes()
-        except OSError:
-            text = None  # the worker will say what is wrong with it
-        made: Future[Any] = self.inner.submit(far, job, setup, text)
+        made: Future[Any] = self.inner.submit(fn, *args, **kwargs)
         return made
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.inner.shutdown(wait=wait and not cancel_futures)
         self.client.close()
-
-
-def far(job: Job, setup: Setup, text: bytes | None) -> Outcome:
-    """Do a job whose test came along."""
-    if text is None:
-        return decide(job, setup)
-    with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder) / (Path(job.path).name or "test"))
-        Path(file).write_bytes(text)
-        outcome = decide(Job(file, job.model), setup)
-    result = outcome.result
-    if result is not None:
-        result = replace(result, file=job.path, warnings=tuple(w.replace(file, job.path) for w in result.warnings))
-    return replace(outcome, path=job.path, result=result, error=outcome.error.replace(file, job.path))

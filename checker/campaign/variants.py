@@ -21,12 +21,12 @@ from checker.program.assumptions import ASSUMPTIONS
 from checker.program.ir import And, Compare, Prop, RegLoc
 from checker.result import NEVER, UNKNOWN, Result
 
-MODELS = tuple(name for name, shipped in SHIPPED.items() if "C" in shipped.archs and name != "sc")
+MODELS = tuple(name for name, shipped in SHIPPED.items() if shipped.gate)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`kind` is harmful, review, leans, already, repaired or harmless; `why` in words; `detail` the change and an execution."""
+    """`kind` is harmful, review, leans, already, repaired, untaken or harmless; `detail` the change and an execution."""
 
     kind: str
     why: str
@@ -70,7 +70,7 @@ class Verdicts:
         if after.observation == UNKNOWN:
             return Answer("review", f"the test with this change is Unknown: {after.unknown_because}")
         if after.deadlock and not before.deadlock and b"\nfilter" in variant:
-            return Answer("harmless", f"the path that is changed is not taken: {outcome}")
+            return Answer("untaken", f"the path that is changed is not taken: {outcome}")
         if after.deadlock and not before.deadlock:
             return Answer("review", "the test with this change has no execution at all")
         if before.observation == UNKNOWN:

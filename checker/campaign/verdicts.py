@@ -19,17 +19,19 @@ from pathlib import Path
 
 from checker import __version__
 from checker.campaign.corpus import Outcome
+from checker.campaign.strict import NotSo, read
 from checker.result import UNKNOWN
 from checker.solve import solver
 
-FORMAT = 1
+FORMAT = 2
 MOST = 50_000
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One test under one model. `verdict` is Never, Sometimes, Always, DEADLOCK or Unknown; `line` that of the expectation.
+    """One test under one model. `verdict` is Never, Sometimes, Always, DEADLOCK or Unknown; `line` and `column` those of the
+    expectation, or of the error.
 
     `unmet` says why the file's expectation is not met; `expected` is empty where the file expects nothing.
     """
@@ -46,13 +48,15 @@ class Row:
     error: str = ""
     code: str = ""
     line: int = 1
+    column: int = 1
     seconds: float = 0.0
     cached: bool = False
 
     @property
     def said(self) -> str:
         """The verdict as a baseline holds it."""
-        return f"{self.verdict} DATARACE" if self.race else self.verdict
+        flags = [flag.upper() for flag in self.flags if flag != "data-race"]
+        return " ".join([self.verdict, *["DATARACE"] * self.race, *flags])
 
 
 def row(outcome: Outcome) -> Row:
@@ -60,18 +64,21 @@ def row(outcome: Outcome) -> Row:
     result, path, model = outcome.result, outcome.path, outcome.model
     if result is None:
         return Row(
-            path, model, reason=outcome.unknown_because, error=outcome.error, code=outcome.code, seconds=round(outcome.seconds, 4)
-        )
+            path, model, reason=outcome.unknown_because, error=outcome.error, code=outcome.code, line=outcome.place[0],
+            column=outcome.place[1], seconds=round(outcome.seconds, 4),
+        )  # fmt: skip
     wanted = result.expected
+    said = wanted.span if wanted is not None else result.condition.span
     return Row(
         path, model, result.test,
         verdict="DEADLOCK" if result.deadlock and result.observation != UNKNOWN else result.observation,
         race="data-race" in result.flags,
         flags=result.flags,
-        expected="" if wanted is None else f"{wanted.verdict} DATARACE" if wanted.race else wanted.verdict,
+        expected="" if wanted is None else str(wanted),
         unmet=result.unmet(),
         reason=result.unknown_because,
-        line=(wanted.span if wanted is not None else result.condition.span).line or 1,
+        line=said.line or 1,
+        column=said.column or 1,
         seconds=round(outcome.seconds, 4),
     )  # fmt: skip
 
@@ -86,22 +93,23 @@ def tool() -> str:
     for folder in (_PACKAGE, _PACKAGE.parent / "grammar"):
         for file in sorted(folder.rglob("*")):
             if file.suffix in (".py", ".lark", ".cat", ".bell", ".def") and file.is_file():
-                made.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+                made.update(f"{file.relative_to(folder)}\0{len(data := file.read_bytes())}\0".encode() + data)
     return f"{__version__}+{made.hexdigest()[:12]}"
 
 
-def key(text: bytes, model: str, model_key: str, options: str) -> str:
-    """The key of a test's row."""
-    digest = hashlib.sha256(text).hexdigest()
+def digest_of(data: bytes) -> str:
+    """How a text is known again."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def key(digest: str, model: str, model_key: str, options: str) -> str:
+    """The key of a row: of the digest of a test's text, of the model's files, of the options, and of this program."""
     parts = [str(FORMAT), tool(), solver.version(), model, model_key, options, digest]
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 # ---------------------------------------------------------------- rows as text
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    "race": bool, "cached": bool, "line": int, "seconds": (int, float), "flags": list,
-}  # fmt: skip
 _NAMES = tuple(f.name for f in fields(Row))
 
 
@@ -123,9 +131,10 @@ def unpack(line: str) -> tuple[str, Row] | None:
         return None
     if not isinstance(made, dict) or set(made) != set(_NAMES):
         return None
-    if not all(isinstance(value, _TYPES.get(name, str)) for name, value in made.items()):
+    try:
+        return key, read(made, Row)
+    except NotSo:
         return None
-    return key, Row(**{**made, "flags": tuple(map(str, made["flags"]))})
 
 
 def _seal(key: str, body: str) -> str:

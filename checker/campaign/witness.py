@@ -1,11 +1,14 @@
 """A witness in words: who wrote what, and from where each read got its value.
 
-witness(result)    ("P0 stores registered := 1 (line 31)", "P1 reads registered = 1, from P0's line 31", …)
+witness(result)    ("P0 stores registered := 1 (line 31)", "P1 reads registered = 1 (line 40), from P0's line 31", …)
+steps(witness)     the same, taken apart again
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from checker.core.rel import pairs
 from checker.core.value import Symbolic
@@ -15,6 +18,33 @@ from checker.solve.execution import Execution
 
 MOST = 24
 SECTIONS = frozenset({"Srcu-lock", "Srcu-unlock"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One access of an execution: which process makes it, in which line of the test, what it does, and where a value is from."""
+
+    tid: int
+    line: int
+    what: str
+    origin: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} (line {self.line}){self.origin}"
+
+
+_STEP = re.compile(r"P([0-9]+) (.*) \(line ([0-9]+)\)(.*)", re.S)
+_STATE = re.compile(r"in the end (.*):", re.S)
+
+
+def steps(lines: Iterable[str]) -> tuple[Step, ...]:
+    """The accesses among the lines that `witness` made; others are passed over."""
+    return tuple(Step(int(m[1]), int(m[3]), m[2], m[4]) for line in lines if (m := _STEP.fullmatch(line)))
+
+
+def final_state(lines: Iterable[str]) -> str:
+    """The final state among the lines that `witness` made; empty where there is none."""
+    return next((m[1] for line in lines if (m := _STATE.fullmatch(line))), "")
 
 
 def witness(result: Result) -> tuple[str, ...]:
@@ -37,10 +67,10 @@ def _lines(found: Execution) -> Iterator[str]:
             continue
         where, value = _shown(event.addr), _shown(event.value)
         if event.kind == "W":
-            yield f"P{event.tid} stores {where} := {value} (line {event.span.line})"
+            yield f"P{event.tid} {Step(event.tid, event.span.line, f'stores {where} := {value}')}"
         else:
             source = found.graph.events[sources[event.eid]] if event.eid in sources else None
-            yield f"P{event.tid} reads {where} = {value} (line {event.span.line}), {_origin(source)}"
+            yield f"P{event.tid} {Step(event.tid, event.span.line, f'reads {where} = {value}', f', {_origin(source)}')}"
 
 
 def _origin(source: Event | None) -> str:

@@ -199,7 +199,10 @@ class Axiom:
 class Model:
     """A memory model ready to use: what must hold, what is flagged, and what the primitives of C tests mean under it.
 
-    `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files.
+    `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files; `answers` are
+    the names under which a test may speak of it, the nearest first.
+    `compiled`: C is taken as machine code made of it (the accesses of an expression come in some order that C allows), not as
+    herd has it (what C leaves open has no order).
     """
 
     name: str
@@ -211,3 +214,28 @@ class Model:
     plan: tuple[Term, ...] = field(repr=False, default=())  # all terms of the checks, parts before wholes
     key: str = ""
     archs: tuple[str, ...] = ("C",)
+    compiled: bool = False
+    answers: tuple[str, ...] = ()
+
+    @property
+    def coherent(self) -> bool:
+        """Whether an axiom has program order per location and rf agree: no read takes what its own thread writes later."""
+        return any(a.role == "check" and a.kind == "acyclic" and not a.negated and _coherent(a.term) for a in self.axioms)
+
+
+def _coherent(term: Term) -> bool:
+    """Whether a union holds all of rf, and all of po & loc but the pairs of a read-modify-write."""
+    parts = term.args if term.op == "union" else (term,)
+    reads = any(part.op == "leaf" and part.name == "rf" for part in parts)
+    return reads and any(map(_has_program_order, parts))
+
+
+def _has_program_order(term: Term) -> bool:
+    match term.op:
+        case "leaf":
+            return term.name == "po"
+        case "diff":
+            return _has_program_order(term.args[0]) and term.args[1].name == "rmw"
+        case "inter":
+            return any(_has_program_order(a) and b.name == "loc" for a, b in (term.args, term.args[::-1]))
+    return False

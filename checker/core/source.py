@@ -12,6 +12,7 @@ would work instead.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -62,15 +63,19 @@ class CheckerError(Exception):
         self.message = message
         self.span = span
         self.hint = hint
+        self.more: tuple[CheckerError, ...] = ()  # what else is wrong with the same text, further down
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.message, self.span, self.hint)
+        return _rebuild, (type(self), self.message, self.span, self.hint, self.more)
 
     def __str__(self) -> str:
         return self.render()
 
     def render(self) -> str:
-        """The whole report: place, message, source line with a caret, hint."""
+        """The whole report: place, message, source line with a caret, hint; then all that else is wrong."""
+        return "\n".join([self._report(), *[error._report() for error in self.more]])
+
+    def _report(self) -> str:
         span = self.span
         if span is None or span.line == 0:
             where = f"{printable(span.source.name)}: " if span is not None else ""
@@ -82,8 +87,18 @@ class CheckerError(Exception):
         return "\n".join([head, *excerpt, *tail])
 
 
-def _rebuild(kind: type[CheckerError], message: str, span: Span | None, hint: str) -> CheckerError:
-    return kind(message, span, hint=hint)
+def _rebuild(kind: type[CheckerError], message: str, span: Span | None, hint: str, more: tuple[CheckerError, ...]) -> CheckerError:
+    error = kind(message, span, hint=hint)
+    error.more = more
+    return error
+
+
+def several(errors: Sequence[CheckerError]) -> CheckerError:
+    """The first of several errors in one text, with the others to follow it."""
+    first, *others = sorted(errors, key=lambda e: (e.span.line, e.span.column) if e.span is not None else (0, 0))
+    seen = {(first.message, first.span)}
+    first.more = tuple([e for e in others if (e.message, e.span) not in seen and not seen.add((e.message, e.span))])  # type: ignore[func-returns-value]
+    return first
 
 
 def _excerpt(span: Span) -> list[str]:

@@ -10,7 +10,7 @@ fold at once; nothing of this reaches the solver but the literals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
@@ -33,8 +33,12 @@ class Free:
         return self.name
 
 
+FREED = Free("freed")
+"""What memory holds after kfree(). Code may compute with it: that is what use after free is."""
 COMPUTED = Free("S")
-"""What is computed from a value that nothing determines."""
+"""What is computed from FREED."""
+UNSOLVED = Free("?")
+"""What would be computed from a value that nothing determines. There is no such execution: herd's solver drops it."""
 
 
 class Undetermined(Exception):
@@ -54,11 +58,23 @@ def as_integer(value: Any, width: int) -> Any:
     return signed(value, -width) if width < 0 else value & ((1 << width) - 1)
 
 
-def _divide(a: int, b: int) -> int:
+def _divide(a: int, b: int, width: int = _BITS) -> int:
     if b == 0:
-        raise Undetermined("division by zero")
+        raise Undetermined("a division by zero")
+    if b == -1 and a == -1 << (width - 1):
+        raise Undetermined(f"{a} / -1, which a number of {width} bits cannot hold")
     quotient = abs(a) // abs(b)
     return quotient if (a < 0) == (b < 0) else -quotient
+
+
+def _remainder(a: int, b: int, width: int = _BITS) -> int:
+    return a - b * _divide(a, b, width)
+
+
+def _within(a: int, b: int) -> int:
+    if not 0 <= a < b:
+        raise Undetermined(f"a shift of {b} bits by {a}")
+    return a
 
 
 INTEGER: dict[str, Callable[..., int]] = {
@@ -66,7 +82,12 @@ INTEGER: dict[str, Callable[..., int]] = {
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
     "div": _divide,
-    "mod": lambda a, b: a - b * _divide(a, b),
+    "mod": _remainder,
+    "div32": lambda a, b: _divide(a, b, 32),
+    "mod32": lambda a, b: _remainder(a, b, 32),
+    "divu": lambda a, b: _divide(a & _MASK, b & _MASK, _BITS + 1),
+    "modu": lambda a, b: _remainder(a & _MASK, b & _MASK, _BITS + 1),
+    "within": _within,
     "and": lambda a, b: a & b,
     "or": lambda a, b: a | b,
     "xor": lambda a, b: a ^ b,
@@ -90,6 +111,12 @@ INTEGER: dict[str, Callable[..., int]] = {
     "zext8": lambda a: a & 0xFF,
     "zext16": lambda a: a & 0xFFFF,
     "zext32": lambda a: a & 0xFFFFFFFF,
+    "int8": lambda a: signed(a, 8),
+    "int16": lambda a: signed(a, 16),
+    "int32": lambda a: signed(a, 32),
+    "uint8": lambda a: a & 0xFF,
+    "uint16": lambda a: a & 0xFFFF,
+    "uint32": lambda a: a & 0xFFFFFFFF,
 }
 
 
@@ -98,10 +125,12 @@ def compute(op: str, args: Sequence[object]) -> object:
     match op, args:
         case "first" | "weak", [a, _]:
             return a
-        case "eq", [a, b]:
-            return int(a == b)
-        case "ne", [a, b]:
-            return int(a != b)
+        case "eq" | "ne", [a, b] if a == b or not any(map(undetermined, args)):
+            return int((a == b) == (op == "eq"))
+        case "eq" | "ne" | "land" | "lor" | "lnot", _ if any(map(undetermined, args)):
+            return UNSOLVED
+        case "ite" | "pick", [a, _, _] if undetermined(a):
+            return UNSOLVED
         case "land", [a, b]:
             return int(a != 0 and b != 0)
         case "lor", [a, b]:
@@ -112,12 +141,22 @@ def compute(op: str, args: Sequence[object]) -> object:
             return b if a != 0 else c
     if all(isinstance(a, int) for a in args):
         return signed(INTEGER[op](*args))
+    if op in ("int32", "uint32"):
+        return args[0]
     if any(isinstance(a, Free) for a in args):
         try:
             return _on_addresses(op, args)
         except Undetermined:
-            return COMPUTED
+            return UNSOLVED if any(map(undetermined, args)) else COMPUTED
     return _on_addresses(op, args)
+
+
+def undetermined(value: object) -> bool:
+    """Whether nothing determines `value`, so that nothing can be computed from it."""
+    return isinstance(value, Free) and value not in (FREED, COMPUTED)
+
+
+_SAID = {"int8": "s8", "int16": "s16", "uint8": "u8", "uint16": "u16"}
 
 
 def _on_addresses(op: str, args: Sequence[object]) -> object:
@@ -141,11 +180,11 @@ def _on_addresses(op: str, args: Sequence[object]) -> object:
             return _moved(a, -k)
         case "sub", [a, b] if getattr(a, "name", 0) == getattr(b, "name", 1):
             return a.offset - b.offset  # type: ignore[attr-defined]
-    raise Undetermined(f"'{op}' of {' and '.join(map(str, args))}")
+    raise Undetermined(f"'{_SAID.get(op, op)}' of {' and '.join(map(str, args))}")
 
 
 def _moved(address: object, distance: int) -> object:
-    return type(address)(address.name, address.offset + distance)  # type: ignore[attr-defined,call-arg]
+    return replace(address, offset=address.offset + distance)  # type: ignore[type-var,attr-defined]
 
 
 def known(value: object) -> Symbolic:

@@ -22,11 +22,15 @@ from checker.kernel.wording import Words
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """`stays`: some path does all that the process does as it did before; `settled`: changes that no path shows."""
+    """`stays`: some path does all that the process does as it did before; `settled`: changes that no path shows.
+
+    `flat`: all that changed in the function, what it calls included, as it is written.
+    """
 
     transfers: tuple[Transfer, ...] = ()
     stays: bool = True
     settled: tuple[Change, ...] = ()
+    flat: tuple[Change, ...] = ()
 
     @property
     def made(self) -> tuple[Change, ...]:
@@ -58,19 +62,21 @@ def carry(
         new = turns(before, after, kinds, flat, frozenset(change.old for change in told))
         stays = _stays(match, before, after, kinds)
     except TooManyPaths as error:
-        return Carried((Transfer((), (), tuple((change, str(error)) for change in told[:1]), ()),), False)
+        return Carried((Transfer((), (), tuple((change, str(error)) for change in told[:1]), ()),), False, (), flat.changes)
     made = []
     for turn in new:
         line = _line(process, processes, text, match, turn, outside, after)
         taken = _taken(line, turn)
         if not any(reg in wants and (wants[reg] != 0) != truth for reg, truth in taken):
             made.append(replace(transfer(line), taken=taken))
+        else:  # on this path the outcome cannot be met, so the test says nothing of it
+            made.append(Transfer((), (), (), tuple(c for c in turn.difference.changes if relevant(c, line.match))))
     gone = _gone(match, flat, process)
     if gone:
         made.append(Transfer((), (), gone, ()))
     shown = {op for one in made for change in _all(one) for op in (_where(change.before), _where(change.after)) if op}
     quiet = [c for c in told if c.op.verb != JUMP and not ({_where(c.before), _where(c.after)} & shown)]
-    return Carried(tuple(made), stays or not made, tuple(quiet))
+    return Carried(tuple(made), stays or not made, tuple(quiet), flat.changes)
 
 
 def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:

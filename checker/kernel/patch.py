@@ -1,54 +1,38 @@
-"""Patches: read with unidiff, applied to a tree as `patch` would, or backwards where the tree has them already.
+"""Patches on a tree: read from a file, a folder or a mailbox, applied by git, or backwards where the tree has them already.
 
-Mail archives lose leading blanks: inside a hunk a line without a mark is taken for context, and lines are compared without
-their blanks where they do not fit exactly. Up to two lines of context at either end may differ, and a hunk may have moved.
+git applies the patches of a series one after the other, in an empty folder that holds the touched files and nothing else.
+What git refuses is tried with less context, and then with the lines of the tree for those that lost blanks in the mail;
+either is said. A patch that fits both ways is taken the way that its digests and its line numbers speak for.
 
     applied(tree, read_patch("x.patch", data))    Applied(before=tree, after=Overlay(…), reversed=False, …)
 """
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from checker.core.source import CheckerError, LimitExceeded, Source, Span
-from checker.kernel.trees import Overlay, Tree, tame
+from checker.core.source import LimitExceeded, Source, Span, Unreadable
+from checker.kernel.diff import Diff, FileDiff, backwards, read_diff
+from checker.kernel.gitapply import Fit, Unfit, apply_diff, blob
+from checker.kernel.mail import BadPatch, Letter, letters
+from checker.kernel.mending import mended
+from checker.kernel.trees import GitTree, Overlay, Tree, commit, folder_tree, renames, revisions, tame
 
 MAX_PATCH = 8_000_000
-MAX_FILES = 2_000
-FUZZ = 2
-MAX_LOST = 100
-_LOST = re.compile(r"lost (\d{1,3})")
-_SEPARATORS = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")  # what Python takes for ends of lines
-_HUNK = re.compile(r"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
-
-
-class BadPatch(CheckerError):
-    """A patch that cannot be read, or does not fit the tree."""
-
-    code = "patch"
+_NUMBER = re.compile(r"\[[^\]]*?(?:\bv(\d{1,3})\b[^\]]*?)?\b(\d{1,3})/(\d{1,3})\]", re.I)
+_MAKE = "git diff or git format-patch makes one"
+EXACT, REDUCED, MENDED = range(3)
 
 
 @dataclass(frozen=True, slots=True)
-class Hunk:
-    """Lines (mark, text) beginning at `start` of the old file; `lost` is how many blank lines of them are missing."""
+class Patches:
+    """The diffs of a patch or a series in the order in which they apply, and remarks on what was not read."""
 
-    start: int
-    lines: tuple[tuple[str, str], ...]
-    lost: int = 0
-
-    def side(self, marks: str) -> list[str]:
-        return [text for mark, text in self.lines if mark in marks]
-
-
-@dataclass(frozen=True, slots=True)
-class FilePatch:
-    """One file's changes; `old` or `new` is empty for a file that is added or removed."""
-
-    old: str
-    new: str
-    hunks: tuple[Hunk, ...]
-    binary: bool = False
+    name: str
+    diffs: tuple[Diff, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,248 +46,236 @@ class Applied:
     remarks: tuple[str, ...]
 
 
-def read_patch(name: str, data: bytes) -> tuple[FilePatch, ...]:
-    """The files that a patch changes. Raises BadPatch."""
-    here = Span(Source(name, ""), 0, 0)
+def opened(kernel: str, diff: str) -> Applied:
+    """What `diff` does to the tree in the folder `kernel`: two revisions of it, a patch, or a folder of them."""
+    ends = revisions(diff)
+    if ends is not None and not os.path.exists(diff):
+        before, after = (commit(kernel, end) for end in ends)
+        folder = folder_tree(kernel).folder
+        paths = renames(kernel, before, after) if before != after else ()
+        return Applied(GitTree(folder, before), GitTree(folder, after), paths, False, ())
+    return applied(folder_tree(kernel), _from_disk(diff))
+
+
+def _from_disk(diff: str) -> Patches:
+    """The patch in a file, or the series in a folder: what ends in .patch, .diff, .eml or .mbox, by name."""
+    files = [diff]
+    if os.path.isdir(diff):
+        files = [os.path.join(diff, n) for n in sorted(os.listdir(diff)) if n.endswith((".patch", ".diff", ".eml", ".mbox"))]
+        if not files:
+            raise BadPatch(f"there is no patch in the folder {diff!r}", hint="their names end in .patch, .diff, .eml or .mbox")
+    read: list[Letter] = []
+    for file in files:
+        try:
+            with open(file, "rb") as stream:
+                read += _letters(file, stream.read(MAX_PATCH + 1))
+        except OSError as error:
+            raise Unreadable(f"the patch {file!r} cannot be read: {error.strerror}") from None
+    return _series(diff, read)
+
+
+def read_patch(name: str, data: bytes) -> Patches:
+    """The changes in a file: a diff, a mail, a mailbox. Raises BadPatch."""
+    return _series(name, _letters(name, data))
+
+
+def _letters(name: str, data: bytes) -> tuple[Letter, ...]:
     if len(data) > MAX_PATCH:
-        raise LimitExceeded(f"the patch is larger than {MAX_PATCH:,} bytes", here)
-    text = _mended(name, data.decode("utf-8", "surrogateescape"))
-    try:
-        from unidiff.errors import UnidiffParseError
-        from unidiff.patch import PatchSet
-    except ImportError:
-        raise BadPatch("unidiff is not installed", here, hint="pip install 'litmus-checker[gate]'") from None
-    try:
-        found = PatchSet(text)
-    except (UnidiffParseError, ValueError, IndexError, AttributeError, TypeError, RecursionError) as error:
-        raise BadPatch(f"this is not a unified diff: {error}", here, hint="git diff or git format-patch makes one") from None
-    if len(found) > MAX_FILES:
-        raise LimitExceeded(f"the patch changes more than {MAX_FILES:,} files", here)
-    if not found:
-        raise BadPatch("there is no change in this patch", here, hint="git diff or git format-patch makes one")
-    return tuple(_file(one, here) for one in found)
+        raise LimitExceeded(f"the patch is larger than {MAX_PATCH:,} bytes", Span(Source(name, ""), 0, 0))
+    return letters(name, data)
 
 
-def _file(found: object, here: Span) -> FilePatch:
-    old, new = _name(str(found.source_file)), _name(str(found.target_file))  # type: ignore[attr-defined]
-    for path in (old, new):
-        if path and not tame(path):
-            raise BadPatch(f"the patch names {path!r}, outside of the tree", here)
-    hunks = []
-    for hunk in found:  # type: ignore[attr-defined]
-        lines = [(str(line.line_type), str(line.value).rstrip("\r\n")) for line in hunk if line.line_type in " +-"]
-        if lines and sum(mark != "+" for mark, _ in lines) > int(hunk.source_length):
-            lines.pop()  # the blank line behind a hunk
-        lost = _LOST.fullmatch(str(hunk.section_header or "").strip())
-        marked = tuple((mark or " ", text) for mark, text in lines)
-        hunks.append(Hunk(int(hunk.source_start), marked, int(lost[1]) if lost else 0))
-    return FilePatch(old, new, tuple(hunks), bool(getattr(found, "is_binary_file", False)))
+def _series(name: str, found: list[Letter] | tuple[Letter, ...]) -> Patches:
+    """The letters that change something, in the order that their subjects say. Raises BadPatch where that is not certain."""
+    remarks = [remark for letter in found for remark in letter.remarks]
+    holding = [letter for letter in found if letter.diff]
+    if not holding:
+        like = next((letter for letter in found if letter.like), None)
+        if like is not None:
+            raise BadPatch("this looks like a diff, but not at the beginning of its line", like.span(like.like), hint=_MAKE)
+        raise BadPatch("there is no change in this patch", Span(Source(name, ""), 0, 0), hint=_MAKE)
+    patches = [letter for letter in holding if not letter.subject.lower().startswith("re:")] or holding
+    for letter in holding:
+        if letter not in patches:
+            remarks.append(f"{letter.source.name}:{letter.lines[0][0]}: the diff in the reply {letter.subject!r} is not read")
+    numbers = [_NUMBER.search(letter.subject) for letter in patches]
+    if len(patches) > 1 and all(numbers):
+        patches = _ordered(patches, [(int(n[1] or 1), int(n[3]), int(n[2])) for n in numbers if n], remarks)
+    diffs = tuple(diff for diff in map(read_diff, patches) if diff.files)
+    if not diffs:
+        raise BadPatch("there is no change in this patch", Span(Source(name, ""), 0, 0), hint=_MAKE)
+    return Patches(name, diffs, tuple(remarks))
 
 
-def _name(text: str) -> str:
-    text = text.partition("\t")[0].strip().strip('"')
-    if text == "/dev/null":
-        return ""
-    return text[2:] if text.startswith(("a/", "b/")) else text
-
-
-def _mended(name: str, text: str) -> str:
-    """The patch as git would have written it: line ends, and the blanks that a mail archive took from the lines of its hunks.
-
-    A hunk that ends before its time has lost blank lines. A change outside of any hunk is damage that cannot be mended.
-    """
-    out: list[str] = []
-    head, old, new = -1, 0, 0
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for number, line in enumerate(lines, 1):
-        line = _SEPARATORS.sub(" ", line)
-        following = lines[number] if number < len(lines) else ""
-        ends = head >= 0 and (old > 0 or new > 0) and _ends(line, following, old, new)
-        if head >= 0 and (ends or (old <= 0 and new <= 0)):
-            if not ends and not line.startswith("\\") and line[:1] in ("+", "-", " ") and not _ends(line, following, 0, 0):
-                here = Span(Source(name, text), number, 1)
-                raise BadPatch("this line belongs to no hunk", here, hint="the hunk's header counts fewer lines")
-            if ends:
-                out[head] = _recounted(name, out[head], out[head + 1 :], head)
-            if not line.startswith("\\"):
-                head = -1
-        if found := _HUNK.match(line) if head < 0 else None:
-            head, old, new = len(out), int(found[2] or 1), int(found[4] or 1)
-        elif head >= 0 and not line.startswith("\\"):
-            if line[:1] not in (" ", "+", "-"):
-                line = " " + line
-            old -= line[0] in " -"
-            new -= line[0] in " +"
-        elif line[:1] in ("+", "-") and not line.startswith(("+++ ", "--- ")):
-            line = f"# {line}"
-        out.append(line)
-    if head >= 0 and (old > 0 or new > 0):
-        out[head] = _recounted(name, out[head], out[head + 1 :], head)
-    return "\n".join(out) + "\n"
-
-
-def _ends(line: str, following: str, old: int, new: int) -> bool:
-    """Whether a hunk that wants `old` and `new` more lines is over before `line`."""
-    if line.startswith(("@@ -", "diff --git ", "Index: ")) or line in ("--", "-- "):
-        return True
-    return line.startswith("--- ") and following.startswith("+++ ") and (old <= 0 or new <= 0 or following[4:6] in ("b/", "/d"))
-
-
-def _recounted(name: str, header: str, lines: list[str], number: int) -> str:
-    """The header of a hunk with the numbers of lines it has, and how many it has lost."""
-    found = _HUNK.match(header)
-    assert found is not None
-    while lines and not lines[-1].strip():
-        lines = lines[:-1]
-    old, new = sum(line[:1] in (" ", "-") for line in lines), sum(line[:1] in (" ", "+") for line in lines)
-    lost = int(found[2] or 1) - old
-    if lost != int(found[4] or 1) - new or not 0 <= lost <= MAX_LOST:
-        here = Span(Source(name, "\n" * number + header), number + 1, 1)
-        raise BadPatch("this hunk is cut short", here, hint="its header counts more lines")
-    return f"@@ -{found[1]},{old} +{found[3]},{new} @@ lost {lost}"
+def _ordered(patches: list[Letter], numbers: list[tuple[int, int, int]], remarks: list[str]) -> list[Letter]:
+    """Patches by their numbers: (version, how many, which)."""
+    version, many, _ = numbers[0]
+    for letter, number in zip(patches, numbers, strict=True):
+        if number[:2] != (version, many):
+            message = f"{letter.subject!r} is of another series than {patches[0].subject!r}"
+            raise BadPatch(message, letter.span(letter.lines[0][0]), hint="give the patches of one version")
+    which = [number for _, _, number in numbers]
+    if len(set(which)) < len(which):
+        twice = next(letter for n, letter in enumerate(patches) if which[n] in which[:n])
+        raise BadPatch(f"{twice.subject!r} is there twice", twice.span(twice.lines[0][0]), hint="give each patch once")
+    missing = sorted(set(range(1, many + 1)) - set(which))
+    if missing:
+        remarks.append(f"of the series {patches[0].subject!r}, {', '.join(f'{n}/{many}' for n in missing)} is not there")
+    return [patches[n] for n in sorted(range(len(patches)), key=which.__getitem__)]
 
 
 # ---------------------------------------------------------------- applying
 
 
-def applied(tree: Tree, name: str, files: tuple[FilePatch, ...]) -> Applied:
-    """The tree before and after the patch. A tree that has the patch already is taken for the one after it."""
-    here = Span(Source(name, ""), 0, 0)
-    try:
-        made, remarks = _apply(tree, files)
-        return Applied(tree, Overlay(tree, made), _paths(files), False, tuple(remarks))
-    except BadPatch as error:
-        try:
-            made, remarks = _apply(tree, tuple(_backwards(file) for file in files))
-        except BadPatch:
-            raise BadPatch(error.message, here, hint="is this the tree that the patch is for?") from None
-        remarks = ["the tree has this patch already: it is compared with the tree without it", *remarks]
-        return Applied(Overlay(tree, made), tree, _paths(files), True, tuple(remarks))
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A series made to fit in one direction. `sure`: each hunk stands where it says, and there is something that shows it."""
+
+    made: dict[str, bytes | None]
+    remarks: tuple[str, ...]
+    sure: bool
+    bare: bool
+    known: bool | None
+    """What the digests say: True, all files are those that the patches were made from."""
 
 
-def _paths(files: tuple[FilePatch, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((file.old, file.new) for file in files)
+def applied(tree: Tree, patches: Patches) -> Applied:
+    """The tree before and after the patches. A tree that has them already is taken for the one after them."""
+    patches = replace(patches, diffs=_rooted(tree, patches.diffs))
+    paths = _paths(patches.diffs)
+    failure: BadPatch | None = None
+    for level in (EXACT, REDUCED, MENDED):
+        forward = _attempt(tree, patches, level, back=False)
+        back = _attempt(tree, patches, level, back=True)
+        failure = failure or (forward if isinstance(forward, BadPatch) else None)
+        if isinstance(forward, _Attempt) and (isinstance(back, BadPatch) or not _has(forward, back, level)):
+            if forward.bare and isinstance(back, _Attempt) and back.sure and forward.sure and forward.known is None:
+                message = "this patch has no context, and fits the tree both as it is and backwards"
+                raise BadPatch(message, Span(Source(patches.name, ""), 0, 0), hint="git diff makes one with context")
+            return Applied(tree, Overlay(tree, forward.made), paths, False, (*patches.remarks, *forward.remarks))
+        if isinstance(back, _Attempt):
+            remarks = ("the tree has this patch already: it is compared with the tree without it", *patches.remarks, *back.remarks)
+            return Applied(Overlay(tree, back.made), tree, paths, True, remarks)
+    assert failure is not None
+    raise failure
 
 
-def _backwards(file: FilePatch) -> FilePatch:
-    turned = {"+": "-", "-": "+", " ": " "}
-    hunks = tuple(Hunk(h.start, tuple((turned[mark], text) for mark, text in h.lines), h.lost) for h in file.hunks)
-    return FilePatch(file.new, file.old, hunks, file.binary)
+def _has(forward: _Attempt, back: _Attempt, level: int) -> bool:
+    """Whether a tree that a patch fits both ways has it already."""
+    if forward.known or back.known:
+        return bool(back.known) and not forward.known
+    return level == EXACT and back.sure and not forward.sure
 
 
-def _apply(tree: Tree, files: tuple[FilePatch, ...]) -> tuple[dict[str, bytes | None], list[str]]:
+def _attempt(tree: Tree, patches: Patches, level: int, *, back: bool) -> _Attempt | BadPatch:
+    """The patches one after the other, backwards the last one first; what does not fit is returned."""
     made: dict[str, bytes | None] = {}
     remarks: list[str] = []
-    for file in files:
-        if file.binary:
-            remarks.append(f"{file.new or file.old} is binary: not looked at")
+    sure, known, bare = True, True, False
+    doubt = False
+    for diff in reversed(patches.diffs) if back else patches.diffs:
+        now = Overlay(tree, made)
+        told, some = _digests(now, diff, back=back)
+        known, doubt = known and told, doubt or not some
+        try:
+            fit = _fitted(now, diff, level, back=back, known=told if some else None)
+        except Unfit as error:
+            return _misfit(error, diff)
+        made.update(fit.files)
+        remarks += fit.remarks
+        sure, bare = sure and fit.sure, bare or fit.bare
+    return _Attempt(made, tuple(dict.fromkeys(remarks)), sure, bare, None if doubt else known)
+
+
+def _fitted(tree: Tree, diff: Diff, level: int, *, back: bool, known: bool | None) -> Fit:
+    """One patch, as strictly as it goes."""
+    try:
+        return apply_diff(tree, diff.files, diff.strip, back=back, known=known)
+    except Unfit as error:
+        if level == EXACT:
+            raise
+        first = error
+    try:
+        fit = apply_diff(tree, diff.files, diff.strip, back=back, known=known, reduced=True)
+        said = any("less of its context" in remark for remark in fit.remarks)
+        more = () if said else (f"{diff.files[0].new or diff.files[0].old}: a hunk for the beginning or the end stands elsewhere",)
+        return replace(fit, remarks=(*fit.remarks, *more), sure=False)
+    except Unfit:
+        if level == REDUCED:
+            raise first from None
+    files = tuple(backwards(file) for file in diff.files) if back else diff.files
+    fresh, remarks = mended(tree, files)
+    fit = apply_diff(tree, fresh, 1, back=False, known=known)
+    return replace(fit, remarks=(*remarks, *fit.remarks), sure=False)
+
+
+def _misfit(error: Unfit, diff: Diff) -> BadPatch:
+    """Where in the patch the hunk stands that does not fit."""
+    where, message = diff.files[0].number, error.message
+    hint = "is this the tree that the patch is for?"
+    for file in diff.files:
+        if error.path and error.path in (file.old, file.new):
+            hunk = next((h for h in file.hunks if error.line in (h.start, h.into)), None)
+            where = hunk.number if hunk is not None and error.line else file.number
+            if hunk is not None and hunk.unmarked:
+                hint = f"line {hunk.unmarked} has no mark: has a mail program wrapped the one before it?"
+    return BadPatch(message, diff.letter.span(where), hint=error.hint or hint)
+
+
+def _digests(tree: Tree, diff: Diff, *, back: bool) -> tuple[bool, bool]:
+    """Whether the files are those that the patch was made from, by the digests of its `index` lines; whether there are any."""
+    told = []
+    for file in diff.files:
+        path, digest = (file.new, file.blobs[1]) if back else (file.old, file.blobs[0])
+        if not digest.strip("0"):
             continue
-        data = made.get(file.old, tree.read(file.old)) if file.old else b""
-        if data is None:
-            raise BadPatch(f"the tree has no {file.old}")
-        text = data.decode("utf-8", "surrogateescape").replace("\r\n", "\n")
-        lines = _changed(text.split("\n"), file, remarks)
-        if file.old and file.old != file.new:
-            made[file.old] = None
-        if file.new:
-            made[file.new] = "\n".join(lines).encode("utf-8", "surrogateescape")
-    return made, remarks
+        data = tree.read(path)
+        told.append(data is not None and blob(data, digest))
+    return all(told), bool(told)
 
 
-def _changed(lines: list[str], file: FilePatch, remarks: list[str]) -> list[str]:
-    out = list(lines) if file.old else []
-    shift = 0
-    for hunk in file.hunks:
-        guess = hunk.start - 1 + shift if hunk.start else 0
-        found = _find(out, hunk, guess)
-        if found is None:
-            raise BadPatch(f"the hunk at line {hunk.start} does not fit {file.old or file.new}")
-        places, first, last, exact = found
-        if hunk.lost and not _blanks_around(out, places, sum(mark != "+" for mark, _ in hunk.lines[first:last]), hunk.lost):
-            raise BadPatch(f"the hunk at line {hunk.start} of {file.old or file.new} is cut short")
-        if not exact:
-            remarks.append(f"{file.new or file.old}: the hunk at line {hunk.start} fits but for blanks or context")
-        _edit(out, hunk.lines[first:last], places, max(0, guess))
-        shift += sum((mark == "+") - (mark == "-") for mark, _ in hunk.lines)
-    return out
+def _rooted(tree: Tree, diffs: tuple[Diff, ...]) -> tuple[Diff, ...]:
+    """The diffs with the names that files have in the tree."""
+    made = []
+    known: set[str] = set()
+    for diff in diffs:
+        names = {name for file in diff.files for name in (file.old, file.new) if name}
+        strip = 1 if all(re.match(r"[a-z0-9]/.", name) for name in names) or not _there(tree, known, diff.files) else 0
+        files = tuple(
+            replace(file, old=file.moved[0] or _stripped(file.old, strip), new=file.moved[1] or _stripped(file.new, strip))
+            for file in diff.files
+        )
+        for file in files:
+            for path in (file.old, file.new):
+                if path and (not tame(path) or ".git" in path.split("/")):
+                    message = f"the patch names {path!r}, outside of the tree"
+                    raise BadPatch(message, diff.letter.span(file.number), hint="paths are relative to the top of the tree")
+        known |= {name for file in files for name in (file.old, file.new)}
+        made.append(replace(diff, files=files, strip=strip))
+    return tuple(made)
 
 
-def _blanks_around(lines: list[str], places: list[int], have: int, lost: int) -> bool:
-    """Whether the lines that a hunk has lost are blank lines in and around its `places`."""
-    if not places:
-        return False
-    first, last = places[0], places[-1]
-    blank = last - first + 1 - have
-    while first > 0 and not lines[first - 1].strip():
-        first, blank = first - 1, blank + 1
-    while last + 1 < len(lines) and not lines[last + 1].strip():
-        last, blank = last + 1, blank + 1
-    return blank >= lost
+def _there(tree: Tree, known: set[str], files: tuple[FileDiff, ...]) -> bool:
+    """Whether the names of the files are names in the tree as they are."""
+    return any(name in known or tree.read(name) is not None for file in files for name in (file.old, file.new) if name)
 
 
-def _edit(out: list[str], lines: tuple[tuple[str, str], ...], places: list[int], start: int) -> None:
-    """Make the changes of `lines`, whose old side stands at `places` of `out`."""
-    old = iter(places)
-    gone: set[int] = set()
-    fresh: dict[int, list[str]] = {}
-    at = places[0] if places else min(start, len(out))
-    for mark, text in lines:
-        if mark == "+":
-            fresh.setdefault(at, []).append(text)
+def _stripped(name: str, strip: int) -> str:
+    return (name.partition("/")[2] or name) if strip else name
+
+
+def _paths(diffs: tuple[Diff, ...]) -> tuple[tuple[str, str], ...]:
+    """What the series as a whole does to the names of files: (before, after), empty for none."""
+    origin: dict[str, str] = {}
+    gone: dict[str, str] = {}
+    for file in (file for diff in diffs for file in diff.files):
+        if not file.old:
+            origin[file.new] = gone.pop(file.new, "")
+        elif not file.new:
+            gone[file.old] = origin.pop(file.old, file.old)
+        elif file.old == file.new or file.verb == "copy":
+            origin.setdefault(file.new, origin.get(file.old, file.old))
         else:
-            place = next(old)
-            at = place + 1
-            if mark == "-":
-                gone.add(place)
-    for place in sorted(gone | fresh.keys(), reverse=True):
-        out[place : place + (place in gone)] = fresh.get(place, [])
-
-
-def _find(lines: list[str], hunk: Hunk, guess: int) -> tuple[list[int], int, int, bool] | None:
-    """Where the old side of a hunk stands, line by line; from which to which of its lines; and whether it fits exactly."""
-    leading = next((n for n, (mark, _) in enumerate(hunk.lines) if mark != " "), len(hunk.lines))
-    trailing = next((n for n, (mark, _) in enumerate(reversed(hunk.lines)) if mark != " "), len(hunk.lines))
-    for blanks in (True, False):  # first as it is, then without blanks and blank lines
-        for fuzz in range(FUZZ + 1):
-            first, last = min(fuzz, leading), len(hunk.lines) - min(fuzz, trailing)
-            found = _places(lines, hunk.lines[first:last], guess + first, blanks=blanks)
-            if found is not None:
-                return found, first, last, blanks and not fuzz
-    return None
-
-
-def _places(lines: list[str], part: tuple[tuple[str, str], ...], guess: int, *, blanks: bool) -> list[int] | None:
-    wanted = [_key(text, blanks) for mark, text in part if mark in " -"]
-    have = [(n, key) for n, line in enumerate(lines) if (key := _key(line, blanks)) or blanks]
-    if not blanks:
-        wanted = [key for key in wanted if key]
-    if not wanted:
-        return None if any(mark in " -" for mark, _ in part) else []
-    keys = [key for _, key in have]
-    fits = [at for at in range(len(keys) - len(wanted) + 1) if keys[at] == wanted[0] and keys[at : at + len(wanted)] == wanted]
-    if not fits:
-        return None
-    at = min(fits, key=lambda at: abs(have[at][0] - guess))
-    found = [n for n, _ in have[at : at + len(wanted)]]
-    return found if blanks else _with_blanks(lines, part, found)
-
-
-def _with_blanks(lines: list[str], part: tuple[tuple[str, str], ...], found: list[int]) -> list[int] | None:
-    """Places for the blank lines of the old side too: the blank line that follows the one before, where there is one."""
-    places: list[int] = []
-    left = iter(found)
-    for mark, text in part:
-        if mark == "+":
-            continue
-        if _key(text, False):
-            places.append(next(left))
-            continue
-        beside = (places[-1] + 1) if places else found[0] - 1
-        if not 0 <= beside < len(lines) or lines[beside].strip():
-            return None
-        places.append(beside)
-    return places
-
-
-def _key(line: str, blanks: bool) -> str:
-    return line if blanks else "".join(line.split())
+            origin[file.new] = origin.pop(file.old, file.old)
+    made = [(old, new) for new, old in origin.items() if old or new]
+    return (*made, *[(old, "") for old in gone.values() if old])

@@ -90,12 +90,12 @@ def turns(
     for path in new:
         if path.shape not in shapes:
             found = [_turn(base, path, same) for base in old]
-            made[path.shape, path.signs] = min(found, key=_distance)
+            made[path.shape, path.signs] = min(found, key=lambda turn: _distance(turn, same))
     known = {turn.before.shape for turn in made.values()}
     for base in old:
         if base.shape not in left and base.shape not in known and gone & set(base.indices):
             found = [_turn(base, path, same) for path in new]
-            made["lost", base.shape] = min(found, key=_distance)
+            made["lost", base.shape] = min(found, key=lambda turn: _distance(turn, same))
     return tuple(made.values())
 
 
@@ -104,10 +104,16 @@ def _turn(base: Path, path: Path, same: set[tuple[int, int]]) -> Turn:
     return Turn(base, path, known)
 
 
-def _distance(turn: Turn) -> tuple[int, int]:
-    """How far a path is from the one it may have come from: what it does besides counts most."""
-    besides = [c for c in turn.difference.changes if c.kind == "add" and c.op.verb not in (FENCE, GRACE)]
-    return 3 * len(besides) + len(turn.difference.changes), -len(turn.before.ops)
+def _distance(turn: Turn, same: set[tuple[int, int]]) -> tuple[int, int]:
+    """How far a path is from the one it may have come from.
+
+    What it does besides counts most, and what would have become something else although it is still there.
+    """
+    changes = turn.difference.changes
+    besides = [c for c in changes if c.kind == "add" and c.op.verb not in (FENCE, GRACE)]
+    still = {old for old, _ in same}
+    other = [c for c in changes if c.kind == "replace" and turn.before.indices[c.old] in still]
+    return 3 * (len(besides) + len(other)) + len(changes), -len(turn.before.ops)
 
 
 def _line(op: Op) -> Op:

@@ -12,12 +12,12 @@ to a stated depth.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.depth import deep_recursion
+from checker.kernel.code import Code as Code
+from checker.kernel.conditional import Arm
 from checker.kernel.primitives import (
     ACCESSES,
     CALL,
@@ -34,8 +34,7 @@ from checker.kernel.primitives import (
     Primitive,
     primitive,
 )  # fmt: skip
-from checker.kernel.syntax import MAX_DEPTH, Function, Unit, too_deep, unit, word
-from checker.kernel.trees import Tree
+from checker.kernel.syntax import MAX_DEPTH, Function, too_deep, word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -120,77 +119,53 @@ class Skeleton:
     cut: bool = False
 
 
-@dataclass
-class Code:
-    """Source to read functions from. `also` are files in which helpers are looked for besides the caller's own surroundings."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A skeleton as it is kept: with the functions it was read from, and the digest of what surrounds each of their files."""
 
-    tree: Tree
-    also: tuple[str, ...] = ()
-    arch: tuple[str, ...] = ("arm64", "x86")
-    _units: dict[str, Unit | None] = field(default_factory=dict)
-    _data: dict[str, bytes | None] = field(default_factory=dict)
-    _callees: dict[tuple[str, str], Function | None] = field(default_factory=dict)
-    skeletons: dict[tuple[str, str, int], Skeleton | None] = field(default_factory=dict)
-
-    def data(self, path: str) -> bytes | None:
-        if path not in self._data:
-            self._data[path] = self.tree.read(path)
-        return self._data[path]
-
-    def unit(self, path: str) -> Unit | None:
-        if path not in self._units:
-            data = self.data(path)
-            self._units[path] = None if data is None else unit(path, data)
-        return self._units[path]
-
-    def function(self, path: str, name: str) -> Function | None:
-        """The function `name` of the file `path`."""
-        found = self.unit(path)
-        return found.functions.get(name) if found is not None else None
-
-    def callee(self, caller: str, name: str) -> Function | None:
-        """The function that a call in the file `caller` means, as far as that can be told without a compiler."""
-        if (caller, name) not in self._callees:
-            self._callees[caller, name] = self._callee(caller, name)
-        return self._callees[caller, name]
-
-    def _callee(self, caller: str, name: str) -> Function | None:
-        needle = name.encode() + b"("
-        for path in self._around(caller):
-            data = self.data(path)
-            if data is not None and needle in data and (found := self.function(path, name)) is not None:
-                return found
-        return None
-
-    def _around(self, caller: str) -> Iterator[str]:
-        yield caller
-        unit = self.unit(caller)
-        folder = str(PurePosixPath(caller).parent)
-        arch = re.match(r"arch/[^/]+", caller)
-        tops = [f"{arch[0]}/include", "include"] if arch else ["include", *[f"arch/{name}/include" for name in self.arch]]
-        for name, quoted in unit.includes if unit is not None else ():
-            yield from ([f"{folder}/{name}"] if quoted else []) + [f"{top}/{name}" for top in tops]
-        yield from self.also
-        for name in self.tree.names(folder):
-            if name.endswith((".c", ".h")):
-                yield f"{folder}/{name}"
+    skeleton: Skeleton
+    surroundings: dict[str, str]
+    consulted: frozenset[tuple[str, str]]
 
 
 def skeleton(code: Code, path: str, name: str, depth: int) -> Skeleton | None:
     """The skeleton of a function, calls followed `depth` deep; None where there is no such function."""
-    if (path, name, depth) not in code.skeletons:
-        code.skeletons[path, name, depth] = _skeleton(code, path, name, depth)
-    return code.skeletons[path, name, depth]
+    made = _made(code, path, name, depth)
+    return made.skeleton if made is not None else None
 
 
-def _skeleton(code: Code, path: str, name: str, depth: int) -> Skeleton | None:
+def _made(code: Code, path: str, name: str, depth: int) -> _Kept | None:
+    """A skeleton from this run, from the tree before the patch, from an earlier run, or made now."""
+    at = (path, name, depth)
+    if at in code.skeletons:
+        known: _Kept | None = code.skeletons[at]
+        return known
+    before = _made(code.base, path, name, depth) if code.base is not None else None
+    if before is not None and code.unmoved(before.consulted):
+        code.skeletons[at] = before
+        return before
+    key = f"skeleton {path} {name} {depth} {code.surroundings(path)}"
+    found = code.kept.get(key, _Kept) if code.kept is not None else None
+    if found is None or any(code.surroundings(file) != digest for file, digest in found.surroundings.items()):
+        found = _walked(code, path, name, depth)
+        if code.kept is not None and found is not None:
+            code.kept.put(key, found)
+    code.skeletons[at] = found
+    return found
+
+
+def _walked(code: Code, path: str, name: str, depth: int) -> _Kept | None:
     function = code.function(path, name)
     if function is None:
         return None
+    code.consulted.clear()
+    code.consulted.add((path, name))
     walk = _Walk(code, depth)
     with deep_recursion(20 * MAX_DEPTH):  # a few calls for each level of nesting
         walk.follow(function, _Here(function))
-    return Skeleton(tuple(walk.ops), tuple(dict.fromkeys(walk.functions)), walk.cut)
+    made = Skeleton(tuple(walk.ops), tuple(dict.fromkeys(walk.functions)), walk.cut)
+    consulted = frozenset(code.consulted)
+    return _Kept(made, {file: code.surroundings(file) for file in sorted({file for file, _ in consulted})}, consulted)
 
 
 def own_ops(function: Function) -> list[Op]:
@@ -212,6 +187,8 @@ class _Here:
     outer: tuple[int, int] = (0, 0)
     level: int = 0
     frames: tuple[Frame, ...] = ()
+    arms: int = 0
+    """How many of the function's arms of conditional code are behind, or around the walk already."""
 
     @property
     def call(self) -> tuple[Frame, ...]:
@@ -235,7 +212,13 @@ class _Walk:
 
     def follow(self, function: Function, here: _Here) -> None:
         self.functions.append((function.path, function.name))
-        self.walk(function.body, here)
+        if not function.others:
+            self.walk(function.body, here)
+            return
+        last = len(function.others)
+        for number, one in enumerate((function, *function.others)):
+            arm = Arm(0, 0, function.start, number, number == last, "")
+            self.walk(one.body, _in_arm(arm, replace(here, function=one)))
 
     # ------------------------------------------------------------ statements
 
@@ -246,6 +229,8 @@ class _Walk:
         if here.level > MAX_DEPTH:
             raise too_deep(here.function.path, node)
         here = replace(here, level=here.level + 1)
+        if here.function.arms:
+            here = _conditional(node, here)
         if node.type.endswith("_statement") or node.type == "declaration":
             here = replace(here, outer=(node.start_byte, node.end_byte))
         handle = getattr(self, f"_{node.type}", None)
@@ -507,8 +492,8 @@ class _Walk:
             else:
                 self._parts(arg, here)
                 place = place_of(word(arg))
-        if name == "rcu_assign_pointer" and len(args) > 1 and word(args[1]) in ("NULL", "0"):
-            strength = "once"  # a constant NULL needs no release (include/linux/rcupdate.h)
+        if known.of_null and len(args) > 1 and word(args[1]) in ("NULL", "0"):
+            strength = known.of_null
         freed = callback = ""
         if known.verb in (DEFER, FREE) and args:
             freed, callback = self._freed(name, known, args, here)
@@ -554,7 +539,7 @@ class _Walk:
         self.followed += 1
         inner = self._framed(node, here, "call")
         self.results.pop(inner.frames, None)
-        self.follow(found, replace(inner, function=found, via=(*here.via, name)))
+        self.follow(found, replace(inner, function=found, via=(*here.via, name), arms=0))
 
     def _emit(
         self, node: Node, here: _Here, verb: str, strength: str, place: str, text: str, name: str, where: str = "",
@@ -578,6 +563,22 @@ def _compared(node: Node) -> tuple[Node, bool] | None:
     if word(right) not in ("0", "NULL", "false"):
         return None
     return left, operator.type == "!="
+
+
+def _conditional(node: Node, here: _Here) -> _Here:
+    """Inside the arms of conditional code that hold all of the node."""
+    for number, arm in enumerate(here.function.arms[here.arms :], here.arms + 1):
+        if arm.start <= node.start_byte and node.end_byte <= arm.end:
+            here = replace(_in_arm(arm, here), arms=number)
+    return here
+
+
+def _in_arm(arm: Arm, here: _Here) -> _Here:
+    """Inside an arm of conditional code, which is a branch like any other."""
+    for kind, number in arm.branches():
+        frames = (*here.frames, Frame(kind, number))
+        here = replace(here, inside=(*here.inside, kind), branches=(*here.branches, number), frames=frames)
+    return here
 
 
 def place_of(text: str) -> str:

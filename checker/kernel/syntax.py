@@ -7,13 +7,13 @@ tree-sitter never refuses: a construct it does not know is an error node somewhe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span
+from checker.kernel.conditional import Arm
+from checker.kernel.outline import Outline, Piece, outline
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -21,7 +21,6 @@ else:
     Node: TypeAlias = object
 
 MAX_DEPTH = 300
-_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*(?:<([^>\n]+)>|"([^"\n]+)")', re.M)
 
 
 class NoGrammar(CheckerError):
@@ -42,89 +41,110 @@ class Function:
     line: int
     shift: int = 0
     """What to add to a line of `body` for the line in the file."""
+    arms: tuple[Arm, ...] = ()
+    """The conditional code in its body."""
+    under: tuple[str, ...] = ()
+    """The conditions that it is defined under, and that are not known."""
+    others: tuple[Function, ...] = ()
+    """What else its name may mean: definitions under other conditions."""
+
+
+@dataclass(frozen=True)
+class Functions(Mapping[str, Function]):
+    """The functions of a file by name (of several under conditions the first, the others with it), parsed when asked for."""
+
+    path: str
+    outline: Outline
+    _made: dict[str, Function] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Function:
+        if name not in self._made:
+            first, *more = self.outline.pieces[name]
+            made = _function(self.path, self.outline.data, first)
+            others = [piece for piece in more if piece.under != first.under] if first.under else []
+            self._made[name] = replace(made, others=tuple(_function(self.path, self.outline.data, piece) for piece in others))
+        return self._made[name]
+
+    def written(self, name: str) -> tuple[object, ...]:
+        """What is written of a function, and under which conditions: equal where nothing of it changed but its place."""
+        data = self.outline.data
+        return tuple(
+            (
+                data[piece.start : piece.end],
+                piece.under,
+                tuple((arm.start - piece.start, arm.end - piece.start, arm.text) for arm in piece.arms),
+            )
+            for piece in self.outline.pieces.get(name, ())
+        )
+
+    def alike(self, name: str, others: Functions) -> bool:
+        """Whether a function is the same in another version of its file, and on the same lines."""
+        return self.written(name) == others.written(name) and self.lines(name) == others.lines(name)
+
+    def lines(self, name: str) -> tuple[range, ...]:
+        """The lines that the definitions of a name stand on."""
+        data = self.outline.data
+        return tuple(
+            range(piece.line, piece.line + data.count(b"\n", piece.start, piece.end) + 1)
+            for piece in self.outline.pieces.get(name, ())
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.outline.pieces)
+
+    def __len__(self) -> int:
+        return len(self.outline.pieces)
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One file: functions by name (the first of a name, where `#ifdef` has several), and what it includes."""
+    """One file: its functions, and what it includes."""
 
     path: str
-    functions: dict[str, Function]
+    functions: Functions
     includes: tuple[tuple[str, bool], ...]
     """Name, and whether it is in quotes."""
 
 
-def _parser() -> Parser:
+def _parser(data: bytes, start: int, end: int) -> Parser:
     try:
         import tree_sitter
         import tree_sitter_c
     except ImportError:
         raise NoGrammar("tree-sitter and its C grammar are not installed", hint="pip install 'litmus-checker[gate]'") from None
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_c.language()))
+    language = tree_sitter.Language(tree_sitter_c.language())
+    if (start, end) == (0, len(data)):
+        return tree_sitter.Parser(language)
+    points = [tree_sitter.Point(data.count(b"\n", 0, at), at - data.rfind(b"\n", 0, at) - 1) for at in (start, end)]
+    return tree_sitter.Parser(language, included_ranges=[tree_sitter.Range(points[0], points[1], start, end)])
 
 
-def parse(data: bytes) -> Node:
-    """The syntax tree of `data`."""
-    return _parser().parse(data).root_node
+def parse(data: bytes, start: int = 0, end: int | None = None) -> Node:
+    """The syntax tree of `data`, or of its bytes from `start` to `end`."""
+    return _parser(data, start, len(data) if end is None else end).parse(data).root_node
 
 
-@lru_cache(maxsize=256)
-def unit(path: str, data: bytes) -> Unit:
-    """The functions of a file."""
-    functions: dict[str, Function] = {}
-    for node in _definitions(parse(data)):
-        found = _function(path, node) if node.type == "function_definition" else _macro(path, node)
-        if found is not None:
-            functions.setdefault(found.name, found)
-    names = tuple(((m[1] or m[2]).decode("utf-8", "replace"), m[2] is not None) for m in _INCLUDE.finditer(data))
-    return Unit(path, functions, names)
+def unit(path: str, data: bytes, arch: tuple[str, ...]) -> Unit:
+    """The functions of a file, as it is for the architectures `arch`."""
+    made = outline(data, arch, path)
+    return Unit(path, Functions(path, made), made.includes)
 
 
-def _definitions(root: Node) -> Iterator[Node]:
-    """Definitions at the top of a file, inside `#if` and `extern "C"` too, and behind what the grammar does not know."""
-    waiting = [(root, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        for child in reversed(node.children):
-            if child.type in ("function_definition", "preproc_function_def"):
-                yield child
-            elif child.type.startswith(("preproc_if", "preproc_el", "linkage", "declaration_list", "ERROR")) and depth < MAX_DEPTH:
-                waiting.append((child, depth + 1))
+def _function(path: str, data: bytes, piece: Piece) -> Function:
+    """The function of a piece, its body parsed by itself, where it stands in the file."""
+    shift = 0
+    if piece.macro:
+        text = data[piece.body : piece.end].replace(b"\\\r\n", b"  \n").replace(b"\\\n", b" \n")
+        data, shift = b" " * (piece.body - 1) + b"{" + text + b";}", piece.row
+    end = len(data) if piece.macro else piece.end
+    body = _body(data, piece.body - piece.macro, end) or _body(b"{}", 0, 2)
+    assert body is not None
+    return Function(piece.name, path, body, piece.start, piece.end, piece.line, shift, piece.arms, piece.under)
 
 
-def _function(path: str, node: Node) -> Function | None:
-    body = node.child_by_field_name("body")
-    name = _declared(node.child_by_field_name("declarator"))
-    if body is None or name is None:
-        return None
-    return Function(name, path, body, node.start_byte, node.end_byte, node.start_point.row + 1)
-
-
-def _declared(node: Node | None) -> str | None:
-    """The name a declarator declares, through pointers."""
-    for _ in range(MAX_DEPTH):
-        if node is None:
-            return None
-        if node.type == "identifier":
-            return word(node)
-        if node.type == "function_declarator":
-            inner = node.child_by_field_name("declarator")
-            if inner is not None and inner.type == "identifier":
-                return word(inner)
-        node = node.child_by_field_name("declarator")
-    return None
-
-
-def _macro(path: str, node: Node) -> Function | None:
-    name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
-    if name is None or value is None or value.text is None:
-        return None
-    text = value.text.replace(b"\\\r\n", b"  \n").replace(b"\\\n", b" \n")
-    body = next((n for n in parse(b"void f(void) {" + text + b";}").children if n.type == "function_definition"), None)
-    inner = body.child_by_field_name("body") if body is not None else None
-    if inner is None:
-        return None
-    return Function(word(name), path, inner, node.start_byte, node.end_byte, node.start_point.row + 1, value.start_point.row)
+def _body(data: bytes, start: int, end: int) -> Node | None:
+    """The block that stands from byte `start` to `end`."""
+    return next((node for node in parse(data, start, end).children if node.type == "compound_statement"), None)
 
 
 def word(node: Node) -> str:

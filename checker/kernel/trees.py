@@ -131,12 +131,20 @@ def commit(folder: str, revision: str) -> str:
     return made.decode().strip()
 
 
-def difference(folder: str, before: str, after: str) -> bytes:
-    """The patch between two commits."""
-    made = git(Path(folder), "diff-tree", "-p", "-r", "-M", "--no-ext-diff", "--no-textconv", "--no-color", before, after)
+def renames(folder: str, before: str, after: str) -> tuple[tuple[str, str], ...]:
+    """The files that differ between two commits, by their names in either; empty for a file that is added or removed."""
+    made = git(Path(folder), "diff-tree", "-r", "-M", "-z", "--name-status", "--no-ext-diff", before, after)
     if made is None:
         raise CheckerError(f"the difference of {before} and {after} cannot be read in {folder}")
-    return made
+    words = iter(made.decode("utf-8", "surrogateescape").split("\0"))
+    found = []
+    for status in words:
+        if status[:1] in ("R", "C"):
+            found.append((next(words), next(words)))
+        elif status:
+            path = next(words)
+            found.append(("" if status == "A" else path, "" if status == "D" else path))
+    return tuple(found)
 
 
 def git(folder: Path, *args: str) -> bytes | None:

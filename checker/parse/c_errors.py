@@ -1,7 +1,7 @@
 """What is wrong with C that does not parse, in the words of the one who wrote it.
 
 WRITE_ONCE(*x, 1)          missing ';'
-return r0;                 'return' is not supported
+r = -;                     unexpected ';'
 """
 
 from __future__ import annotations
@@ -11,19 +11,49 @@ import re
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from checker.core.source import CheckerError, Source, Span, SyntaxProblem, Unsupported
-from checker.parse.c_text import JUMPS, NO_JUMPS
+from checker.parse.c_text import blank
 
 _WORD = re.compile(r"[A-Za-z0-9_]+|->|.", re.S)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_MEMBERS = ("members of structures are not supported", "give each member a global of its own")
 _UNSUPPORTED = {
-    "->": _MEMBERS,
-    ".": _MEMBERS,
-    "#": ("the preprocessor is not supported", "write the code out"),
     "asm": ("assembly inside C is not supported", "use a primitive of the table"),
-    ":": ("labels are not supported", NO_JUMPS),
+    "typedef": ("'typedef' is not supported", "write the type itself: struct …, int, u64"),
+    "float": ("floating-point numbers are not supported", "the kernel has none"),
+    "double": ("floating-point numbers are not supported", "the kernel has none"),
+    "typeof": ("'typeof' is not supported", "write the type"),
+    "__typeof__": ("'typeof' is not supported", "write the type"),
 }
+_STRAY = {
+    "break": "'break;' stands in a loop or a switch", "continue": "'continue;' stands in a loop", "goto": "write 'goto label;'",
+    "case": "write 'case 1:' inside a switch", "default": "write 'default:' inside a switch", "switch": "write 'switch (x) { … }'",
+}  # fmt: skip
+
+
+_LOCAL_ARRAY = re.compile(r"(?:[A-Za-z_]\w*[\s*]+)+[A-Za-z_]\w*")
+
+
+def without_statement(text: str, at: int) -> str | None:
+    """`text` with the statement around `at` blanked; None outside of processes."""
+    start, depth, braces = 0, 0, 0
+    for i, c in enumerate(text[:at]):
+        if c in "{}":
+            braces += 1 if c == "{" else -1
+            start, depth = i + 1, 0
+        elif c in "()":
+            depth += 1 if c == "(" else -1
+        elif c == ";" and depth <= 0:
+            start = i + 1
+    if braces <= 0:
+        return None
+    end = next((i for i in range(at, len(text)) if text[i] in ";{}"), len(text))
+    if text[end : end + 1] == ";":
+        end += 1
+        if orphan := re.compile(r"\s*else\b").match(text, end):
+            end = orphan.end()
+    if not text[start:end].strip():
+        return None
+    return text[:start] + blank(text[start:end]) + text[end:]
 
 
 def explain(text: str, source: Source, error: UnexpectedInput) -> CheckerError | None:
@@ -36,15 +66,21 @@ def explain(text: str, source: Source, error: UnexpectedInput) -> CheckerError |
     start += len(text[start:at]) - len(text[start:at].lstrip())
     statement = text[start:at].rstrip()
     begin = _NAME.match(statement or word)
-    if begin and begin[0] in JUMPS:
-        return Unsupported(f"'{begin[0]}' is not supported", _place(source, text, start, len(begin[0])), hint=NO_JUMPS)
+    if begin and begin[0] in _STRAY:
+        place = _place(source, text, start, len(begin[0]))
+        return SyntaxProblem(f"this '{begin[0]}' is not complete", place, hint=_STRAY[begin[0]])
+    if begin and begin[0] in _UNSUPPORTED:
+        message, hint = _UNSUPPORTED[begin[0]]
+        return Unsupported(message, _place(source, text, start, len(begin[0])), hint=hint)
     if begin and begin[0] == "else":
         return SyntaxProblem("this 'else' has no 'if'", _place(source, text, start, 4))
     if word in _UNSUPPORTED:
         message, hint = _UNSUPPORTED[word]
         return Unsupported(message, here, hint=hint)
-    if text[at : at + 2] in ("++", "--"):
-        return Unsupported("'++' and '--' inside an expression", here, hint="write them as statements of their own")
+    if word == "[" and _LOCAL_ARRAY.fullmatch(statement):
+        return Unsupported("arrays as local variables are not supported", here, hint="declare it in the initial state: int a[2];")
+    if word == "=" and re.match(r"(?:if|while)\s*\(", statement):
+        return SyntaxProblem("an assignment as a condition", here, hint="write '==', or a second pair of parentheses")
     wanted = error.expected if isinstance(error, UnexpectedToken) else getattr(error, "allowed", None)
     end = len(text[:at].rstrip())
     return _missing(word, statement, here, _place(source, text, end, 1), set(wanted or ()))
@@ -53,7 +89,7 @@ def explain(text: str, source: Source, error: UnexpectedInput) -> CheckerError |
 def _missing(word: str, statement: str, here: Span, behind: Span, wanted: set[str]) -> CheckerError | None:
     """What fails to stand between `statement` and `word`, as far as the wanted terminals tell."""
     inside = statement.count("(") > statement.count(")")
-    if wanted and wanted <= {"PROC", "$END"}:
+    if wanted and wanted <= {"PROC", "HELPER", "STRUCT", "ENUM", "SEMI", "$END"} and "PROC" in wanted:
         return SyntaxProblem(f"unexpected {word!r}", here, hint="a process is 'P0(int *x, int *y) { … }'")
     if "CALL" in wanted and wanted <= {"CALL", "$END"}:
         return SyntaxProblem(f"unexpected {word!r}", here, hint="a definition is 'f(X, V) expression' or 'f(X, V) { … }'")

@@ -13,23 +13,22 @@ from typing import Any
 import lark
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem, Unsupported
-from checker.parse.c_text import ATOMIC, BINARY, NAMED, PREFIX, RESERVED, bind, number, prefix_operators, tags
+from checker.parse.c_preprocess import Places
+from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Set, Step
+from checker.parse.c_text import ATOMIC, BINARY, HUGE, LEAST, NAMED, PREFIX, RESERVED, bind, literal, prefix_operators, tags
 from checker.program.ir import Call, Const, Deref, Expr, Op, Reg
 
 MAX_OPERATORS = 200  # in one statement; what bounds the depth of an expression
 
 
+def operation(assign: str) -> str:
+    """The operator of `op=`; empty for a plain '='."""
+    symbol = assign.rstrip()[:-1]
+    return BINARY[symbol][1] if symbol else ""
+
+
 def end_of(token: lark.Token) -> int:
     return int(token.column or 1) + len(token.rstrip())
-
-
-def pure(e: Expr) -> bool:
-    match e:
-        case Const() | Reg():
-            return True
-        case Op(args=args):
-            return all(pure(a) for a in args)
-    return False
 
 
 class Expressions:
@@ -40,21 +39,35 @@ class Expressions:
     declared: set[str]
     weight: int
     doubled: int
+    places: Places | None
+    stopped: int | None
 
-    def begin(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, *, table: bool = False) -> None:
+        self.table = table
+
+    def begin(self, source: Source, places: Places | None) -> None:
+        self.source, self.places, self.stopped = source, places, None
         self.used = {}
         self.declared = set()
         self.weight = 0
         self.doubled = 0
 
     def at(self, token: lark.Token) -> Span:
-        return Span(self.source, token.line or 1, token.column or 1, end_of(token))
+        return self.moved(Span(self.source, token.line or 1, token.column or 1, end_of(token)))
+
+    def at_columns(self, token: lark.Token, length: int) -> Span:
+        """The first so many columns of a token."""
+        column = token.column or 1
+        return self.moved(Span(self.source, token.line or 1, column, column + length))
+
+    def moved(self, span: Span) -> Span:
+        """The place in the file, where macros were replaced before."""
+        return span if self.places is None else self.places.was(span)
 
     def reach(self, first: lark.Token, last: lark.Token) -> Span:
         """From the first token to the end of the last, or to the end of the first one's line."""
         end = end_of(last) if last.line == first.line else end_of(first)
-        return Span(self.source, first.line or 1, first.column or 1, end)
+        return self.moved(Span(self.source, first.line or 1, first.column or 1, end))
 
     def heavier(self, by: int, token: lark.Token) -> None:
         self.weight += by
@@ -120,23 +133,21 @@ class Expressions:
         token: lark.Token = c[0]
         value: Expr = c[1]
         if token == "*" and type(value) is Reg:
-            column = token.column or 1
-            return Deref(value, Span(self.source, token.line or 1, column, column + 1 + len(value.name)))
+            return Deref(value, self.at_columns(token, 1 + len(value.name)))
         operators = prefix_operators(token)
-        if "--" in operators or "++" in operators:
-            raise Unsupported("'++' and '--' inside an expression", self.at(token), hint="write them as statements of their own")
-        operators = "".join(operators.split())
         self.heavier(len(operators), token)
         for op in reversed(operators):
             value = self._unary(op, value, token)
         return value
 
-    def _unary(self, op: str, value: Expr, token: lark.Token) -> Expr:
+    def _unary(self, op: str, value: Any, token: lark.Token) -> Any:
         match op:
             case "*":
                 return Deref(value, self.at(token))
-            case "-" if isinstance(value, Const) and isinstance(value.value, int):
+            case "-" if isinstance(value, Const) and isinstance(value.value, int) and 0 <= value.value < 1 << 31:
                 return Const(-value.value)
+            case "-" if isinstance(value, Cast) and value.type == HUGE and value.value == Const(-(1 << 63)):
+                return Cast(LEAST, value.value, value.span)  # what a long can hold, from what it cannot
             case "+":
                 return value
             case "&":
@@ -144,8 +155,41 @@ class Expressions:
                     return value.addr
                 if isinstance(value, Reg):
                     return Op("ref", (value,))
+                if isinstance(value, Member):
+                    return AddressOf(value, self.at(token))
                 raise Unsupported("'&' of a value", self.at(token), hint="only a variable or *p has an address")
+        if op[0] == "(" and self.table:
+            return value
+        if op[0] == "(":
+            return Cast(op[1:-1], value, self.at(token))
         return Op(PREFIX[op], (value,))
+
+    def member_of(self, c: list[Any]) -> Member:
+        token: lark.Token = c[1]
+        arrow = token.startswith("->")
+        self.heavier(1, token)
+        return Member(c[0], token[2 if arrow else 1 :].strip(), arrow, self.at(token))
+
+    # assignments that are values
+
+    def set_inside(self, c: list[Any]) -> Set:
+        self.heavier(2, c[1])
+        return Set(c[0], operation(c[1]), c[2], self.at(c[1]))
+
+    def comma(self, c: list[Any]) -> Comma:
+        self.heavier(1, c[2])
+        return Comma(c[1], c[3])
+
+    def step_after(self, c: list[Any]) -> Step:
+        self.heavier(2, c[1])
+        return Step(c[0], "add" if c[1][0] == "+" else "sub", True, self.at(c[1]))
+
+    def step_before(self, c: list[Any]) -> Step:
+        self.heavier(2, c[0])
+        return Step(c[1], "add" if c[0][0] == "+" else "sub", False, self.at(c[0]))
+
+    def prefix_step(self, c: list[Any]) -> Any:
+        return self.prefix([c[0], self.step_before(c[1:])])
 
     def name(self, c: list[Any]) -> Expr:
         token = c[0]
@@ -156,11 +200,17 @@ class Expressions:
             self.local(token)
         return Reg(name)
 
-    def number(self, c: list[Any]) -> Expr:
-        value = number(c[0])
-        if value is None:
+    def number(self, c: list[Any]) -> Any:
+        digits = c[0].rstrip()
+        if digits.isdecimal() and len(digits) < 10 and (digits[0] != "0" or len(digits) == 1):
+            return Const(int(digits))
+        found = literal(digits)
+        if self.table and found is not None:
+            return Const(found[0])
+        if found is None:
             raise SyntaxProblem("not an integer of 64 bits", self.at(c[0]))
-        return Const(value)
+        value, kind = found
+        return Cast(kind, Const(value), self.at(c[0])) if kind else Const(value)
 
     def parens(self, c: list[Any]) -> Any:
         return c[1]
@@ -173,15 +223,14 @@ class Expressions:
     def call(self, c: list[Any]) -> Expr:
         token: lark.Token = c[0]
         name = token[: token.index("(")].rstrip()
-        if name in RESERVED:
+        if name in RESERVED and name != "sizeof":
             raise self.reserved(name, token)
         self.heavier(1, token)
         args = c[1]
         for arg in args:
             if isinstance(arg, lark.Token):
                 raise SyntaxProblem(f"{str(arg).strip()!r} is not a value", self.at(arg))
-        column = token.column or 1
-        return Call(name, tuple(args), (), Span(self.source, token.line or 1, column, column + len(name)))
+        return Call(name, tuple(args), (), self.at_columns(token, len(name)))
 
     def call0(self, c: list[Any]) -> Expr:
         return self.call([c[0], ()])

@@ -7,18 +7,19 @@ a global that was only forgotten among the parameters keeps herd's meaning, with
 from __future__ import annotations
 
 import difflib
+import re
 
-from checker.core.source import Span, UnknownName
-from checker.program.ir import Assign, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
-
-# Calls whose arguments are names of other kinds: callbacks and the heads they are queued with (program/defer.py), sizes and flags.
-_OTHER_NAMES = (
-    "call_srcu", "call_srcu_expedited", "call_rcu", "call_rcu_hurry", "kfree_rcu", "kvfree_rcu", "kmalloc", "kzalloc",
-)  # fmt: skip
+from checker.core.source import CheckerError, Span, UnknownName
+from checker.parse.macros import shipped_table
+from checker.program.builtins import ALLOCATORS
+from checker.program.ir import Assign, Block, Branch, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
 
 
-def check_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> None:
-    """Refuse a name of process `tid` (all of `used`, with where each is) that has no value. `known`: declared, or parameters."""
+def wrong_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> list[CheckerError]:
+    """An error for every name of process `tid` (all of `used`, with where each is) that has no value.
+
+    `known` are those that are declared, or parameters.
+    """
     body = next(t.body for t in test.threads if t.tid == tid)
     assigned: set[str] = set()
     read: set[str] = set()
@@ -26,34 +27,38 @@ def check_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Spa
         _names(s, assigned, read)
     initial = {loc.reg for loc, _ in test.registers if isinstance(loc, RegLoc) and loc.tid == tid}
     world = {g.address.name for g in test.globals}
+    problems: list[CheckerError] = []
     for name, span in used.items():
         if name in read and not (name in known or name in assigned or name in initial or name in world):
             near = difflib.get_close_matches(name, [*known, *assigned], n=1)
             hint = f"did you mean {near[0]}?" if near else "declare it, or make it a parameter of the process"
-            raise UnknownName(f"undeclared variable '{name}'", span, hint=hint)
+            problems.append(UnknownName(f"undeclared variable '{name}'", span, hint=hint))
+    return problems
 
 
 def _names(s: Stmt, assigned: set[str], read: set[str]) -> None:
     match s:
         case Assign(dst, value):
             assigned.add(dst)
-            _reads(value, read)
+            _reads(value, read, assigned)
         case Write(addr, value):
-            _reads(addr, read)
-            _reads(value, read)
+            _reads(addr, read, assigned)
+            _reads(value, read, assigned)
         case Do(call):
-            _reads(call, read)
+            _reads(call, read, assigned)
         case If(cond, then, orelse):
-            _reads(cond, read)
+            _reads(cond, read, assigned)
             for inner in (*then, *orelse):
                 _names(inner, assigned, read)
         case While(cond, body):
-            _reads(cond, read)
+            _reads(cond, read, assigned)
             for inner in body:
                 _names(inner, assigned, read)
+        case Branch(cond):
+            _reads(cond, read, assigned)
 
 
-def _reads(e: Expr, read: set[str]) -> None:
+def _reads(e: Expr, read: set[str], assigned: set[str]) -> None:
     match e:
         case Reg(name):
             read.add(name)
@@ -61,9 +66,22 @@ def _reads(e: Expr, read: set[str]) -> None:
             pass
         case Op(_, args):
             for arg in args:
-                _reads(arg, read)
+                _reads(arg, read, assigned)
         case Deref(addr):
-            _reads(addr, read)
-        case Call(name, args) if name not in _OTHER_NAMES:
-            for arg in args:
-                _reads(arg, read)
+            _reads(addr, read, assigned)
+        case Block(body, value):
+            for inner in body:
+                _names(inner, assigned, read)
+            _reads(value, read, assigned)
+        case Call(name, args) if name not in ALLOCATORS:  # of sizes and flags
+            if name.startswith("smp_cond_load_"):
+                assigned.add("VAL")  # what it reads, in its condition
+            unused = shipped_table("lkmm/linux.def").unused(name)  # the head of a callback, the flags of irqsave, …
+            for i, arg in enumerate(args):
+                if i not in unused and not _process(arg):
+                    _reads(arg, read, assigned)
+
+
+def _process(arg: Expr) -> bool:
+    """Whether an argument is the name of a process, which a callback has."""
+    return isinstance(arg, Reg) and re.fullmatch(r"P\d+", arg.name) is not None

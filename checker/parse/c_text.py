@@ -25,8 +25,6 @@ PREFIX = {"!": "lnot", "~": "not", "-": "neg"}
 ATOMIC = {"+": "add", "-": "sub", "&": "and", "|": "or", "^": "xor", "&~": "andnot"}
 NAMED = {"NULL": 0, "true": 1, "false": 0}
 
-JUMPS = frozenset({"goto", "switch", "case", "default", "break", "continue", "return"})
-NO_JUMPS = "use if, else, while, do and for"
 # Words that name no variable. The jumps are not here: tests of others have variables called `continue`.
 RESERVED = frozenset({
     "if", "else", "while", "for", "do", "sizeof", "typedef", "struct", "union", "enum", "void", "const", "volatile", "static",
@@ -36,7 +34,7 @@ RESERVED = frozenset({
 MAX_PARAMETER = 200  # characters
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
-_CAST = re.compile(r"\([^()]*\)")
+_PREFIXES = re.compile(r"\([^()]*\)|[*&!~+-]")
 _PARAMETER = re.compile(r"(.*?)([A-Za-z_][A-Za-z0-9_]*)\s*((?:\[[^\]]*\])?)$", re.S)
 _QUALIFIERS = re.compile(r"\* ?(?:(?:const|volatile|restrict|__restrict)(?: |$))+$")  # of the pointer itself
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -90,9 +88,48 @@ def number(digits: str) -> int | None:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def prefix_operators(text: str) -> str:
-    """The operators of a run of prefix operators and casts, without the casts; adjacent ones stay adjacent."""
-    return _CAST.sub(" ", text)
+HUGE = "a type wider than long"
+LEAST = "of that type, a number that a long holds: -9223372036854775808"
+_SUFFIX = re.compile(r"(?:u?l{0,2}|l{1,2}u)", re.I)
+_ESCAPES = {"n": 10, "t": 9, "r": 13, "0": 0, "a": 7, "b": 8, "f": 12, "v": 11, "\\": 92, "'": 39, '"': 34, "?": 63}
+
+
+def literal(text: str) -> tuple[int, str] | None:
+    """The value of a literal, and its type where that is not the first of int and long that holds it (C11 6.4.4.1)."""
+    if text[0] == "'":
+        return _character(text[1:-1])
+    value = number(text)
+    if value is None:
+        return None
+    digits = text.rstrip("uUlL")
+    suffix = text[len(digits) :].lower()
+    if not _SUFFIX.fullmatch(suffix) or text[len(digits) :] in ("lL", "Ll"):
+        return None
+    unsigned = "u" in suffix
+    if value < 0:  # 2^63 and more
+        return value, "u64" if unsigned or digits[0] == "0" else HUGE
+    if value < 1 << 32 and "l" not in suffix and (unsigned or value >= 1 << 31) and (unsigned or digits[0] == "0"):
+        return value, "u32"
+    if unsigned:
+        return value, "u64"
+    return value, "s64" if "l" in suffix and value < 1 << 31 else ""
+
+
+def _character(text: str) -> tuple[int, str] | None:
+    """A character is an int; plain char is unsigned in the kernel."""
+    if len(text) == 1:
+        return (ord(text), "") if ord(text) < 128 else None
+    if text[:2] == "\\x" and len(text) in (3, 4):
+        return int(text[2:], 16), ""
+    if text[:1] == "\\" and text[1:].isdecimal() and len(text) <= 4 and not set(text[1:]) & {"8", "9"}:
+        value = int(text[1:], 8)
+        return (value, "") if value < 256 else None
+    return (_ESCAPES[text[1:]], "") if text[:1] == "\\" and text[1:] in _ESCAPES else None
+
+
+def prefix_operators(text: str) -> list[str]:
+    """The operators of a run of prefix operators and casts; a cast as `(type)`."""
+    return _PREFIXES.findall(text)
 
 
 def tags(text: str, span: Span) -> tuple[str, ...]:
@@ -104,8 +141,9 @@ def tags(text: str, span: Span) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def parameters(text: str, at: Callable[[int, int], Span]) -> tuple[tuple[str, str], ...]:
-    """The names of `int *x, spinlock_t *l`, each with the type of what it points to; `at(offset, length)` is a place in it."""
+def parameters(text: str, at: Callable[[int, int], Span], *, of_process: bool = True) -> tuple[tuple[str, str], ...]:
+    """The names of `int *x, spinlock_t *l`, each with the type of what it points to; `at(offset, length)` is a place in it.
+    The parameters of other functions than processes are values, and come with their own types."""
     if text.strip() in ("", "void"):
         return ()
     result: list[tuple[str, str]] = []
@@ -113,7 +151,7 @@ def parameters(text: str, at: Callable[[int, int], Span]) -> tuple[tuple[str, st
     start = 0
     for part in text.split(","):
         offset = start + len(part) - len(part.lstrip())
-        name, kind = _parameter(part.strip(), offset, at)
+        name, kind = _parameter(part.strip(), offset, at, of_process=of_process)
         if name in seen:
             raise SyntaxProblem(f"two parameters are called {name!r}", at(offset, len(part.strip())))
         seen.add(name)
@@ -122,12 +160,14 @@ def parameters(text: str, at: Callable[[int, int], Span]) -> tuple[tuple[str, st
     return tuple(result)
 
 
-def _parameter(text: str, offset: int, at: Callable[[int, int], Span]) -> tuple[str, str]:
+def _parameter(text: str, offset: int, at: Callable[[int, int], Span], *, of_process: bool) -> tuple[str, str]:
     match = _PARAMETER.match(text) if len(text) <= MAX_PARAMETER else None
     if not match or match[2] in RESERVED or not match[1]:
         shown = text[:MAX_PARAMETER]
         raise SyntaxProblem(f"{shown!r} is not a parameter", at(offset, max(1, len(shown))), hint="write 'int *x'")
     kind, name = _QUALIFIERS.sub("*", " ".join(match[1].split())) + ("*" if match[3] else ""), match[2]
+    if not of_process:
+        return name, kind
     if not kind.endswith("*"):
         raise Unsupported(
             f"the parameter {name!r} is not a pointer",

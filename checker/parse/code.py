@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from checker.core.source import Span
-from checker.parse.state import Entry
+from checker.parse.state import Entry, Tail
 from checker.program.ir import Test, Thread
 
 
@@ -24,7 +24,8 @@ class Code:
 
     `warnings` are remarks, given the names of all globals. `register` is the thread's name of a register as it is spelled
     in a condition, None: the spelling itself. `finish` is asked last: the test as it stands and the entries of the initial
-    state, for code that depends on initial values and types.
+    state, for code that depends on initial values and types. `prepare` is asked first: the initial state and the question, in the
+    names and numbers that the code gives them.
     """
 
     threads: tuple[Thread, ...]
@@ -33,3 +34,4 @@ class Code:
     warnings: Callable[[frozenset[str]], tuple[tuple[str, Span], ...]] = no_warnings
     register: Callable[[str], str] | None = None
     finish: Callable[[Test, tuple[Entry, ...]], Test] | None = None
+    prepare: Callable[[tuple[Entry, ...], Tail], tuple[tuple[Entry, ...], Tail]] | None = None

@@ -5,23 +5,45 @@ read_source("MP.litmus")    Source("MP.litmus", "C MP\\n{…}…")
 
 from __future__ import annotations
 
+import os
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 
-from checker.core.source import Source, Span, Unreadable
+from checker.core.source import CheckerError, Source, Span, Unreadable
 
 MAX_BYTES = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A file as it was read, once: `data` is what it held, or why it could not be read."""
+
+    path: str
+    data: bytes | CheckerError
+
+    def source(self) -> Source:
+        """What it held, as text. Raises CheckerError."""
+        if isinstance(self.data, CheckerError):
+            raise self.data
+        return decode(self.path, self.data)
+
+
 def read_source(path: str | Path) -> Source:
     """The text of the file `path`: UTF-8, at most a million bytes, no NUL; line ends become newlines."""
-    name = str(path)
-    here = Span(Source(name, ""), 0, 0)
+    return decode(str(path), read_bytes(path))
+
+
+def read_bytes(path: str | Path, *, regular: bool = False) -> bytes:
+    """What the file `path` holds, up to one byte more than is allowed; `regular`: a pipe or a device is refused unopened."""
+    here = Span(Source(str(path), ""), 0, 0)
     try:
-        file = Path(path)
-        if file.is_dir():
+        if Path(path).is_dir():
             raise Unreadable("this is a directory", here, hint="give a file, or the files inside it")
-        with file.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+        if regular and not stat.S_ISREG(os.stat(path).st_mode):
+            raise Unreadable("this is not a regular file", here, hint="a pipe or a device is read where it is named itself")
+        with open(path, "rb") as stream:
+            return stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise Unreadable("there is no such file", here) from None
     except PermissionError:
@@ -29,7 +51,6 @@ def read_source(path: str | Path) -> Source:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreadable(f"the file cannot be read: {reason}", here) from None
-    return decode(name, data)
 
 
 def decode(name: str, data: bytes) -> Source:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeAlias
 
-from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName
-from checker.parse.c import Function, parse_functions
-from checker.parse.c_names import check_names
+from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName, several
+from checker.parse.c import Function, constant_of, parse_code
+from checker.parse.c_names import wrong_names
+from checker.parse.c_world import World
 from checker.parse.code import Code
 from checker.parse.grammar import check_size
 from checker.parse.question import respelled, respelled_entries
@@ -42,7 +44,8 @@ def parse_litmus(source: Source) -> Test:
 
 def c_code(source: Source, text: str) -> Code:
     """The code of a kernel test."""
-    functions = _in_order(source, parse_functions(source, text)) if text.strip() else ()
+    functions, layouts, macros = parse_code(source, text)
+    functions = _in_order(source, functions)
     if not functions:
         lines = source.text.count("\n", 0, len(source.text.rstrip())) + 1
         raise SyntaxProblem("there is no process", Span(source, lines, 1), hint="write 'P0(int *x) { … }'")
@@ -55,18 +58,21 @@ def c_code(source: Source, text: str) -> Code:
             if name in names and name not in f.declared and all(name != p for p, _ in f.params)
         )
 
+    world = World(functions, layouts, lambda name: constant_of(source, name, layouts, macros))
     return Code(
         tuple(Thread(f.tid, f.body, tuple(name for name, _ in f.params), f.span) for f in functions),
         tuple((name, kind, f.span) for f in functions for name, kind in f.params),
         tuple(f.declared | f.used.keys() | {name for name, _ in f.params} for f in functions),
         warnings,
-        finish=lambda test, _: _with_known_names(test, functions),
+        finish=lambda test, _: world.typed(_with_known_names(test, functions)),
+        prepare=world.prepared if layouts.members or layouts.constants or macros else None,
     )
 
 
 def _with_known_names(test: Test, functions: tuple[Function, ...]) -> Test:
-    for f in functions:
-        check_names(test, f.tid, f.declared | {name for name, _ in f.params}, f.used)
+    problems = [error for f in functions for error in wrong_names(test, f.tid, f.declared | {name for name, _ in f.params}, f.used)]
+    if problems:
+        raise several(problems)
     return test
 
 
@@ -104,6 +110,8 @@ def assemble(source: Source, sections: Sections, code: Code) -> Test:
     """The test made of its parsed code and of the parts that every architecture shares."""
     entries = parse_init(source, sections.init)
     tail = parse_tail(source, sections.tail, sections.tail_span)
+    if code.prepare:
+        entries, tail = code.prepare(entries, tail)
     if code.register:
         entries, tail = respelled_entries(entries, code.register), respelled(tail, code.register)
     world = _globals(entries, code)
@@ -161,7 +169,8 @@ def _declared(entries: tuple[Entry, ...], types: dict[str, str]) -> dict[Address
         if len(world) + entry.size > MAX_LOCATIONS:
             raise LimitExceeded(f"more than {MAX_LOCATIONS:,} locations", entry.span)
         for i in range(max(1, entry.size)):
-            address = Address(entry.loc.address.name, entry.loc.address.offset + i)
+            first = entry.loc.address
+            address = replace(first, offset=first.offset + i) if i else first
             old = world.get(address)
             if entry.values and address in valued:
                 raise SyntaxProblem(f"{address} has an initial value already", entry.span)

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from checker.core.source import Source, Span, SyntaxProblem, Unsupported
@@ -35,10 +36,28 @@ _BRACES = re.compile(r"\(\*|//|/\*|[{}]")
 _OUTSIDE = re.compile(r"\(\*|//|/\*|[{}]|(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not)(?![A-Za-z0-9_])|~")
 _TAIL_START = re.compile(r"(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not\s+exists)(?![A-Za-z0-9_])|~\s*exists|\(\*")
 _PROCESS = re.compile(r"\s*(?:(?:static|inline|void)\s+)*P[0-9]+\s*\(")
+# What C code may begin with before the initial state: a structure, an enumeration, a function, a line of the preprocessor's.
+_DECLARATION = re.compile(
+    r"(?:struct|union)\s+\w+\s*\{|enum\s*(?:\w+\s*)?\{"
+    r"|(?:(?!P[0-9]+[ \t]*\()[A-Za-z_]\w*[ \t*]+)+(?!P[0-9]+[ \t]*\()\w+[ \t]*\([^(){};]*\)\s*\{"
+)
+_SEMICOLON = re.compile(r"\s*;")
+_DIRECTIVE = re.compile(r"#(?:[^\n\\]|\\.)*", re.S)
+_LINES = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.S | re.M)
 _NEXT = re.compile(r"^[ \t]*((?:void[ \t]+)?P[0-9]+[ \t]*\(|(?:~|not[ \t]+)?exists\b|forall\b|locations\b|filter\b)", re.M)
 _RESULT = re.compile(
-    r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*Result[ \t]*(?:\(([^()\n]*)\))?[ \t]*:[ \t]*([A-Za-z]*)((?:[ \t]+[A-Z][A-Z-]+\b)*)", re.M
+    r"^[ \t]*(?:\(\*|/\*|//|\*)?[ \t]*(r[a-z]{3,8})[ \t]*(?:\(([^()\n]*)\))?[ \t]*([:=]?)[ \t]*([^\n]*)", re.M | re.I
 )
+_WORD = re.compile(r"[A-Za-z][A-Za-z-]*")
+_MEANT = {
+    "forbidden": "Never",
+    "forbid": "Never",
+    "no": "Never",
+    "allowed": "Sometimes",
+    "allow": "Sometimes",
+    "required": "Always",
+}
+_FLAGS = ("DATARACE", *[flag.upper() for flag in LIFETIME_FLAGS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +117,25 @@ class _Cutter:
 
     def piece(self, start: int, end: int) -> str:
         """The text from `start` to `end` with everything around it, and its comments, blanked."""
+        line_start = self.text.rfind("\n", 0, start) + 1
+        return "\n" * self.text.count("\n", 0, start) + " " * (start - line_start) + self._without_comments(start, end)
+
+    def _without_comments(self, start: int, end: int) -> str:
         text = self.text
-        line_start = text.rfind("\n", 0, start) + 1
-        parts = ["\n" * text.count("\n", 0, start), " " * (start - line_start)]
+        parts: list[str] = []
         for a, b in sorted(set(self.comments)):
             if start <= a < end:
                 parts += text[start:a], re.sub(r"[^\n]", " ", text[a:b])
                 start = b
         return "".join([*parts, text[start:end]])
+
+    def pieces(self, ranges: Sequence[tuple[int, int]]) -> str:
+        """As `piece`, of several stretches in their order."""
+        found = self.piece(*ranges[0])
+        for (_, end), (start, stop) in itertools.pairwise(ranges):
+            between = re.sub(r"[^\n]", " ", self.text[end:start])
+            found += between + self._without_comments(start, stop)
+        return found
 
     def skip_blanks(self, at: int) -> int:
         """Past blanks and comments."""
@@ -131,7 +161,7 @@ def split(source: Source, known: Collection[str]) -> Sections:
         near = [arch for arch in known if arch.lower() == head[1].lower()]
         hint = f"did you mean {near[0]!r}?" if near else f"the first line begins with one of: {', '.join(known)}"
         raise Unsupported(f"tests for {head[1]!r} are not supported", cut.span(head.start(1), len(head[1])), hint=hint)
-    opening, info = _header(cut, head.end())
+    opening, info, before = _header(cut, head.end(), c=head[1] == "C")
     init_end = _closing(cut, opening)
     if head[1] == "C":
         code_end = _code_end_c(cut, init_end + 1)
@@ -144,7 +174,7 @@ def split(source: Source, known: Collection[str]) -> Sections:
         head[2].removesuffix(".litmus"),
         info,
         cut.piece(opening + 1, init_end),
-        cut.piece(init_end + 1, code_end),
+        cut.pieces([*before, (init_end + 1, code_end)]),
         cut.piece(code_end, tail_end),
         _expectations(cut),
         cut.span(min(tail_at, max(0, len(source.text) - 1))),
@@ -160,16 +190,28 @@ def _tail_end(cut: _Cutter, at: int) -> int:
     return len(cut.text)
 
 
-def _header(cut: _Cutter, at: int) -> tuple[int, tuple[tuple[str, str], ...]]:
-    """Where the initial state opens, and the key=value lines before."""
+def _header(cut: _Cutter, at: int, *, c: bool) -> tuple[int, tuple[tuple[str, str], ...], list[tuple[int, int]]]:
+    """Where the initial state opens, the key=value lines before, and what is C code there already."""
     text = cut.text
+    code: list[tuple[int, int]] = []
     info: list[tuple[str, str]] = []
     if doc := _DOC.match(text, at):
         info.append(("Doc", doc[1]))
         at = doc.end()
     while (at := cut.skip_blanks(at)) < len(text):
         if text[at] == "{":
-            return at, tuple(info)
+            return at, tuple(info), code
+        if c and (found := _DIRECTIVE.match(text, at)):
+            code.append((at, found.end()))
+            at = found.end()
+            continue
+        if c and (found := _DECLARATION.match(text, at)):
+            end = _closing(cut, found.end() - 1, c=True) + 1
+            if semicolon := _SEMICOLON.match(text, end):
+                end = semicolon.end()
+            code.append((at, end))
+            at = end
+            continue
         if _PROCESS.match(text, at):
             raise SyntaxProblem("there is no initial state", cut.span(at), hint="write '{ }' or '{ x=1; }' before the code")
         if line := _INFO.match(text, at):
@@ -180,8 +222,8 @@ def _header(cut: _Cutter, at: int) -> tuple[int, tuple[tuple[str, str], ...]]:
     raise SyntaxProblem("there is no initial state", cut.span(len(text) - 1), hint="write '{ }' or '{ x=1; }' before the code")
 
 
-def _closing(cut: _Cutter, opening: int) -> int:
-    """The '}' of the '{' at `opening`."""
+def _closing(cut: _Cutter, opening: int, *, c: bool = False) -> int:
+    """The '}' of the '{' at `opening`. In C, '(*' begins no comment."""
     at, depth = opening, 0
     while mark := _BRACES.search(cut.text, at):
         if mark[0] == "{":
@@ -190,6 +232,8 @@ def _closing(cut: _Cutter, opening: int) -> int:
             depth -= 1
             if depth == 0:
                 return mark.start()
+        elif mark[0] == "(*" and c:
+            pass
         elif mark[0] == "(*" and _argument(cut.text, mark.start()):
             break  # C code: the initial state was never closed
         else:
@@ -208,6 +252,8 @@ def _code_end_c(cut: _Cutter, start: int) -> int:
     """Where the condition begins behind C code. Inside braces a comment is C's."""
     text, at, depth, opened = cut.text, start, 0, start
     done = start
+    if "#" in text:
+        text = _LINES.sub(lambda m: " " * len(m[0]), text)  # a line of the preprocessor's has braces and words of its own
     while mark := (_BRACES if depth else _OUTSIDE).search(text, at):
         found, at = mark[0], mark.end()
         match found:
@@ -240,7 +286,11 @@ def _stray(cut: _Cutter, done: int, end: int) -> int:
     """`end`, when nothing but blanks and the condition stands between the last process and there."""
     known = len(cut.comments)
     at = cut.skip_blanks(done)
+    while found := _DIRECTIVE.match(cut.text, at):
+        at = cut.skip_blanks(found.end())
     del cut.comments[known:]
+    if at < end and cut.text[at] == ";":  # of a structure behind the processes
+        at = cut.skip_blanks(at + 1)
     if at >= end or _PROCESS.match(cut.text, at):
         return end
     if cut.text[at] == "(":
@@ -274,24 +324,69 @@ def _code_end(cut: _Cutter, start: int) -> int:
 
 
 def _expectations(cut: _Cutter) -> tuple[Expectation, ...]:
-    """What the comments say of the outcome."""
-    result: list[Expectation] = []
-    if "Result" not in cut.text:
-        return ()
+    """What the comments say of the outcome, once for each model. A line that means to say so and does not is an error."""
+    result: dict[str, Expectation] = {}
     for start, end in sorted(set(cut.comments)):
         for found in _RESULT.finditer(cut.text[start:end]):
-            at = start + found.start(2)
-            span = cut.span(at, max(1, len(found[2])))
-            if found[2] in VERDICTS:
-                words = [word.lower() for word in found[3].split()]
-                race = True if "datarace" in words else None if found[1] else False
-                flags = tuple([flag for flag in LIFETIME_FLAGS if flag in words])
-                result.append(Expectation((found[1] or "lkmm").strip(), found[2], race, span, flags))
-            elif found[1] is not None:
-                near = difflib.get_close_matches(found[2], VERDICTS, 1, 0.5)
-                raise SyntaxProblem(
-                    f"{found[2]!r} is not a verdict",
-                    span,
-                    hint=f"did you mean {near[0]!r}?" if near else "write Never, Sometimes or Always",
-                )
-    return tuple(result)
+            made = _expectation(cut, start, found)
+            if made is None:
+                continue
+            before = result.setdefault(made.model, made)
+            if before is not made:
+                hint = f"line {before.span.line} says {before}; a file says one thing of each model"
+                raise SyntaxProblem(f"a second result for '{made.model}'", made.span, hint=hint)
+    return tuple(result.values())
+
+
+def _expectation(cut: _Cutter, start: int, found: re.Match[str]) -> Expectation | None:
+    """What a line of a comment expects; None for a line of prose.
+
+    The kernel's scripts look for `^[( ]\\* Result: `; more ways to write it are taken, near misses are errors.
+    """
+    head, model, colon, rest = found[1], found[2], found[3], found[4].partition("*)")[0]
+    words = _WORD.findall(rest)
+    said = words[0] if words and rest.startswith(words[0]) else ""
+    value = start + found.start(4)
+    at, length = (value, len(said)) if said else (start + found.start(1), len(head))
+    if head != "Result" or colon != ":":
+        if difflib.get_close_matches(head.lower(), ["result"], 1, 0.75) and _verdict_near(said) and _all_flags(rest, said):
+            form = f"Result{'' if model is None else f'({model})'}: {_verdict_near(said)}"
+            raise SyntaxProblem("this line says no result", cut.span(start + found.start(1), len(head)), hint=f"write {form!r}")
+        return None
+    if said not in VERDICTS:
+        near = _verdict_near(said)
+        if not near and model is None and len(rest.split()) > 1:
+            return None  # prose
+        hint = f"did you mean {near!r}?" if near else f"write one of {', '.join(VERDICTS)}"
+        raise SyntaxProblem(f"{said or rest.strip()!r} is not a verdict", cut.span(at, length), hint=hint)
+    flags = _flags(cut, rest, value, len(said))
+    race = True if "datarace" in flags else None if model is not None else False
+    lifetime = tuple([flag for flag in LIFETIME_FLAGS if flag in flags])
+    return Expectation((model or "lkmm").strip(), said, race, cut.span(at, length), lifetime)
+
+
+def _verdict_near(said: str) -> str:
+    """The verdict that a word may stand for; empty where there is none."""
+    known = {verdict.lower(): verdict for verdict in VERDICTS} | _MEANT
+    near = difflib.get_close_matches(said.lower(), known, 1, 0.75)
+    return known[near[0]] if near else ""
+
+
+def _all_flags(rest: str, said: str) -> bool:
+    """Whether nothing but flags follows the verdict."""
+    return all(word.strip(".") in _FLAGS for word in rest[len(said) :].split())
+
+
+def _flags(cut: _Cutter, rest: str, start: int, at: int) -> set[str]:
+    """The flags behind a verdict, up to the first word that is none; one that is nearly a flag is an error."""
+    flags = set()
+    for word in re.compile(r"[ \t]+([A-Z][A-Z-]+)\b").finditer(rest, at):
+        if word.start() != at:
+            break
+        at = word.end()
+        near = difflib.get_close_matches(word[1], _FLAGS, 1, 0.75)
+        if near and word[1] not in _FLAGS:
+            where = cut.span(start + word.start(1), len(word[1]))
+            raise SyntaxProblem(f"{word[1]!r} is not a flag", where, hint=f"did you mean {near[0]!r}?")
+        flags.add(word[1].lower())
+    return flags

@@ -12,7 +12,7 @@ import functools
 import re
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import lark
 from lark.exceptions import UnexpectedInput, UnexpectedToken
@@ -29,6 +29,9 @@ _ZERO = frozenset({"NULL", "SPIN_LOCK_UNLOCKED", "__SPIN_LOCK_UNLOCKED", "RAW_SP
 _INITIALISERS = frozenset({"ATOMIC_INIT", "ATOMIC64_INIT", "ATOMIC_LONG_INIT"})
 
 
+Members: TypeAlias = tuple[tuple[str, Value], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One item of an initial state. `size` is the length of a declared array, -1 for what is none; `values` may be empty."""
@@ -38,6 +41,7 @@ class Entry:
     size: int
     values: tuple[Value, ...]
     span: Span
+    members: Members | None = None  # of a structure: values, each with a member's name where it has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +127,9 @@ class _Build:
     def first(self, c: list[Any]) -> list[Any]:
         return c
 
+    def same(self, c: list[Any]) -> Any:
+        return c[0]
+
     def grow_list(self, c: list[Any]) -> list[Any]:
         c[0].append(c[2])
         return c[0]  # type: ignore[no-any-return]
@@ -179,7 +186,13 @@ class _Build:
         target: Entry = c[0]
         if len(c) == 1:
             return target
+        words = target.type.split()
+        if isinstance(c[2], list) and target.size < 0 and len(words) == 2 and words[0] == "struct":
+            members = [v if isinstance(v, tuple) else ("", v) for v in c[2]]
+            return Entry(target.loc, target.type, -1, (), target.span, tuple(members))
         values = c[2] if isinstance(c[2], list) else [c[2]]
+        if any(isinstance(v, tuple) for v in values):
+            raise SyntaxProblem("'.member = value' in what is no structure", target.span, hint="declare it 'struct s x'")
         if isinstance(c[2], list) != (target.size >= 0):
             raise SyntaxProblem(
                 "an array takes '{…}', and only an array does", target.span, hint="write 'int z[2]={1,2}' or 'z[1]=2'"
@@ -219,6 +232,11 @@ class _Build:
         if any(isinstance(v, list) for v in values):
             raise Unsupported("arrays of arrays", self.at(c[0]))
         return values
+
+    def named_value(self, c: list[Any]) -> tuple[str, Value]:
+        if isinstance(c[2], list):
+            raise Unsupported("a structure inside a structure's initial value", self.at(c[0]), hint="write '.inner.member = 1'")
+        return c[0].rstrip()[1:], c[2]
 
     # places
 

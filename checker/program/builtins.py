@@ -10,13 +10,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import Unsupported
-from checker.core.value import Free
-from checker.program.ir import Address, Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Mark, Op, Reg
+from checker.core.value import FREED
+from checker.program.ir import Allocate, Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Op, Reg
 
 if TYPE_CHECKING:
     from checker.program.expand import Expander
-
-FREED = Free("freed")
 
 
 def event_set(tag: str) -> str:
@@ -28,6 +26,14 @@ def _tags(call: Call, *more: str) -> frozenset[str]:
     return frozenset([event_set(t) for t in call.tags] + list(more))
 
 
+NARROW = frozenset({"int8", "int16", "int32", "uint8", "uint16", "uint32"})
+
+
+def _narrowed(location: Expr, value: Expr) -> Expr:
+    """`value` as it fits into a location, whose address says so where it is narrower than a register (c_values.py)."""
+    return Op(location.op, (value,)) if isinstance(location, Op) and location.op in NARROW else value
+
+
 Emit: TypeAlias = "Callable[[Expander, Call], Expr]"
 Perform: TypeAlias = "Callable[[Expander, Call], None]"
 
@@ -37,14 +43,25 @@ def _load(x: Expander, call: Call) -> Expr:
     return x.load(x.location(call.args[0], call), _tags(call), call.span)
 
 
+def _cond_load(x: Expander, call: Call) -> Expr:
+    """`__cond_load{T}(*X, C)`: reads until C holds, in which VAL is what was read; of all the rounds, the last is looked at."""
+    x.arity(call, 2)
+    since = x.units
+    value = x.load(x.location(call.args[0], call), _tags(call), call.span)
+    x.code.append(Assign("VAL", value, call.span))
+    with x.point(since):
+        x.code.append(Assume(x.flat(call.args[1]), call.span))
+    return value
+
+
 def _store(x: Expander, call: Call) -> None:
     x.arity(call, 2)
     addr = x.location(call.args[0], call)
-    x.store(addr, x.flat(call.args[1]), _tags(call), call.span)
+    x.store(addr, _narrowed(addr, x.flat(call.args[1])), _tags(call), call.span)
 
 
 def _fence(x: Expander, call: Call) -> None:
-    x.code.append(Mark(_tags(call, "F"), span=call.span, group=x.group))
+    x.mark(_tags(call, "F"), call.span)
 
 
 def _xchg(x: Expander, call: Call) -> Expr:
@@ -52,21 +69,22 @@ def _xchg(x: Expander, call: Call) -> Expr:
     addr, value = x.flat(call.args[0]), x.flat(call.args[1])
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
-    x.store(addr, value, tags, call.span, pair=pair)
+    x.store(addr, value, tags, call.span, pair=pair, last=True)
     return old
 
 
 def _cmpxchg(x: Expander, call: Call) -> Expr:
-    """Reads; writes only when the old value is the expected one. The new value is computed on success alone; that it is
-    written depends on the comparison, in the weak way of a CAS instruction (the kernel model takes no notice)."""
+    """Reads; writes only when the old value is the expected one. That it is written depends on the comparison, in the weak way
+    of a CAS instruction (the kernel model takes no notice). For herd the new value is computed on success alone."""
     x.arity(call, 3)
     addr, expected = x.flat(call.args[0]), x.flat(call.args[1])
+    new = x.flat(call.args[2]) if x.compiled else call.args[2]
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
     fail = x.label("fail")
     differs = Op("ne", (old, expected))
     x.code.append(Branch(differs, fail, ctrl=False, span=call.span))
-    x.store(addr, Op("weak", (x.flat(call.args[2]), differs)), tags, call.span, pair=pair)
+    x.store(addr, Op("weak", (x.flat(new), differs)), tags, call.span, pair=pair, last=True)
     x.code.append(Label(fail))
     return old
 
@@ -78,14 +96,15 @@ def _try_cmpxchg(x: Expander, call: Call) -> Expr:
         case Op("ref", (Reg() as expected,)):
             pass
         case _:
-            raise Unsupported(f"'{call.name}' needs the address of a local variable", call.span, hint="write &old")
+            raise Unsupported(f"'{x.called(call)}' needs the address of a local variable", call.span, hint="write &old")
     addr, before = x.flat(call.args[0]), Reg(x.temp())
     x.code.append(Assign(before.name, expected, call.span))
+    new = x.flat(call.args[2]) if x.compiled else call.args[2]
     pair, tags = x.new_pair(), _tags(call, "RMW")
     old = x.load(addr, tags, call.span, pair=pair)
     fail, end = x.label("fail"), x.label("endtry")
     x.code.append(Branch(Op("ne", (old, before)), fail, ctrl=False, span=call.span))
-    x.store(addr, x.flat(call.args[2]), tags, call.span, pair=pair)
+    x.store(addr, x.flat(new), tags, call.span, pair=pair)
     x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
     x.code.append(Label(fail))
     x.code.append(Assign(expected.name, old, call.span))
@@ -97,20 +116,48 @@ def _after(x: Expander, call: Call) -> Expr:
     """`__after{T}(E)`: E, then a fence; `__after{T}(E, C)`: the fence only where E gives C (an LL/SC loop that failed skips it)."""
     if len(call.args) not in (1, 2):
         x.arity(call, 2)
+    since = x.units
     value = x.flat(call.args[0])
     end = x.label("after")
     if len(call.args) == 2:
         x.code.append(Branch(Op("ne", (value, x.flat(call.args[1]))), end, ctrl=False, span=call.span))
-    x.code.append(Mark(_tags(call, "F"), span=call.span))
+    with x.point(since):
+        x.mark(_tags(call, "F"), call.span)
     x.code.append(Label(end))
     return value
 
 
+def _first(x: Expander, call: Call) -> Expr:
+    """`__first(V, A, ..)`: V, and then A is done, and so on; the value is that of V."""
+    return x.in_turn(call.args, 0)
+
+
+def _last(x: Expander, call: Call) -> Expr:
+    """`__last(A, .., V)`: A is done, and so on, and then V; the value is that of V."""
+    return x.in_turn(call.args, len(call.args) - 1)
+
+
+def null(x: Expander, call: Call) -> bool:
+    """`__null(V)`: whether V is a 0 that a compiler sees: a constant, or a local that was set to one with no branch since."""
+    x.arity(call, 1)
+    value = call.args[0]
+    if isinstance(value, Reg):
+        for instr in reversed(x.code):
+            if isinstance(instr, Label):
+                return False
+            if getattr(instr, "dst", None) == value.name:
+                value = instr.value if isinstance(instr, Assign) else value
+                break
+    return value == Const(0)
+
+
 def _fresh(x: Expander, call: Call) -> Expr:
-    """kmalloc() and kzalloc(): the address of an object nobody else knows, which holds 0. Each call in the text has its own."""
+    """kmalloc() and kzalloc(): the address of an object nobody else knows, which holds 0."""
     x.arity(call, 2)
     x.fresh += 1
-    return Const(Address(f"P{x.tid} {call.name} {x.fresh}"))
+    result = x.temp()
+    x.code.append(Allocate(result, f"P{x.tid} {call.name} {x.fresh}", call.span))
+    return Reg(result)
 
 
 def _free(x: Expander, call: Call) -> None:
@@ -124,15 +171,19 @@ def _assume(x: Expander, call: Call) -> None:
 
 
 def _add_unless(x: Expander, call: Call) -> Expr:
+    """Whether it added: 0 or 1 by the way it went, and depending on what it read (as for herd, which computes nothing there)."""
     x.arity(call, 3)
     addr, unless = x.flat(call.args[0]), x.flat(call.args[2])
+    more = x.flat(call.args[1]) if x.compiled else call.args[1]
     pair, tags = x.new_pair(), _tags(call, "RMW")
-    old = x.load(addr, tags, call.span, pair=pair)
-    fail = x.label("fail")
-    x.code.append(Branch(Op("eq", (old, unless)), fail, ctrl=False, span=call.span))
-    x.store(addr, Op("add", (old, x.flat(call.args[1]))), tags, call.span, pair=pair)
+    old, result = x.load(addr, tags, call.span, pair=pair), Reg(x.temp())
+    fail, found = x.label("fail"), Op("eq", (old, unless))
+    x.assign(result.name, Op("first", (Const(0), found)), call.span)
+    x.code.append(Branch(found, fail, ctrl=False, span=call.span))
+    x.store(addr, _narrowed(addr, Op("add", (old, x.flat(more)))), tags, call.span, pair=pair)
+    x.assign(result.name, Op("first", (Const(1), found)), call.span)
     x.code.append(Label(fail))
-    return Op("ne", (old, unless))
+    return result
 
 
 def atomic(name: str) -> Emit | None:
@@ -147,7 +198,7 @@ def atomic(name: str) -> Emit | None:
         value, addr = x.flat(call.args[1]), x.flat(call.args[0])
         pair, tags = x.new_pair(), _tags(call, "RMW")
         old = x.load(addr, tags, call.span, pair=pair)
-        new = Op(op, (old, value))
+        new = _narrowed(addr, Op(op, (old, value)))
         x.store(addr, new, tags, call.span, pair=pair)
         match kind:
             case "__fetch_op":
@@ -161,14 +212,20 @@ def atomic(name: str) -> Emit | None:
 
 def _lock(x: Expander, call: Call) -> None:
     x.arity(call, 1)
-    addr = x.flat(call.args[0])
-    x.code.append(Mark(frozenset({"LKR"}), addr, span=call.span))
-    x.code.append(Mark(frozenset({"LKW"}), addr, span=call.span))
+    _taken(x, x.flat(call.args[0]), call)
+
+
+def _taken(x: Expander, addr: Expr, call: Call) -> None:
+    """A lock is taken: its read, then its write."""
+    since = x.units
+    x.mark(frozenset({"LKR"}), call.span, addr)
+    with x.point(since):
+        x.mark(frozenset({"LKW"}), call.span, addr)
 
 
 def _unlock(x: Expander, call: Call) -> None:
     x.arity(call, 1)
-    x.code.append(Mark(frozenset({"UL"}), x.flat(call.args[0]), span=call.span, group=x.group))
+    x.mark(frozenset({"UL"}), call.span, x.flat(call.args[0]))
 
 
 def _trylock(x: Expander, call: Call) -> Expr:
@@ -177,11 +234,10 @@ def _trylock(x: Expander, call: Call) -> Expr:
     fail, end = x.label("fail"), x.label("endtry")
     x.code.append(Choose(result.name, call.span))
     x.code.append(Branch(Op("lnot", (result,)), fail, ctrl=False, span=call.span))
-    x.code.append(Mark(frozenset({"LKR"}), addr, span=call.span))
-    x.code.append(Mark(frozenset({"LKW"}), addr, span=call.span))
+    _taken(x, addr, call)
     x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
     x.code.append(Label(fail))
-    x.code.append(Mark(frozenset({"LF"}), addr, result.name, Const(0), call.span, x.group))
+    x.mark(frozenset({"LF"}), call.span, addr, result.name, Const(0))
     x.code.append(Label(end))
     return result
 
@@ -192,10 +248,10 @@ def _islocked(x: Expander, call: Call) -> Expr:
     no, end = x.label("unlocked"), x.label("endlocked")
     x.code.append(Choose(result.name, call.span))
     x.code.append(Branch(Op("lnot", (result,)), no, ctrl=False, span=call.span))
-    x.code.append(Mark(frozenset({"RL"}), addr, result.name, Const(1), call.span, x.group))
+    x.mark(frozenset({"RL"}), call.span, addr, result.name, Const(1))
     x.code.append(Branch(Const(1), end, ctrl=False, span=call.span))
     x.code.append(Label(no))
-    x.code.append(Mark(frozenset({"RU"}), addr, result.name, Const(0), call.span, x.group))
+    x.mark(frozenset({"RU"}), call.span, addr, result.name, Const(0))
     x.code.append(Label(end))
     return result
 
@@ -204,16 +260,17 @@ def _srcu(x: Expander, call: Call) -> Expr:
     """An event with a location: the start or end of a critical section, a grace period. `__srcu{T}(X)` gives the cookie 0,
     and depends on the event; `__srcu{T}(X, V)` takes one, and its event depends on V."""
     if len(call.args) == 2:
-        x.code.append(Mark(_tags(call), x.flat(call.args[0]), value=x.flat(call.args[1]), span=call.span, group=x.group))
+        x.mark(_tags(call), call.span, x.flat(call.args[0]), value=x.flat(call.args[1]))
         return Const(0)
     x.arity(call, 1)
     cookie = x.temp()
-    x.code.append(Mark(_tags(call), x.flat(call.args[0]), cookie, Const(0), call.span, x.group))
+    x.mark(_tags(call), call.span, x.flat(call.args[0]), cookie, Const(0))
     return Reg(cookie)
 
 
 EXPRESSIONS: dict[str, Emit] = {
     "__load": _load,
+    "__cond_load": _cond_load,
     "__xchg": _xchg,
     "__cmpxchg": _cmpxchg,
     "__atomic_add_unless": _add_unless,
@@ -221,10 +278,12 @@ EXPRESSIONS: dict[str, Emit] = {
     "__islocked": _islocked,
     "__try_cmpxchg": _try_cmpxchg,
     "__after": _after,
-    "kmalloc": _fresh,
-    "kzalloc": _fresh,
+    "__first": _first,
+    "__last": _last,
     "__srcu": _srcu,
 }
+ALLOCATORS = frozenset({"kmalloc", "kzalloc"})
+EXPRESSIONS |= dict.fromkeys(ALLOCATORS, _fresh)
 STATEMENTS: dict[str, Perform] = {
     "__store": _store,
     "__fence": _fence,
@@ -233,4 +292,3 @@ STATEMENTS: dict[str, Perform] = {
     "__assume": _assume,
     "__free": _free,
 }
-BUILT_IN = frozenset([*EXPRESSIONS, *STATEMENTS])

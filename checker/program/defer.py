@@ -7,6 +7,7 @@ them. So the call is a release of a hidden flag, and the callback a process that
     call_srcu(ss, &head, P2);      smp_store_release(&flag, 1);
     P2(…) { body }                 P2(…) { if (smp_load_acquire(&flag)) { synchronize_srcu(ss); body; done = 1; } }
 
+Which primitives defer and which wait, the table says: `__defer_srcu(S,F)`, `__flush_srcu(S)` and their kin. A
 `srcu_barrier(ss)` waits for the callbacks whose queueing it sees. `kfree_rcu(p, head)` makes a process that frees; these are
 waited for by kvfree_rcu_barrier(), not by rcu_barrier() (mm/slab_common.c). call_srcu() as implemented has full barriers before
 and behind: __within_call_srcu() of the machines' tables, and of the kernel's model with "call_srcu-implementation" (see
@@ -25,9 +26,12 @@ from checker.program.ir import (
     Address,
     And,
     Assign,
+    Block,
+    Branch,
     Call,
     Compare,
     Const,
+    Deref,
     Do,
     Expr,
     If,
@@ -38,24 +42,14 @@ from checker.program.ir import (
     Reg,
     RegLoc,
     Stmt,
+    Table,
     Test,
     Thread,
     While,
+    Write,
 )  # fmt: skip
 
-# What queues: which argument is the domain (None: RCU), the function, the pointer to free.
-_QUEUE: dict[str, tuple[int | None, int | None, int | None, int]] = {
-    "call_srcu": (0, 2, None, 3),
-    "call_srcu_expedited": (0, 2, None, 3),
-    "call_rcu": (None, 1, None, 2),
-    "call_rcu_hurry": (None, 1, None, 2),
-    "kfree_rcu": (None, None, 0, 2),
-    "kvfree_rcu": (None, None, 0, 2),
-    "kfree_rcu_mightsleep": (None, None, 0, 1),
-}
-_WAIT: dict[str, int] = {"srcu_barrier": 1, "rcu_barrier": 0, "kvfree_rcu_barrier": 0}
-_FREE = ("kfree", "kvfree")
-_NAMES = re.compile("|".join([*_QUEUE, *_WAIT, *_FREE]))
+_BUILT_IN = frozenset({"__defer", "__defer_srcu", "__defer_free", "__flush", "__flush_srcu", "__flush_free", "__free"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,20 +65,31 @@ class _Callback:
     span: Span
 
 
-def defer(test: Test, assume: frozenset[str] = frozenset()) -> Test:
-    """`test` with deferred work made explicit; the very same test when it has none."""
+def defer(test: Test, table: Table, assume: frozenset[str] = frozenset()) -> Test:
+    """`test` with deferred work made explicit, as `table` has it; the very same test when it has none."""
     known(assume)
     if test.arch == "C" and assume:
         test = replace(test, threads=tuple(replace(thread, body=assumed(thread.body, assume)) for thread in test.threads))
-    if test.arch != "C" or not _NAMES.search(test.source.text):
+    if test.arch != "C" or not any(_called(name, table) for name in set(_CALLS.findall(test.source.text))):
         return test
-    work = _Deferral(test, assume)
+    work = _Deferral(test, table, assume)
     return work.result()
 
 
+_CALLS = re.compile(r"([A-Za-z_]\w*)\s*\(")
+
+
+def _called(name: str, table: Table) -> Call | None:
+    """The one built-in for deferred work that the primitive `name` is, if it is one."""
+    match table[name].body if name in table else ():
+        case (Do(Call() as call),) if call.name in _BUILT_IN:
+            return call
+    return None
+
+
 class _Deferral:
-    def __init__(self, test: Test, assume: frozenset[str]) -> None:
-        self.test, self.assume = test, assume
+    def __init__(self, test: Test, table: Table, assume: frozenset[str]) -> None:
+        self.test, self.table, self.assume = test, table, assume
         self.tids = {t.tid for t in test.threads}
         self.callbacks: dict[int, _Callback] = {}
         self.frees = False
@@ -141,28 +146,36 @@ class _Deferral:
 
     def queue(self, call: Call) -> tuple[Stmt, ...] | None:
         """The release of the callback's flag; the callback is noted."""
-        self.frees = self.frees or call.name in _FREE
-        shape = _QUEUE.get(call.name)
-        if shape is None:
+        what, args = self.meant(call)
+        self.frees = self.frees or what in ("__free", "__defer_free")
+        if not what.startswith("__defer"):
             return None
-        domain_at, function_at, pointer_at, count = shape
-        if len(call.args) != count:
-            raise UnknownName(f"'{call.name}' takes {count} arguments, not {len(call.args)}", call.span)
-        domain = self.domain(call.args[domain_at], call) if domain_at is not None else ""
-        tid = self.function(call.args[function_at], call) if function_at is not None else self.new_process()
+        frees = what == "__defer_free"
+        domain = self.domain(args[0], call) if what == "__defer_srcu" else ""
+        tid = self.new_process() if frees else self.function(args[-1], call)
         name = f"P{tid}"
-        frees = pointer_at is not None
-        self.frees = self.frees or frees
         self.callbacks[tid] = _Callback(
             tid, self.here.tid, domain, Address(f"{name} queued"), Address(f"{name} done"), frees, call.span
         )
-        value = call.args[pointer_at] if pointer_at is not None else Const(1)
+        value = args[0] if frees else Const(1)
         release = Do(Call("smp_store_release", (Const(Address(f"{name} queued")), value), (), call.span), call.span)
-        if call.name.startswith("call_srcu"):
-            inside = "smp_mb" if "call_srcu-implementation" in self.assume else "__within_call_srcu"
+        inside = "smp_mb" if "call_srcu-implementation" in self.assume else "__within_call_srcu"
+        if what == "__defer_srcu" and inside in self.table:
             fence = Do(Call(inside, (), (), call.span), call.span)
             return fence, release, fence
         return (release,)
+
+    def meant(self, call: Call) -> tuple[str, tuple[Expr, ...]]:
+        """The built-in for deferred work that a call is, with its arguments; ("", ()) for any other call."""
+        built_in = _called(call.name, self.table)
+        if built_in is None:
+            return "", ()
+        params = self.table[call.name].params
+        if len(call.args) != len(params):
+            count = f"{len(params)} argument{'s' * (len(params) != 1)}"
+            raise UnknownName(f"'{call.name}' takes {count}, not {len(call.args)}", call.span)
+        given = dict(zip(params, call.args, strict=True))
+        return built_in.name, tuple([given[arg.name] for arg in built_in.args if isinstance(arg, Reg)])
 
     def domain(self, arg: Expr, call: Call) -> str:
         match arg:
@@ -191,12 +204,10 @@ class _Deferral:
     # ------------------------------------------------------------ waiting
 
     def wait(self, call: Call) -> tuple[Stmt, ...] | None:
-        count = _WAIT.get(call.name)
-        if count is None:
+        what, args = self.meant(call)
+        if not what.startswith("__flush"):
             return None
-        if len(call.args) != count:
-            raise UnknownName(f"'{call.name}' takes {count} arguments, not {len(call.args)}", call.span)
-        domain, frees = self.domain(call.args[0], call) if count else "", call.name == "kvfree_rcu_barrier"
+        domain, frees = self.domain(args[0], call) if args else "", what == "__flush_free"
         awaited = [c for c in self.callbacks.values() if c.domain == domain and c.frees == frees]
         return tuple([self.waits_for(c, call.span) for c in awaited])
 
@@ -235,10 +246,32 @@ def _rewritten(body: tuple[Stmt, ...], rule: Rule) -> tuple[Stmt, ...]:
             case Do(Call() as call):
                 made = rule(call)
                 result.extend(made if made is not None else (s,))
+            case Do(value, span):
+                result.append(Do(_inside(value, rule), span))
+            case Assign(dst, value, span):
+                result.append(Assign(dst, _inside(value, rule), span))
+            case Write(addr, value, span):
+                result.append(Write(_inside(addr, rule), _inside(value, rule), span))
             case If(cond, then, orelse, span):
-                result.append(If(cond, _rewritten(then, rule), _rewritten(orelse, rule), span))
+                result.append(If(_inside(cond, rule), _rewritten(then, rule), _rewritten(orelse, rule), span))
             case While(cond, inner, span):
-                result.append(While(cond, _rewritten(inner, rule), span))
+                result.append(While(_inside(cond, rule), _rewritten(inner, rule), span))
+            case Branch(cond):
+                result.append(replace(s, cond=_inside(cond, rule)))
             case _:
                 result.append(s)
     return tuple(result)
+
+
+def _inside(e: Expr, rule: Rule) -> Expr:
+    """`e` with the statements that are in it rewritten."""
+    match e:
+        case Block(body, value):
+            return Block(_rewritten(body, rule), _inside(value, rule))
+        case Op(op, args):
+            return Op(op, tuple([_inside(a, rule) for a in args]))
+        case Call(args=args):
+            return replace(e, args=tuple([_inside(a, rule) for a in args]))
+        case Deref(addr, span):
+            return Deref(_inside(addr, rule), span)
+    return e

@@ -12,7 +12,7 @@ from checker.core.circuit import FALSE, Circuit, Lit
 from checker.core.source import Span
 from checker.core.value import Symbolic
 from checker.program.events import Event
-from checker.program.ir import Address, Instr, RegLoc, Test, Value
+from checker.program.ir import Address, Instr, RegLoc, Test, Turn, Value
 from checker.program.ranges import Ranges, Site
 
 Deps: TypeAlias = dict[int, Lit]
@@ -34,8 +34,9 @@ class Access:
 @dataclass(slots=True)
 class Draft:
     """The events so far and what is known about them. `store_at` finds the event of a store (absent: it is on no path);
-    `group_of` says which statement or instruction an event is of; `together` holds the pairs of one C statement that are in
-    program order (of one instruction none are)."""
+    `group_of` says which full expression or instruction an event is of, `turns` when it has its turn there; `together` holds
+    the pairs of one group in which the second uses what the first read, or writes what it is a pair with. `compiled`: where C
+    leaves an order open there is one all the same; `coherent`: the model has reads and writes of one location in order."""
 
     test: Test
     codes: list[tuple[Instr, ...]]
@@ -43,12 +44,15 @@ class Draft:
     memory: dict[Address, Value]
     ranges: Ranges
     observed: frozenset[Address]
+    compiled: bool = False
+    coherent: bool = True
     circuit: Circuit = field(default_factory=Circuit)
     events: list[Event] = field(default_factory=list)
     cubes: list[list[Cube]] = field(default_factory=list)
     loads: list[Access] = field(default_factory=list)
     store_at: dict[Site, int] = field(default_factory=dict)
     group_of: list[tuple[int, int]] = field(default_factory=list)
+    turns: dict[int, Turn] = field(default_factory=dict)
     deps: dict[str, dict[tuple[int, int], Lit]] = field(default_factory=lambda: {name: {} for name in DEPENDENCIES})
     together: set[tuple[int, int]] = field(default_factory=set)
     rmw: dict[tuple[int, int], Lit] = field(default_factory=dict)

@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span, UnknownName, Unsupported
-from checker.core.value import Free, Symbolic, Undetermined, apply, known, merge, nonzero
+from checker.core.value import UNSOLVED, Free, Symbolic, Undetermined, apply, known, merge, nonzero, undetermined
 from checker.program.draft import Access, Cube, Deps, Draft, add
 from checker.program.events import INIT_TID, EventGraph
 from checker.program.graph import graph
 from checker.program.ir import (
     MONITOR,
     Address,
+    Allocate,
     Assign,
     Assume,
     Branch,
@@ -39,9 +40,10 @@ from checker.program.ir import (
     Store,
     Test,
     Value,
+    registers,
 )
 from checker.program.memory import final_write, initial_writes, justify_circles, read_from, same_address
-from checker.program.ranges import Site, ranges
+from checker.program.ranges import Site, ranges, simplified, takes
 from checker.program.sizes import check_sizes
 
 NONE: Deps = {}
@@ -67,8 +69,11 @@ class _Path:
     ctrl: dict[str, tuple[Deps, Deps]]  # scope -> (all reads, those that came through a register)
 
 
-def execute(test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address]) -> EventGraph:
-    """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters."""
+def execute(
+    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], *, compiled: bool = False, coherent: bool = True
+) -> EventGraph:
+    """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters;
+    `compiled` and `coherent` say what the model takes tests for (see cat/term.py)."""
     memory: dict[Address, Value] = {g.address: g.value for g in test.globals}
     envs: list[dict[str, Value]] = []
     for thread in test.threads:
@@ -76,9 +81,10 @@ def execute(test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Addr
         env.update({loc.reg: value for loc, value in test.registers if loc.tid == thread.tid})
         envs.append(env)
     known_memory = {a: frozenset({v}) for a, v in memory.items()}
-    spans = ranges(codes, [{r: frozenset({v}) for r, v in env.items()} for env in envs], known_memory)
+    start = [{r: frozenset({v}) for r, v in env.items()} for env in envs]
+    spans = ranges(codes, start, known_memory, coherent=coherent)
     check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
-    draft = Draft(test, codes, envs, memory, spans, observed)
+    draft = Draft(test, codes, envs, memory, spans, observed, compiled and test.arch == "C", coherent)
     initial_writes(draft)
     for site in spans.stores:
         for a in spans.addresses[site]:
@@ -127,12 +133,14 @@ class _Threads:
             case Load() | Store() | Mark():
                 self.access(t, tid, i, instr, path)
             case Assign(dst, value, span):
-                path.env[dst] = self.steered(self.evaluate(value, path.env, span), path)
+                path.env[dst] = self.steered(self.evaluate(value, path, span), path)
             case Choose(dst):
                 lit = self.circuit.name()
                 path.env[dst] = Register({0: -lit, 1: lit}, NONE, NONE)
+            case Allocate(dst, name):
+                path.env[dst] = self.steered(Register(known(Address(name)), NONE, NONE), path)
             case Assume(cond, span):
-                self.circuit.imply(path.guard, nonzero(self.evaluate(cond, path.env, span).value))
+                self.circuit.imply(path.guard, nonzero(self.evaluate(cond, path, span).value))
             case Branch():
                 return self.branch(instr, path, pending)
             case Cut(span):
@@ -153,14 +161,14 @@ class _Threads:
 
     def branch(self, instr: Branch, path: _Path, pending: dict[str, list[_Path]]) -> _Path | None:
         circuit = self.circuit
-        cond = self.evaluate(instr.cond, path.env, instr.span)
-        taken = nonzero(cond.value)
+        cond = self.evaluate(instr.cond, path, instr.span)
+        taken = nonzero(self.determined(cond.value, path))
         if instr.ctrl and (cond.data or cond.ctrl or cond.pick):
             everything = dict(cond.data)
             add(circuit, everything, cond.ctrl)
             add(circuit, everything, cond.pick)
             through = dict(cond.ctrl)
-            for name in _registers(instr.cond) if instr.scope else ():  # where no end is set, all that follows depends anyway
+            for name in registers(instr.cond) if instr.scope else ():  # where no end is set, all that follows depends anyway
                 if name[0] != "%":  # a read right inside the condition steers events, but no registers (modelUtils.ml)
                     add(circuit, through, path.env.get(name, UNSET).data)
             old = path.ctrl.get(instr.scope)
@@ -232,18 +240,23 @@ class _Threads:
 
     # ------------------------------------------------------------ expressions
 
-    def evaluate(self, e: Expr, env: dict[str, Register], span: Span) -> Register:
+    def evaluate(self, e: Expr, path: _Path, span: Span) -> Register:
         match e:
             case Const(constant):
                 return Register(known(constant), NONE, NONE)
             case Reg(name):
-                return env.get(name, UNSET)
+                return path.env.get(name, UNSET)
             case Op(op, args):
-                operands = [self.evaluate(a, env, span) for a in args]
+                operands = [self.evaluate(a, path, span) for a in args]
+                values = [r.value for r in operands]
+                if not simplified(op, args):
+                    values = [self.determined(value, path) for value in values]
                 try:
-                    value = apply(self.circuit, op, [r.value for r in operands], span)
+                    value = apply(self.circuit, op, values, span)
                 except Undetermined as error:
                     raise Unsupported(f"no value can be given to {error}", span) from None
+                if UNSOLVED in value:
+                    value = self.determined(value, path)
                 if op == "pick":
                     return self.picked(value, *operands)
                 if op == "weak":
@@ -256,6 +269,15 @@ class _Threads:
                     pick = self.united(pick, r.pick)
                 return Register(value, data, ctrl, pick)
         raise AssertionError(f"not an instruction's operand: {e}")
+
+    def determined(self, value: Symbolic, path: _Path) -> Symbolic:
+        """`value` without what nothing determines: no execution computes with it, or goes where it leads."""
+        nothing = [v for v in value if undetermined(v)]
+        if not nothing:
+            return value
+        for v in nothing:
+            self.circuit.imply(path.guard, -value[v])
+        return {v: lit for v, lit in value.items() if v not in nothing} or known(0)
 
     def united(self, a: Deps, b: Deps) -> Deps:
         if not b or a is b:
@@ -278,7 +300,7 @@ class _Threads:
 
     def access(self, t: int, tid: int, i: int, instr: Load | Store | Mark, path: _Path) -> None:
         span = instr.span
-        addr = self.evaluate(instr.addr, path.env, span) if instr.addr is not None else None
+        addr = self.evaluate(instr.addr, path, span) if instr.addr is not None else None
         if addr is not None:
             self.check_address(addr.value, path.guard, span)
         eid = len(self.draft.events)
@@ -291,16 +313,18 @@ class _Threads:
                 self.draft.loads.append(access)
                 kind, size = "R", instr.size
             case Store():
-                written = self.evaluate(instr.value, path.env, span)
+                written = self.evaluate(instr.value, path, span)
                 value = written.value
                 self.draft.store_at[t, i] = eid
                 kind, size = "W", instr.size
             case Mark():
                 if instr.value is not None and not instr.dst:
-                    written = self.evaluate(instr.value, path.env, span)
+                    written = self.evaluate(instr.value, path, span)
                 kind, size = "F", 0
         self.draft.event(tid, kind, instr.tags, path.guard, addr.value if addr else None, value, span, path.cubes, size)
         self.draft.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)
+        if instr.turn is not None:
+            self.draft.turns[eid] = instr.turn
         self.depend(eid, addr or UNSET, written, path)
         if isinstance(instr, Load | Store):
             if instr.pair:
@@ -311,22 +335,26 @@ class _Threads:
             assert value is not None
             path.env[instr.dst] = self.steered(Register(value, {eid: TRUE}, NONE), path)
         elif isinstance(instr, Mark) and instr.dst and instr.value is not None:
-            base = self.evaluate(instr.value, path.env, span)
+            base = self.evaluate(instr.value, path, span)
             path.env[instr.dst] = self.steered(Register(base.value, {**base.data, eid: TRUE}, base.ctrl), path)
 
     def depend(self, eid: int, addr: Register, data: Register, path: _Path) -> None:
         for name, deps in (("addr", addr.data), ("data", data.data)):
             for source, lit in deps.items():
                 self.draft.deps[name][source, eid] = lit
-                if self.draft.group_of[source] == self.draft.group_of[eid]:
-                    self.draft.together.add((source, eid))
+                self.use(source, eid)
         for name, deps in (("pick-addr", addr.pick), ("pick-data", data.pick)):
             for source, lit in deps.items():
                 self.draft.deps[name][source, eid] = lit
+                self.use(source, eid)
         for everything, _ in path.ctrl.values():
             for source, lit in everything.items():
                 old = self.draft.deps["ctrl"].get((source, eid), FALSE)
                 self.draft.deps["ctrl"][source, eid] = self.circuit.either2(old, lit)
+
+    def use(self, source: int, eid: int) -> None:
+        if self.draft.group_of[source] == self.draft.group_of[eid]:
+            self.draft.together.add((source, eid))
 
     def paired(self, tid: int, instr: Load | Store, eid: int) -> None:
         if isinstance(instr, Load):
@@ -367,11 +395,12 @@ class _Threads:
 
     def read(self, access: Access, t: int, i: int) -> Symbolic:
         """The value of a load: one choice of a store; where every store writes one known value, the choice is the value."""
-        circuit, spans = self.circuit, self.draft.ranges
+        circuit, spans, code = self.circuit, self.draft.ranges, self.draft.codes[t]
         sites: dict[Site, None] = {}
         for a in sorted(x for x in spans.addresses[t, i] if isinstance(x, Address)):
             for site in self.draft.by_address.get(a, ()):
-                if site[0] != t or site[1] < i:
+                k = site[1]
+                if site[0] != t or takes(code[i], code[k], earlier=k < i, coherent=self.draft.coherent):
                     sites[site] = None
         access.choice = dict(zip(sites, self.circuit.choice(len(sites)), strict=True))
         written = {site: self.written_range(site) for site in sites}
@@ -402,15 +431,6 @@ def _value_key(value: Value) -> tuple[int, int, str, int]:
         case Free(name):
             return 2, 0, name, 0
     return 0, value, "", 0
-
-
-def _registers(e: Expr) -> list[str]:
-    match e:
-        case Reg(name):
-            return [name]
-        case Op(_, args):
-            return [name for a in args for name in _registers(a)]
-    return []
 
 
 def _simplified(cubes: list[Cube]) -> list[Cube]:

@@ -6,20 +6,24 @@ what remains are the built-ins below.
 
     r1 = READ_ONCE(*x);     Load("r1", Reg("x"), {"ONCE"})
 
-Events of one statement share a `group`: they are ordered by use, not by their place in the text (CSem.ml builds them so).
+Accesses of one full expression share a `group`; each has its `turn` (C11 6.5, annex C): after what its operands are computed
+from, and after what a sequence point (`&&`, `||`, `?:`) puts before it. What C leaves open stays open here.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeVar
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
-from checker.program.builtins import EXPRESSIONS, STATEMENTS, atomic
+from checker.program.builtins import EXPRESSIONS, NARROW, STATEMENTS, atomic, null
 from checker.program.ir import (
     Assign,
+    Block,
     Branch,
     Call,
     Const,
@@ -31,23 +35,27 @@ from checker.program.ir import (
     Label,
     Load,
     Macro,
+    Mark,
     Op,
     Reg,
     Stmt,
     Store,
     Table,
     Thread,
+    Turn,
     While,
     Write,
+    registers,
 )
 
 MAX_DEPTH = 60
+_NONE: frozenset[int] = frozenset()
 _T = TypeVar("_T")
 
 
-def expand(thread: Thread, table: Table) -> tuple[Instr, ...]:
-    """The instructions of `thread` when its primitives mean what `table` says."""
-    expander = Expander(thread, table)
+def expand(thread: Thread, table: Table, *, compiled: bool = False) -> tuple[Instr, ...]:
+    """The instructions of `thread` when its primitives mean what `table` says; `compiled`: as C has them, not as herd does."""
+    expander = Expander(thread, table, compiled=compiled)
     expander.statements(thread.body)
     return tuple(expander.code)
 
@@ -55,11 +63,17 @@ def expand(thread: Thread, table: Table) -> tuple[Instr, ...]:
 class Expander:
     """The code of one thread while it grows."""
 
-    def __init__(self, thread: Thread, table: Table) -> None:
-        self.table = table
+    def __init__(self, thread: Thread, table: Table, *, compiled: bool) -> None:
+        self.table, self.compiled = table, compiled
         self.code: list[Instr] = []
         self.group = 0
+        self.units = 0  # of the full expression at work
+        self.since = 0  # the first unit of the operands of the call at work
+        self.made: dict[str, frozenset[int]] = {}  # the units whose values a temporary is made of
+        self.block: int | None = None  # the first unit of the innermost Block at work
+        self.points = _NONE  # the units that come before whatever is evaluated now
         self.pair = 0
+        self.paired: dict[int, Turn] = {}
         self.temps = 0
         self.labels = 0
         self.depth = 0
@@ -73,6 +87,11 @@ class Expander:
         self.temps += 1
         return f"%{self.temps}"
 
+    def local(self) -> str:
+        """A variable that nobody wrote but everybody would have: what it holds steers like any other (see `execute`)."""
+        self.temps += 1
+        return f"?{self.temps}"
+
     def label(self, what: str) -> str:
         self.labels += 1
         return f"{what}{self.labels}"
@@ -80,17 +99,46 @@ class Expander:
     # ------------------------------------------------------------ statements
 
     def statements(self, body: tuple[Stmt, ...]) -> None:
+        if self.block is not None:
+            self.inner(body, self.block)
+            return
         for statement in body:
-            self.group += 1
             self.here = getattr(statement, "span", self.here)
+            self.group += 1
+            self.units = self.since = 0
+            self.made = {}
             self.statement(statement)
+
+    def in_turn(self, parts: tuple[Expr, ...], value: int) -> Expr:
+        """What is done in an expression, one after the other; what the part at `value` gives."""
+        around, first, since, result = self.block, self.units, self.since, parts[value]
+        self.block = first
+        for i, part in enumerate(parts):
+            self.since = self.units
+            with self.point(first):
+                if i == value:
+                    result = self.flat(part)
+                else:
+                    self.effect(part, self.here)
+        self.block, self.since = around, since
+        return result
+
+    def inner(self, body: tuple[Stmt, ...], first: int) -> None:
+        """Statements inside an expression: one after the other, and in no order with the rest of it unless C gives one."""
+        around = self.since
+        for statement in body:
+            self.since = self.units
+            self.here = getattr(statement, "span", self.here)
+            with self.point(first):
+                self.statement(statement)
+        self.since = around
 
     def statement(self, s: Stmt) -> None:
         match s:
             case Assign(dst, value, span):
                 self.assign(dst, value, span)
             case Write(addr, value, span):
-                self.code.append(Store(self.flat(addr), self.flat(value), frozenset(), span, group=self.group))
+                self.store(self.flat(addr), self.flat(value), frozenset(), span)
             case Do(call, span):
                 self.effect(call, span)
             case If(cond, then, orelse, span):
@@ -98,10 +146,12 @@ class Expander:
             case While(cond, body, span):
                 head, end = self.label("while"), self.label("endwhile")
                 self.code.append(Label(head))
-                self.code.append(Branch(Op("lnot", (self.flat(cond),)), end, scope=end, span=span))
+                self.branch(cond, end, end, span, when=False)
                 self.statements(body)
                 self.code.append(Branch(Const(1), head, ctrl=False, span=span))
                 self.code.append(Label(end))
+            case Branch(cond, target, scope, span=span) if not isinstance(cond, Const):
+                self.branch(cond, target, scope, span, when=True)
             case _:
                 self.code.append(s)
 
@@ -110,19 +160,57 @@ class Expander:
         last = self.code[-1] if self.code else None
         if isinstance(result, Reg) and isinstance(last, Load) and last.dst == result.name and last.dst[0] == "%" and not last.pair:
             self.code[-1] = replace(last, dst=dst)
+            self.made[dst] = self.made.pop(last.dst)
         else:
+            self.made[dst] = _NONE.union(*[self.made.get(name, _NONE) for name in registers(result)])
             self.code.append(Assign(dst, result, span))
 
     def conditional(self, cond: Expr, then: tuple[Stmt, ...], orelse: tuple[Stmt, ...], span: Span) -> None:
+        if isinstance(cond, Call) and cond.name == "__null":  # the compiler's choice, no branch of the program
+            self.statements(then if null(self, cond) else orelse)
+            return
         end = self.label("endif")
         other = self.label("else") if orelse else end
-        self.code.append(Branch(Op("lnot", (self.flat(cond),)), other, scope=end, span=span))
+        self.branch(cond, other, end, span, when=False)
         self.statements(then)
         if orelse:
             self.code.append(Branch(Const(1), end, ctrl=False, span=span))
             self.code.append(Label(other))
             self.statements(orelse)
         self.code.append(Label(end))
+
+    def branch(self, cond: Expr, target: str, scope: str, span: Span, *, when: bool) -> None:
+        """Go to `target` if `cond` is true (`when`) or false; `&&`, `||` and `?:` are the branches they are short for."""
+        match cond:
+            case Op("lnot", (arg,)):
+                self.branch(arg, target, scope, span, when=not when)
+                return
+            case Op("land" | "lor" as op, (left, right)) if _has_effect(right):
+                since, decides = self.units, op == "lor"
+                past = target if decides == when else self.label("past")
+                self.branch(left, past, scope, span, when=decides)
+                with self.point(since):
+                    self.branch(right, target, scope, span, when=when)
+                if past != target:
+                    self.code.append(Label(past))
+                return
+            case Op("ite", (test, yes, no)) if _has_effect(yes) or _has_effect(no):
+                since, other, end = self.units, self.label("other"), self.label("past")
+                self.branch(test, other, scope, span, when=False)
+                with self.point(since):
+                    self.branch(yes, target, scope, span, when=when)
+                    self.code += (Branch(Const(1), end, ctrl=False, span=span), Label(other))
+                    self.branch(no, target, scope, span, when=when)
+                self.code.append(Label(end))
+                return
+            case Call() if not self.built_in(cond):
+                self.expanded(cond, lambda value: self.branch(value, target, scope, span, when=when))
+                return
+        value = self.flat(cond)
+        self.code.append(Branch(value if when else Op("lnot", (value,)), target, scope=scope, span=span))
+
+    def built_in(self, call: Call) -> bool:
+        return call.name in EXPRESSIONS or atomic(call.name) is not None
 
     def effect(self, call: Expr, span: Span) -> None:
         if not isinstance(call, Call):
@@ -132,13 +220,12 @@ class Expander:
         if builtin is not None:
             builtin(self, call)
             return
-        if call.name in EXPRESSIONS or atomic(call.name):
+        if self.built_in(call):
             self.flat(call)
             return
         macro = self.macro(call)
         if macro.value is not None:
-            value = _located(_substitute(macro.value, self.bound(macro, call)), call.span)
-            self.nested(call.span, lambda: self.effect(value, span))
+            self.expanded(call, lambda value: self.effect(value, span))
             return
         bound = self.bound(macro, call)
         self.nested(call.span, lambda: self.statements(tuple(_substitute_statement(s, bound, call.span) for s in macro.body)))
@@ -151,7 +238,10 @@ class Expander:
             case Const() | Reg():
                 return e
             case Deref(addr, span):
-                return self.load(self.flat(addr), frozenset(), span)
+                around, self.since = self.since, self.units
+                result = self.load(self.flat(addr), frozenset(), span)
+                self.since = around
+                return result
             case Op("land" | "lor" as op, (left, right)) if _has_effect(right):
                 return self.short_circuit(op, left, right)
             case Op("ite", (cond, yes, no)) if _has_effect(yes) or _has_effect(no):
@@ -164,16 +254,37 @@ class Expander:
                 return Op(op, tuple([self.flat(a) for a in args]))
             case Call():
                 return self.call(e)
+            case Block(body, value):
+                return self.after(body, value)
+
+    def after(self, body: tuple[Stmt, ...], value: Expr) -> Expr:
+        """A value that has statements before it."""
+        around, first = self.block, self.units
+        self.block = first
+        self.statements(body)
+        with self.point(first):
+            result = self.flat(value)
+        self.block = around
+        return result
 
     def call(self, call: Call) -> Expr:
         builtin = EXPRESSIONS.get(call.name) or atomic(call.name)
-        if builtin is not None:
-            return builtin(self, call)
+        if builtin is None:
+            return self.expanded(call, self.flat)
+        around, self.since = self.since, self.units
+        result = builtin(self, call)
+        self.since = around
+        return result
+
+    def expanded(self, call: Call, work: Callable[[Expr], _T]) -> _T:
+        """What `work` makes of the expression that the table has for `call`, whose arguments come first."""
         macro = self.macro(call)
         if macro.value is None:
             raise Unsupported(f"'{call.name}' gives no value", call.span, hint="use it as a statement")
-        value = macro.value
-        return self.nested(call.span, lambda: self.flat(_located(_substitute(value, self.bound(macro, call)), call.span)))
+        since = self.units
+        value = _located(_substitute(macro.value, self.bound(macro, call)), call.span)
+        with self.point(since):
+            return self.nested(call.span, lambda: work(value))
 
     def nested(self, span: Span, work: Callable[[], _T]) -> _T:
         self.depth += 1
@@ -193,6 +304,10 @@ class Expander:
                 else "the model's .def table does not define it; --macros names another"
             )
             raise UnknownName(f"unknown primitive '{call.name}'", call.span, hint=hint)
+        match macro.body:
+            case (Do(Call("__unmodelled")),):
+                told = macro.span.source.line(macro.span.line).partition("//")[2].rpartition("]")[2].strip()
+                raise Unsupported(f"'{call.name}' is a primitive that no test can use", call.span, hint=told)
         if len(macro.params) != len(call.args):
             raise UnknownName(
                 f"'{call.name}' takes {len(macro.params)} argument{'s' * (len(macro.params) != 1)}, not {len(call.args)}",
@@ -201,43 +316,89 @@ class Expander:
         return macro
 
     def bound(self, macro: Macro, call: Call) -> dict[str, Expr]:
-        """What each parameter stands for. A call given to one that is used more than once is made once, before."""
+        """What each parameter stands for. Compiled code has an argument's value before the call; herd puts its text in place, here
+        with a call that would then be there twice made once, before."""
         bound = dict(zip(macro.params, call.args, strict=True))
         for name, arg in bound.items():
-            if isinstance(arg, Call) and _uses(macro, name) > 1:
+            if (self.compiled or _uses(macro, name) > 1) and _is_value(macro, name, arg, self.table):
                 once = Reg(self.temp())
                 self.assign(once.name, arg, call.span)
                 bound[name] = once
         return bound
 
     def short_circuit(self, op: str, left: Expr, right: Expr) -> Expr:
-        result, end = Reg(self.temp()), self.label("endlogic")
+        """The value of `left && right`, as `t = left != 0; if (t) t = right != 0;` has it."""
+        since, result, end = self.units, Reg(self.local()), self.label("endlogic")
         self.code.append(Assign(result.name, Op("ne", (self.flat(left), Const(0)))))
         stop = Op("lnot", (result,)) if op == "land" else result
         self.code.append(Branch(stop, end, scope=end))
-        self.code.append(Assign(result.name, Op("ne", (self.flat(right), Const(0)))))
+        with self.point(since):
+            self.code.append(Assign(result.name, Op("ne", (self.flat(right), Const(0)))))
         self.code.append(Label(end))
         return result
 
     def choice(self, cond: Expr, yes: Expr, no: Expr) -> Expr:
-        result, other, end = Reg(self.temp()), self.label("else"), self.label("endif")
-        self.code.append(Branch(Op("lnot", (self.flat(cond),)), other, scope=end))
-        self.code.append(Assign(result.name, self.flat(yes)))
-        self.code.append(Branch(Const(1), end, ctrl=False))
-        self.code.append(Label(other))
-        self.code.append(Assign(result.name, self.flat(no)))
+        """The value of `cond ? yes : no`, as `t = cond; if (t) t = yes; else t = no;` has it."""
+        since, result, other, end = self.units, Reg(self.local()), self.label("else"), self.label("endif")
+        self.code.append(Assign(result.name, self.flat(cond)))
+        self.code.append(Branch(Op("lnot", (result,)), other, scope=end))
+        with self.point(since):
+            self.code.append(Assign(result.name, self.flat(yes)))
+            self.code.append(Branch(Const(1), end, ctrl=False))
+            self.code.append(Label(other))
+            self.code.append(Assign(result.name, self.flat(no)))
         self.code.append(Label(end))
         return result
 
     # ------------------------------------------------------------ what the built-ins emit
 
+    def turn(self, *operands: Expr) -> Turn:
+        """The turn of the access of `operands` that is emitted next."""
+        made = Turn(self.units, self.made_of(operands), self.points)
+        self.units += 1
+        return made
+
+    def made_of(self, operands: Iterable[Expr]) -> frozenset[int]:
+        """The units that come before the use of `operands`: for compiled code all that was evaluated for it, for herd those it
+        has a value from."""
+        if self.since == self.units:
+            return _NONE
+        if self.compiled:
+            return frozenset(range(self.since, self.units))
+        return _NONE.union(*[self.made.get(name, _NONE) for e in operands for name in registers(e)])
+
+    @contextmanager
+    def point(self, since: int) -> Iterator[None]:
+        """A sequence point: what is evaluated now comes after the units from `since` on."""
+        around = self.points
+        self.points = around.union(range(since, self.units))
+        yield
+        self.points = around
+
     def load(self, addr: Expr, tags: frozenset[str], span: Span, *, pair: int = 0) -> Reg:
-        dst = self.temp()
-        self.code.append(Load(dst, addr, tags, span, pair=pair, group=self.group))
+        dst, turn = self.temp(), self.turn(addr)
+        self.made[dst] = frozenset({turn.unit})
+        if pair:
+            self.paired[pair] = turn
+        self.code.append(Load(dst, _bare(addr), tags, span, pair=pair, group=self.group, turn=turn))
         return Reg(dst)
 
-    def store(self, addr: Expr, value: Expr, tags: frozenset[str], span: Span, *, pair: int = 0) -> None:
-        self.code.append(Store(addr, value, tags, span, pair=pair, group=self.group))
+    def store(self, addr: Expr, value: Expr, tags: frozenset[str], span: Span, *, pair: int = 0, last: bool = False) -> None:
+        """`last`: it comes after all that its operands did, for herd too."""
+        turn = self.paired[pair] if pair else self.turn(addr, value)
+        if pair:
+            others = frozenset({turn.unit})
+            operands, points = turn.operands | self.made_of((value,)) - others, turn.points
+            if last:
+                points = points.union(range(self.since, self.units)) - others
+            turn = Turn(turn.unit, operands, points)
+        self.code.append(Store(_bare(addr), value, tags, span, pair=pair, group=self.group, turn=turn))
+
+    def mark(self, tags: frozenset[str], span: Span, addr: Expr | None = None, dst: str = "", value: Expr | None = None) -> None:
+        turn = self.turn(*[e for e in (addr, value) if e is not None])
+        if dst:
+            self.made[dst] = frozenset({turn.unit})
+        self.code.append(Mark(tags, addr, dst, value, span, self.group, turn))
 
     def new_pair(self) -> int:
         self.pair += 1
@@ -247,39 +408,85 @@ class Expander:
         """The address an lvalue argument stands for: `*p` stands for p."""
         if not isinstance(e, Deref):
             raise Unsupported(
-                f"'{call.name}' needs a memory location such as *x", call.span, hint="a local variable has no address"
+                f"'{called(call)}' needs a memory location such as *x", call.span, hint="a local variable has no address"
             )
         return self.flat(e.addr)
 
+    def called(self, call: Call) -> str:
+        return called(call)
+
     def arity(self, call: Call, count: int) -> None:
         if len(call.args) != count:
-            raise UnknownName(f"'{call.name}' takes {count} arguments, not {len(call.args)}", call.span)
+            raise UnknownName(f"'{called(call)}' takes {count} arguments, not {len(call.args)}", call.span)
+
+
+def called(call: Call) -> str:
+    """What the author of the test knows a call by: of a built-in that a table uses, the primitive in the test."""
+    found = re.match(r"\w+", call.span.source.line(call.span.line)[max(call.span.column - 1, 0) :])
+    return found[0] if found and call.name.startswith("__") else call.name
+
+
+def _bare(addr: Expr) -> Expr:
+    """An address without the remark how narrow the location is."""
+    return addr.args[0] if isinstance(addr, Op) and addr.op in NARROW else addr
+
+
+def _inside(part: object) -> Iterator[object]:
+    """A part of a macro's text, and all that it is made of."""
+    yield part
+    inner: tuple[object, ...] = ()
+    match part:
+        case Op(_, args) | Call(_, args):
+            inner = args
+        case Deref(inside) | Assign(_, inside) | Do(inside):
+            inner = (inside,)
+        case Write(addr, value):
+            inner = (addr, value)
+        case If(cond, then, orelse):
+            inner = (cond, *then, *orelse)
+        case While(cond, body):
+            inner = (cond, *body)
+    for one in inner:
+        yield from _inside(one)
+
+
+def _text(macro: Macro) -> Iterator[object]:
+    for part in (macro.value, *macro.body):
+        yield from _inside(part)
 
 
 def _uses(macro: Macro, name: str) -> int:
     """How often a macro's text mentions a parameter."""
+    return sum(part == Reg(name) for part in _text(macro))
 
-    def count(part: object) -> int:
+
+def _names_place(macro: Macro, name: str, table: Table) -> bool:
+    """Whether a parameter stands for a location (`READ_ONCE(X)`), not for a value."""
+    for part in _text(macro):
         match part:
-            case Reg(found):
-                return int(found == name)
-            case Op(_, args) | Call(_, args):
-                return sum(map(count, args))
-            case Deref(addr):
-                return count(addr)
-            case Assign(_, value):
-                return count(value)
-            case Write(addr, value):
-                return count(addr) + count(value)
-            case Do(call):
-                return count(call)
-            case If(cond, then, orelse):
-                return count(cond) + sum(map(count, (*then, *orelse)))
-            case While(cond, body):
-                return count(cond) + sum(map(count, body))
-        return 0
+            case Op("ref", args) if Reg(name) in args:
+                return True
+            case Assign(dst) if dst == name:
+                return True
+            case Call("__load" | "__store", (first, *_)) if first == Reg(name):
+                return True
+            case Call(called, args) if called in table and Reg(name) in args:
+                given = zip(table[called].params, args, strict=False)
+                if any(arg == Reg(name) and _names_place(table[called], param, table) for param, arg in given):
+                    return True
+    return False
 
-    return count(macro.value) + sum(map(count, macro.body))
+
+def _is_value(macro: Macro, name: str, arg: Expr, table: Table) -> bool:
+    """Whether an argument with an effect is asked for its value: not for the location it names."""
+    if not _has_effect(arg) or _is_condition(macro, name):
+        return False
+    return not (isinstance(arg, Deref) and _names_place(macro, name, table))
+
+
+def _is_condition(macro: Macro, name: str) -> bool:
+    """Whether a parameter is the condition that `__cond_load` waits for, which is about what it reads."""
+    return any(isinstance(part, Call) and part.name == "__cond_load" and part.args[1:] == (Reg(name),) for part in _text(macro))
 
 
 def _has_effect(e: Expr) -> bool:
@@ -306,7 +513,7 @@ def _substitute(e: Expr, bound: dict[str, Expr]) -> Expr:
             return Deref(_substitute(addr, bound), span)
         case Call(name, args, tags, span):
             return Call(name, tuple([_substitute(a, bound) for a in args]), tags, span)
-    return e
+    return e  # a Block is of the test, and knows nothing of a table's parameters
 
 
 def _located(e: Expr, span: Span) -> Expr:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations, groupby, permutations
+
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, mask_of
 from checker.program.draft import Draft
 from checker.program.events import INIT_TID, Event, EventGraph, Leaf
-from checker.program.ir import Address, Value
+from checker.program.ir import Address, Turn, Value
 from checker.program.memory import same_address
 
 
@@ -16,7 +18,7 @@ def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[i
     implied = implied_by(d)
     leaves: dict[str, Leaf] = {name: leaf(d, pairs, relative=True) for name, pairs in d.deps.items()}
     leaves["rf"] = leaf(d, rf, relative=False)
-    leaves["po"] = _exact(program_order(d, implied))
+    leaves["po"] = program_order(d)
     leaves["loc"] = locations(d)
     leaves["rmw"] = leaf(d, d.rmw, relative=True)
     leaves["amo"] = leaf(d, {p: lit for p, lit in d.rmw.items() if "X" not in events[p[0]].tags}, relative=True)
@@ -63,8 +65,10 @@ def exclusive(d: Draft, a: int, b: int) -> bool:
     return all(any(-lit in right for lit in left) for left in d.cubes[a] for right in d.cubes[b])
 
 
-def program_order(d: Draft, implied: tuple[int, ...]) -> Rows:
+def program_order(d: Draft) -> Leaf:
+    """Events of one thread in the order of the text; those of one full expression as `_within` has them."""
     rows = [0] * len(d.events)
+    lits: dict[tuple[int, int], Lit] = {}
     by_thread: dict[int, list[Event]] = {}
     for e in d.events:
         if e.tid != INIT_TID:
@@ -75,17 +79,59 @@ def program_order(d: Draft, implied: tuple[int, ...]) -> Rows:
         for e in reversed(thread):
             rows[e.eid] = later
             later |= 1 << e.eid
-        for i, e in enumerate(thread):
-            for f in thread[i + 1 :]:
-                if d.group_of[e.eid] != d.group_of[f.eid]:
-                    break
-                if d.test.arch != "C" or (e.eid, f.eid) not in d.together:
-                    rows[e.eid] &= ~(1 << f.eid)
+        for _, together in groupby(thread, lambda e: d.group_of[e.eid]):
+            group = list(together)
+            if len(group) > 1:
+                _within(d, group, rows, lits)
         for i, e in enumerate(conditional):
             for f in conditional[i + 1 :]:
                 if exclusive(d, e.eid, f.eid):
                     rows[e.eid] &= ~(1 << f.eid)
-    return tuple(rows)
+                    lits.pop((e.eid, f.eid), None)
+                    lits.pop((f.eid, e.eid), None)
+    if not lits:
+        return _exact(tuple(rows))
+    may = list(rows)
+    for a, b in lits:
+        may[a] |= 1 << b
+    return tuple(rows), tuple(may), lits
+
+
+def _within(d: Draft, group: list[Event], rows: list[int], lits: dict[tuple[int, int], Lit]) -> None:
+    """The order of events of one full expression or instruction: `rows` has them in the order of the text.
+
+    Sequence points order under every model. Otherwise the kernel model and assembly order what uses another's value, and
+    nothing else, as herd does; compiled code has the operands before what is computed from them, and one order or the other
+    of what C leaves open: `lits` has a literal for each.
+    """
+    turns = d.turns
+    if d.compiled:
+        orders = _orders(d, [turns[e.eid] for e in group])
+    for i, e in enumerate(group):
+        for f in group[i + 1 :]:
+            first, second = turns.get(e.eid), turns.get(f.eid)
+            if first is not None and second is not None and first.unit in second.points:
+                continue
+            if d.compiled and first is not None and second is not None:
+                if first.unit == second.unit or (order := orders[first.unit, second.unit]) == TRUE:
+                    continue
+                both = d.circuit.both2(e.guard, f.guard)
+                lits[e.eid, f.eid], lits[f.eid, e.eid] = d.circuit.both2(order, both), d.circuit.both2(-order, both)
+            elif first is not None and (e.eid, f.eid) in d.together:
+                continue
+            rows[e.eid] &= ~(1 << f.eid)
+
+
+def _orders(d: Draft, turns: list[Turn]) -> dict[tuple[int, int], Lit]:
+    """For each two units of a full expression the literal for "the first comes before the second": a total order."""
+    units = {turn.unit: turn for turn in turns}
+    before: dict[tuple[int, int], Lit] = {}
+    for (a, first), (b, second) in combinations(sorted(units.items()), 2):
+        lit = TRUE if second.follows(first) else FALSE if first.follows(second) else d.circuit.name()
+        before[a, b], before[b, a] = lit, -lit
+    for a, b, c in permutations(units, 3):
+        d.circuit.require((-before[a, b], -before[b, c], before[a, c]))
+    return before
 
 
 def locations(d: Draft) -> Leaf:

@@ -2,7 +2,7 @@
 
 A front end (C, AArch64, x86) makes a `Test`. C threads are made of *statements* (`Assign Write Do If While`) whose
 expressions may still read memory (`Deref`) or call a primitive (`Call`); `expand` turns them into *instructions*
-(`Assign Load Store Mark Choose Assume Branch Label Cut`), the only thing the later stages know. Assembly front ends emit
+(`Assign Load Store Mark Choose Allocate Assume Branch Label Cut`), the only thing the later stages know. Assembly front ends emit
 instructions at once.
 
     WRITE_ONCE(*x, 1);      Do(Call("WRITE_ONCE", (Deref(Reg("x")), Const(1))))
@@ -25,12 +25,18 @@ from checker.core.value import Free
 
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
-    """The address of global `name`, plus `offset` (elements of an array in C, bytes in assembly)."""
+    """The address of global `name`, plus `offset` (elements of an array in C, bytes in assembly).
+
+    `members` are the names of the locations of a structure, for people.
+    """
 
     name: str
     offset: int = 0
+    members: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __str__(self) -> str:
+        if 0 < self.offset < len(self.members):
+            return self.members[self.offset]
         return f"{self.name}[{self.offset}]" if self.offset else self.name
 
 
@@ -75,7 +81,26 @@ class Call:
     span: Span = NOWHERE
 
 
-Expr: TypeAlias = Const | Reg | Op | Deref | Call
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Statements and then a value: an assignment that is a value, a helper function written out. GNU C's `({ … value; })`."""
+
+    body: tuple[Stmt, ...]
+    value: Expr
+
+
+Expr: TypeAlias = Const | Reg | Op | Deref | Call | Block
+
+
+def registers(e: Expr) -> list[str]:
+    """The registers in an instruction's operand, in order, each as often as it is there."""
+    match e:
+        case Reg(name):
+            return [name]
+        case Op(_, args):
+            return [name for a in args for name in registers(a)]
+    return []
+
 
 MONITOR = "%monitor"
 """The register of each thread that says which exclusive load armed its monitor; 0 disarms it."""
@@ -92,6 +117,10 @@ OPERATORS: dict[str, int] = {
     "pick": 3,  # 'ite' as a conditional select does it: depends on what it selects; on the condition only weakly ("pick")
     "ref": 1,  # the address of a local variable; only __try_cmpxchg takes one
     "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
+    # C's conversions: of a number as above, of what is no number (an address kept in an int) none
+    "int8": 1, "int16": 1, "int32": 1, "uint8": 1, "uint16": 1, "uint32": 1,
+    "divu": 2, "modu": 2, "div32": 2, "mod32": 2,  # of 64 unsigned bits, of 32 signed ones
+    "within": 2,  # the first operand, which must be at least 0 and less than the second: what a shift may be by
 }  # fmt: skip
 
 # ---------------------------------------------------------------- statements (C, before expand)
@@ -133,6 +162,24 @@ class While:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """When an access of a C expression has its turn among those of the same full expression (C11 6.5, annex C).
+
+    `unit` numbers the accesses of the expression; the read and the write of a read-modify-write are one unit. `operands` are
+    the units that its operands are computed from, `points` those that a sequence point puts before it (`&&`, `||`, `?:`).
+    Two units of which neither is in the other's sets may come in either order.
+    """
+
+    unit: int
+    operands: frozenset[int] = frozenset()
+    points: frozenset[int] = frozenset()
+
+    def follows(self, other: Turn) -> bool:
+        """Whether C has `other` before this."""
+        return other.unit in self.operands or other.unit in self.points
+
+
+@dataclass(frozen=True, slots=True)
 class Assign:
     """dst := value; moves no memory."""
 
@@ -146,8 +193,8 @@ class Load:
     """dst := memory[addr]. `tags` are names of event sets the read is in. `size` is in bytes, 0: the whole location.
 
     `pair` > 0 names the read-modify-write this read is a part of: the Store of the same thread with the same `pair`.
-    `group` > 0 is shared by the events of one statement or one instruction. Those of a C statement are in program order only
-    from a read to what uses its temporary, and from the read of a pair to its write; those of an instruction not at all.
+    `group` > 0 is shared by the events of one full expression or one instruction, which program order does not order by their
+    place in the text: those of an expression by their `turn`, those of an instruction (they have none) not at all.
     `exclusive`: the read arms the thread's monitor.
     """
 
@@ -159,11 +206,12 @@ class Load:
     pair: int = 0
     group: int = 0
     exclusive: bool = False
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """memory[addr] := value. `pair` and `group` as in Load.
+    """memory[addr] := value. `pair`, `group` and `turn` as in Load.
 
     `exclusive`: only an execution in which the monitor was armed last for this location, with this size, comes here; the two
     accesses are a read-modify-write.
@@ -177,6 +225,7 @@ class Store:
     pair: int = 0
     group: int = 0
     exclusive: bool = False
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +242,7 @@ class Mark:
     value: Expr | None = None
     span: Span = NOWHERE
     group: int = 0
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +250,15 @@ class Choose:
     """dst := 0 or 1, whichever: both are explored (a trylock that may fail)."""
 
     dst: str
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Allocate:
+    """dst := the address of `object`, which nobody else knows; each round of a loop has one of its own."""
+
+    dst: str
+    object: str
     span: Span = NOWHERE
 
 
@@ -238,7 +297,7 @@ class Cut:
     span: Span = NOWHERE
 
 
-Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Assume | Branch | Label | Cut
+Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Allocate | Assume | Branch | Label | Cut
 Stmt: TypeAlias = Write | Do | If | While | Instr
 
 

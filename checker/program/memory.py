@@ -8,30 +8,18 @@ from __future__ import annotations
 from checker.core.acyclic import forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span
-from checker.core.value import COMPUTED, known
+from checker.core.value import known
 from checker.program.draft import Draft
 from checker.program.events import INIT_TID
-from checker.program.ir import Address, Mark, Reg
+from checker.program.ir import Address
 
 
 def initial_writes(d: Draft) -> None:
     touched = {a for where in d.ranges.addresses.values() for a in where if isinstance(a, Address)}
-    for index, address in enumerate(sorted(touched | d.observed | set(lock_addresses(d)))):
+    for index, address in enumerate(sorted(touched | d.observed)):
         d.event(INIT_TID, "IW", frozenset(), TRUE, known(address), known(d.memory.get(address, 0)), test_span(d), [])
         d.store_at[INIT_TID, index] = len(d.events) - 1
         d.by_address.setdefault(address, []).append((INIT_TID, index))
-
-
-def lock_addresses(d: Draft) -> list[Address]:
-    """Locations that only locks and grace periods name; they have an initial write too."""
-    found = []
-    for code, env in zip(d.codes, d.envs, strict=True):
-        for instr in code:
-            if isinstance(instr, Mark) and isinstance(instr.addr, Reg):
-                value = env.get(instr.addr.name)
-                if isinstance(value, Address):
-                    found.append(value)
-    return found
 
 
 def test_span(d: Draft) -> Span:
@@ -77,34 +65,24 @@ def read_from(d: Draft) -> dict[tuple[int, int], Lit]:
 
 
 def justify_circles(d: Draft, rf: dict[tuple[int, int], Lit]) -> None:
-    """Reads that feed each other by copies hold the value nothing determines, or there is no such circle."""
-    circles = d.ranges.circles
-    eids = {access.site: access.eid for access in d.loads if access.site in circles}
+    """No value comes from itself: reads that feed each other by copies hold the value nothing determines, and what is computed
+    from a read does not feed that read."""
+    spans = d.ranges
+    if not spans.loops:
+        return
+    eids = {access.site: access.eid for access in d.loads if access.site in spans.loops}
     edges: dict[int, dict[int, Lit]] = {eid: {} for eid in eids.values()}
-    for store, sources in d.ranges.copies.items():
+    for store in spans.copies:
         writer = d.store_at.get(store)
         for site, eid in eids.items():
             edge = rf.get((writer, eid), FALSE) if writer is not None else FALSE
             value = d.events[eid].value or {}
-            known_value = d.circuit.both2(edge, -value.get(circles[site], FALSE))
-            for source in sources & eids.keys():
-                row = edges[eids[source]]
-                row[eid] = d.circuit.either2(row.get(eid, FALSE), known_value)
+            nothing = value.get(spans.circles[site], FALSE) if site in spans.circles else FALSE
+            for sources, lit in ((spans.copies[store], d.circuit.both2(edge, -nothing)), (spans.computed[store], edge)):
+                for source in sources & eids.keys():
+                    row = edges[eids[source]]
+                    row[eid] = d.circuit.either2(row.get(eid, FALSE), lit)
     forbid_cycles(d.circuit, edges)
-    if circles:
-        forbid_cycles(d.circuit, _computed_edges(d, rf))
-
-
-def _computed_edges(d: Draft, rf: dict[tuple[int, int], Lit]) -> dict[int, dict[int, Lit]]:
-    """From read to read, where the second has a value computed from the first's: such values do not make each other."""
-    reads = {access.eid: lit for access in d.loads if (lit := (d.events[access.eid].value or {}).get(COMPUTED, FALSE)) != FALSE}
-    edges: dict[int, dict[int, Lit]] = {eid: {} for eid in reads}
-    for (writer, reader), edge in rf.items():
-        for source in reads:
-            if reader in reads and (source, writer) in d.deps["data"]:
-                step = d.circuit.both2(edge, reads[reader])
-                edges[source][reader] = d.circuit.either2(edges[source].get(reader, FALSE), step)
-    return edges
 
 
 def final_write(d: Draft, address: Address) -> dict[int, Lit]:
@@ -116,4 +94,9 @@ def final_write(d: Draft, address: Address) -> dict[int, Lit]:
         assert event.addr is not None
         d.circuit.imply(lit, event.guard)
         d.circuit.imply(lit, event.addr.get(address, FALSE))
+        if event.kind == "IW" and not d.coherent:  # elsewhere coherence says so
+            for other in writers:
+                written = d.events[other].addr or {}
+                if other != writer:
+                    d.circuit.require((-lit, -d.circuit.both2(d.events[other].guard, written.get(address, FALSE))))
     return dict(zip(writers, lits, strict=True))

@@ -7,7 +7,8 @@ as there are stores are enough: values that would need more could only come out 
     P0: x = 1     P1: r = x; y = r + 1     ──►  x: {0, 1}, y: {0, 1, 2}
 
 Reads that can only be fed by copies of themselves (x = y in one thread, y = x in another, each reading the other's write) may
-have any value: they get one `Free` value more per such circle, found by sending a token from each load through the copies.
+have any value: they get one `Free` value more per such circle, found by sending a token from each load through the copies. What
+is computed from a token is the token, stained: a read that may get its own back may have a value that makes itself.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 from checker.core.source import LimitExceeded, Span
-from checker.core.value import DOMAIN_LIMIT, Free, Undetermined, compute
+from checker.core.value import DOMAIN_LIMIT, UNSOLVED, Free, Undetermined, compute, undetermined
 from checker.program.ir import (
     Address,
+    Allocate,
     Assign,
     Branch,
     Choose,
@@ -34,12 +37,14 @@ from checker.program.ir import (
     Reg,
     Store,
     Value,
+    registers,
 )
 
 Values = frozenset[Value]
 Site = tuple[int, int]
 """(index of the thread, position in its code)."""
 ZERO: Values = frozenset({0})
+_NOTHING: frozenset[Any] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +58,51 @@ class Ranges:
     values: dict[Site, Values]
     stores: tuple[Site, ...]
     circles: dict[Site, Free]
-    """Loads that may get their value from themselves, with the value they have then."""
+    """Loads that may get their value from themselves by copies, with the value they have then."""
+    loops: frozenset[Site]
+    """Loads whose value may come from themselves, by copies or by computation."""
     copies: dict[Site, frozenset[Site]]
-    """The loads of `circles` that a store may copy, through registers alone."""
+    """The loads of `loops` that a store may copy, through registers alone."""
+    computed: dict[Site, frozenset[Site]]
+    """Those from which it may compute what it writes."""
 
 
-def ranges(codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values]) -> Ranges:
-    """The ranges of all accesses; `envs` are initial registers by thread, `memory` initial values."""
-    plain = _settled(_Run(codes, envs, memory, {}))
+def ranges(
+    codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values], *, coherent: bool = True
+) -> Ranges:
+    """The ranges of all accesses; `envs` are initial registers by thread, `memory` initial values.
+
+    `coherent`: a read never takes what its own thread stores later.
+    """
+    start = _Start(codes, envs, memory, coherent)
+    plain = _settled(_Run(start, {}))
     if not any(_copies_a_read(code) for code in codes):
-        return plain.result({}, {})
+        return plain.result()
     tokens = {site: Free(f"{site[0]}.{site[1]}") for site in plain.values if site not in plain.stores}
-    traced = _settled(_Run(codes, envs, memory, tokens, tokens=True))
+    traced = _settled(_Run(start, tokens, tokens=True))
     reaches = {site: traced.values[site] & frozenset(tokens.values()) for site in tokens}
     circles: dict[Site, Free] = {}
+    loops: set[Site] = set()
     for site in sorted(tokens):
-        if tokens[site] in traced.returned.get(site, frozenset()):
+        back = traced.returned.get(site, _NOTHING)
+        if not back.isdisjoint((tokens[site], _stained(tokens[site]))):
+            loops.add(site)
+        if tokens[site] in back:
             mates = [s for s in circles if tokens[s] in reaches[site] and tokens[site] in reaches[s]]
             circles[site] = circles[mates[0]] if mates else Free(f"S{len(set(circles.values())) + 1}")
-    if not circles:
-        return plain.result({}, {})
-    direct = _settled(_Run(codes, envs, memory, tokens, tokens=True, alone=True))
-    copies = {store: frozenset(site for site in circles if tokens[site] in direct.values[store]) for store in sorted(direct.stores)}
-    return _settled(_Run(codes, envs, memory, circles)).result(circles, copies)
+    if not loops:
+        return plain.result()
+    direct = _settled(_Run(start, tokens, tokens=True, alone=True))
+    stores = sorted(direct.stores)
+    copies = {store: frozenset([s for s in loops if tokens[s] in direct.values[store]]) for store in stores}
+    computed = {store: frozenset([s for s in loops if _stained(tokens[s]) in direct.values[store]]) for store in stores}
+    run = _settled(_Run(start, circles)) if circles else plain
+    return Ranges(run.addresses, run.values, tuple(sorted(run.stores)), circles, frozenset(loops), copies, computed)
+
+
+def _stained(token: Any) -> Free:
+    """The token that marks what was computed from another, or from what was computed from it."""
+    return Free(token.name.rstrip("'") + "'")
 
 
 def _copies_a_read(code: tuple[Instr, ...]) -> bool:
@@ -85,27 +112,43 @@ def _copies_a_read(code: tuple[Instr, ...]) -> bool:
 
 def _settled(run: _Run) -> _Run:
     """`run`, repeated until nothing is added."""
-    rounds = 1 + sum(isinstance(i, Store) for code in run.codes for i in code)
+    rounds = 1 + sum(isinstance(i, Store) for code in run.start.codes for i in code)
     for _ in range(rounds):
         if not run.once():
             break
     return run
 
 
+def takes(load: Instr, store: Instr, *, earlier: bool, coherent: bool) -> bool:
+    """Whether a load may take what a store of its own thread wrote; `earlier`: the store is before it in the text."""
+    if earlier:
+        return True
+    assert isinstance(load, Load)
+    assert isinstance(store, Store)
+    if load.pair and load.pair == store.pair:
+        return False
+    if not coherent:
+        return True
+    if load.group != store.group or load.turn is None or store.turn is None:
+        return False
+    return not store.turn.follows(load.turn)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What every run starts from."""
+
+    codes: list[tuple[Instr, ...]]
+    envs: list[dict[str, Values]]
+    memory: dict[Address, Values]
+    coherent: bool
+
+
 class _Run:
-    def __init__(
-        self,
-        codes: list[tuple[Instr, ...]],
-        envs: list[dict[str, Values]],
-        memory: dict[Address, Values],
-        seeds: Mapping[Site, Free],
-        *,
-        tokens: bool = False,
-        alone: bool = False,
-    ) -> None:
+    def __init__(self, start: _Start, seeds: Mapping[Site, Free], *, tokens: bool = False, alone: bool = False) -> None:
         """`tokens`: the seeds are tokens; `alone`: a load reads its token and nothing else."""
-        self.codes, self.envs, self.initial, self.seeds, self.alone = codes, envs, memory, seeds, alone
-        self.tokens = frozenset(seeds.values()) if tokens else None
+        self.start, self.seeds, self.alone = start, seeds, alone
+        self.tokens = tokens
         self.memory: dict[Address, dict[Site, Values]] = {}  # what each store may have put there
         self.before: dict[Address, dict[Site, Values]] = {}
         self.returned: dict[Site, Values] = {}  # what a seeded load reads besides its own seed
@@ -113,18 +156,18 @@ class _Run:
         self.values: dict[Site, Values] = {}
         self.stores: set[Site] = set()
 
-    def result(self, circles: dict[Site, Free], copies: dict[Site, frozenset[Site]]) -> Ranges:
-        return Ranges(self.addresses, self.values, tuple(sorted(self.stores)), circles, copies)
+    def result(self) -> Ranges:
+        return Ranges(self.addresses, self.values, tuple(sorted(self.stores)), {}, _NOTHING, {}, {})
 
     def once(self) -> bool:
         """Run every thread once on what memory held before; whether it may now hold anything new."""
         before = self.before = {a: dict(written) for a, written in self.memory.items()}
-        for t, code in enumerate(self.codes):
+        for t, code in enumerate(self.start.codes):
             self.thread(t, code)
         return before != self.memory
 
     def thread(self, t: int, code: tuple[Instr, ...]) -> None:
-        env: dict[str, Values] | None = dict(self.envs[t])
+        env: dict[str, Values] | None = dict(self.start.envs[t])
         pending: dict[str, dict[str, Values]] = {}
         for i, instr in enumerate(code):
             if isinstance(instr, Label):
@@ -154,10 +197,15 @@ class _Run:
                         here[site] = here.get(site, frozenset()) | written
             case Assign(dst, value, span):
                 env[dst] = self.computed(value, env, span)
-            case Mark(dst=dst, value=value, span=span) if dst and value is not None:
-                env[dst] = self.computed(value, env, span)
+            case Mark(_, addr, dst, value, span):
+                if addr is not None:
+                    self.addresses[site] = evaluate(addr, env, span)
+                if dst and value is not None:
+                    env[dst] = self.computed(value, env, span)
             case Choose(dst):
                 env[dst] = frozenset({0, 1})
+            case Allocate(dst, name):
+                env[dst] = frozenset({Address(name)})
             case Branch(cond, target):
                 # Both ways are followed whatever the condition's range: a branch may be what makes itself possible.
                 merged = _merged(dict(env), pending.get(target))
@@ -170,20 +218,17 @@ class _Run:
         return env
 
     def readable(self, address: Address, load: Site) -> Values:
-        """What a load may find at an address: nothing that its own thread stores later."""
+        """What a load may find at an address."""
         t, i = load
-        found = self.initial.get(address, ZERO)
-        for (thread, position), values in self.before.get(address, {}).items():
-            if thread != t or position < i:
+        code, coherent = self.start.codes[t], self.start.coherent
+        found = self.start.memory.get(address, ZERO)
+        for (thread, k), values in self.before.get(address, {}).items():
+            if thread != t or takes(code[i], code[k], earlier=k < i, coherent=coherent):
                 found = found | values
         return found
 
     def computed(self, e: Expr, env: dict[str, Values], span: Span) -> Values:
-        """The values of `e`; a token goes through copies alone, and what is computed from one is dropped."""
-        found = evaluate(e, env, span)
-        if self.tokens is None or not isinstance(e, Op):
-            return found
-        return frozenset([v for v in found if not isinstance(v, Free) or v in self.tokens]) or ZERO
+        return evaluate(e, env, span, tokens=self.tokens)
 
 
 def _merged(a: dict[str, Values] | None, b: dict[str, Values] | None) -> dict[str, Values] | None:
@@ -192,8 +237,9 @@ def _merged(a: dict[str, Values] | None, b: dict[str, Values] | None) -> dict[st
     return {name: a.get(name, ZERO) | b.get(name, ZERO) for name in {**a, **b}}
 
 
-def evaluate(e: Expr, env: dict[str, Values], span: Span) -> Values:
-    """The values `e` may have. Operands without a meaning for the operator (address + address) add none."""
+def evaluate(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool = False) -> Values:
+    """The values `e` may have. Operands without a meaning for the operator (address + address) add none, nor do values that
+    nothing determines; with `tokens` these are tokens, and leave their stain on what is computed from them."""
     match e:
         case Const(value):
             return frozenset({value})
@@ -202,22 +248,34 @@ def evaluate(e: Expr, env: dict[str, Values], span: Span) -> Values:
         case Op(op, args):
             several = _used_twice(args, env)
             if several:  # r ^ r: both operands have one value
-                return frozenset().union(*[evaluate(e, {**env, several: frozenset({v})}, span) for v in env[several]])
-            domains = [evaluate(a, env, span) for a in args]
+                return frozenset().union(
+                    *[evaluate(e, {**env, several: frozenset({v})}, span, tokens=tokens) for v in env[several]]
+                )
+            domains = [evaluate(a, env, span, tokens=tokens) for a in args]
+            solvable = simplified(op, args)
             size = 1
             for d in domains:
                 size *= len(d)
             if size > DOMAIN_LIMIT:
                 raise LimitExceeded(f"an expression has more than {DOMAIN_LIMIT} combinations of operand values", span)
-            found = set()
+            found: set[Any] = set()
             for values in product(*domains):
                 try:
-                    found.add(compute(op, values))
+                    made = compute(op, values) if solvable or not any(map(undetermined, values)) else UNSOLVED
                 except Undetermined:
                     continue
-            return frozenset(found) or ZERO  # type: ignore[arg-type]
+                if made != UNSOLVED:
+                    found.add(made)
+                elif tokens:
+                    found.update(map(_stained, filter(undetermined, values)))
+            return frozenset(found) or ZERO
         case _:
             raise AssertionError(f"not an instruction's operand: {e}")
+
+
+def simplified(op: str, args: tuple[Expr, ...]) -> bool:
+    """Whether an operator can be applied to what nothing determines: where its text says what comes out (`r ^ r`, `r | 0`)."""
+    return op in ("first", "weak", "pick", "ite") or len(args) < 2 or args[0] == args[1] or any(isinstance(a, Const) for a in args)
 
 
 def _used_twice(args: tuple[Expr, ...], env: dict[str, Values]) -> str:
@@ -226,18 +284,9 @@ def _used_twice(args: tuple[Expr, ...], env: dict[str, Values]) -> str:
         return ""
     seen: set[str] = set()
     for arg in args:
-        names = set(_registers(arg))
+        names = set(registers(arg))
         for name in names & seen:
             if len(env.get(name, ZERO)) > 1:
                 return name
         seen |= names
     return ""
-
-
-def _registers(e: Expr) -> list[str]:
-    match e:
-        case Reg(name):
-            return [name]
-        case Op(_, args):
-            return [name for a in args for name in _registers(a)]
-    return []

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from checker.core.source import LimitExceeded, Span
-from checker.program.ir import Branch, Const, Cut, Instr, Label
+from checker.program.ir import Allocate, Branch, Const, Cut, Instr, Label
 
 INSTRUCTION_LIMIT = 20_000
 
@@ -82,7 +82,9 @@ _PAIR_STRIDE = 1_000_000
 
 
 def _fresh(instr: Instr, i: int) -> Instr:
-    """`instr` with its pair and group numbers made distinct from the other copies'."""
+    """`instr` with its pair and group numbers, and what it allocates, made distinct from the other copies'."""
+    if isinstance(instr, Allocate):
+        return replace(instr, object=_copy_name(instr.object, i))
     changes = {name: getattr(instr, name) + i * _PAIR_STRIDE for name in ("pair", "group") if i and getattr(instr, name, 0)}
     return replace(instr, **changes) if changes else instr
 

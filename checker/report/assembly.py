@@ -4,7 +4,8 @@ export(test, model, "aarch64")   AArch64 MP             the instructions that `e
                                  { 0:X0=x; … }          column a process; init, filter and question translated; a comment
                                  P0 | P1 ;  …           says which register holds which local variable
 
-Every location and register has 64 bits, as in a check of the C test. A critical section that no grace period of the test
+Every location and register has 64 bits: what is computed is brought to the type that C says, but an atomic_t counts on
+beyond 32 bits. A critical section that no grace period of the test
 waits for is nothing but its fences. What tries until it succeeds (a lock) is tried once, and a `filter` keeps the executions in
 which it succeeded. A branch lasts: on AArch64 what follows the join of an `if` is control dependent on its condition too, so an
 assembly test may have fewer states than the C test, in which a compiler is free to undo that. What is no instruction (a grace
@@ -21,6 +22,7 @@ from checker.core.source import Span, Unsupported
 from checker.program.defer import defer
 from checker.program.expand import expand
 from checker.program.ir import (
+    Allocate,
     Assign,
     Assume,
     Branch,
@@ -49,7 +51,7 @@ def export(test: Test, model: Model, machine: Machine) -> Exported:
     """`test` in the machine's assembly, its primitives compiled by the model's table. Raises Unsupported."""
     if test.arch != "C":
         raise Unsupported(f"'{test.name}' is {test.arch} already")
-    deferred = defer(test)
+    deferred = defer(test, model.primitives or {})
     programs = [expand(thread, model.primitives or {}) for thread in deferred.threads]
     _instructions_only(programs)
     names = names_of(test)
@@ -155,7 +157,7 @@ def _instruction(code: Code, program: tuple[Instr, ...], at: int, machine: Machi
                 code.emit(f"{code.label(name)}:")
         case Assume(cond):
             machine.fail_unless(code, cond)
-        case Choose(span=span) | Cut(span):
+        case Choose(span=span) | Allocate(span=span) | Cut(span):
             raise Unsupported("what is chosen freely is no instruction", span)
     return 1
 
@@ -163,6 +165,7 @@ def _instruction(code: Code, program: tuple[Instr, ...], at: int, machine: Machi
 def _read_modify_write(code: Code, program: tuple[Instr, ...], at: int, machine: Machine, last: dict[str, int]) -> int:
     load = program[at]
     assert isinstance(load, Load)
+    program = _of_64_bits(program, at)
     used = last.get(load.dst, at) > at + 1
     match program[at + 1 : at + 7]:
         case (Store(pair=pair, value=Op(op, (Reg(old), value))) as store, *_) if pair == load.pair and old == load.dst:
@@ -185,6 +188,14 @@ def _read_modify_write(code: Code, program: tuple[Instr, ...], at: int, machine:
             machine.compare_exchange(code, load, before, _plain(store))
             return 4
     raise code.refuse(f"'{_called(load.span)}'", hint="the machine needs a loop for it")
+
+
+def _of_64_bits(program: tuple[Instr, ...], at: int) -> tuple[Instr, ...]:
+    """The program, with what an atomic instruction stores as all 64 bits of what it computes, as it does on 64-bit locations."""
+    match program[at + 1 : at + 2]:
+        case (Store(value=Op("int32" | "uint32", (value,))) as store,):
+            return (*program[: at + 1], replace(store, value=value), *program[at + 2 :])
+    return program
 
 
 def _plain(store: Store) -> Store:

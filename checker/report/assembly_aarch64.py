@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from checker.core.value import Free
 from checker.program.ir import Address, Const, Expr, Load, Op, Reg, Store
-from checker.report.assembly_code import SIZE, Code
+from checker.report.assembly_code import CALLED, SIZE, Code
 
 _ALU = {"add": "ADD", "sub": "SUB", "and": "AND", "or": "ORR", "xor": "EOR", "shl": "LSL", "shr": "LSR", "sar": "ASR", "mul": "MUL"}
 _CONDITION = {
@@ -93,6 +93,11 @@ class AArch64:
                 self.operation(code, dst, "ne", (Op("or", (left, right)), Const(0)))
             case ("neg", (arg,)):
                 self.operation(code, dst, "sub", (Const(0), arg))
+            case ("int8" | "int16" | "int32" | "uint8" | "uint16" | "uint32", (arg,)):
+                up = Const(8 * SIZE - int(op.lstrip("uint")))
+                self.operation(code, dst, "shr" if op[0] == "u" else "sar", (Op("shl", (arg, up)), up))
+            case ("within", (arg, _)):
+                self.assign(code, dst, arg)
             case ("not", (arg,)):
                 code.emit(f"MVN {dst},{self.value(code, arg)}")
             case ("ite", (cond, yes, no)):
@@ -100,7 +105,7 @@ class AArch64:
                 self.compare(code, cond, Const(0))
                 code.emit(f"CSEL {dst},{first},{second},NE")
             case _:
-                raise code.refuse(f"the operation '{op}'")
+                raise code.refuse(f"the operation '{CALLED.get(op, op)}'")
 
     def compare(self, code: Code, left: Expr, right: Expr) -> None:
         value = self.held(code, left)

@@ -13,6 +13,8 @@ from checker.core.source import NOWHERE, LimitExceeded, Span, Unsupported
 from checker.program.ir import Address, Expr, Load, Store, Value
 
 SIZE = 8  # bytes of a location
+CALLED = {"div32": "div", "divu": "div", "mod32": "mod", "modu": "mod", "within": "shift"}
+"""Operations by the names that people know, where they have others."""
 
 
 @dataclass(slots=True)

@@ -12,12 +12,17 @@ from __future__ import annotations
 
 from checker.core.value import Free
 from checker.program.ir import Address, Const, Expr, Load, Op, Reg, Store
-from checker.report.assembly_code import SIZE, Code
+from checker.report.assembly_code import CALLED, SIZE, Code
 
 _JUMP = {"eq": "je", "ne": "jne", "lt": "jl", "le": "jle", "gt": "jg", "ge": "jge"}
 _OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "le": "gt", "gt": "le"}
 _EXPECTED = "%rax"  # what cmpxchg compares with, and where the old value comes back
 _OPERATION = {"add": "addq", "or": "orq", "xor": "xorq", "and": "and"}
+
+
+def _half(register: str) -> str:
+    """The lower 32 bits of a register."""
+    return f"{register}d" if register[2:].isdecimal() else f"%e{register[2:]}"
 
 
 class X86:
@@ -84,6 +89,17 @@ class X86:
                 other = self.operand(code, right)
                 self.assign(code, result, left)
                 code.emit(f"{_OPERATION[op]} {other},{result}", f"movq {result},{dst}")
+            case ("uint8" | "uint16", (arg,)):
+                self.operation(code, dst, "and", (arg, Const((1 << int(op[4:])) - 1)))
+            case ("int8" | "int16", (arg,)):
+                sign = 1 << int(op[3:]) - 1
+                self.operation(code, dst, "add", (Op("xor", (Op(f"u{op}", (arg,)), Const(sign))), Const(-sign)))
+            case ("uint32", (arg,)):  # what is written to 32 bits of a register clears the others
+                self.assign(code, dst, arg)
+                code.emit(f"movl {_half(dst)},{_half(dst)}")
+            case ("int32", (arg,)):  # there is no movslq: modulo 2^32, from -2^31 on
+                self.assign(code, dst, arg)
+                code.emit(f"addl $-2147483648,{_half(dst)}", f"addq $-2147483648,{dst}")
             case ("not", (arg,)):
                 self.operation(code, dst, "xor", (arg, Const(-1)))
             case ("neg", (arg,)):
@@ -97,7 +113,7 @@ class X86:
             case (_, (_, _)) if op in _JUMP:
                 self.truth(code, dst, Op(op, args))
             case _:
-                raise code.refuse(f"the operation '{op}'")
+                raise code.refuse(f"the operation '{CALLED.get(op, op)}'")
 
     def truth(self, code: Code, dst: str, cond: Expr) -> None:
         """0 or 1: there is no setcc. (On x86 a branch orders nothing.)"""
@@ -117,9 +133,10 @@ class X86:
         code.emit(f"movq {self.operand(code, store.value)},{self.place(code, store.addr)}")
 
     def fence(self, code: Code, tags: frozenset[str]) -> None:
-        if tags - {"F"} != {"MFENCE"}:
+        (name,) = tags - {"F"} or {""}
+        if name not in ("MFENCE", "LFENCE", "SFENCE"):
             raise code.refuse("this fence")
-        code.emit("mfence")
+        code.emit(name.lower())
 
     # ------------------------------------------------------------ control
 

@@ -1,6 +1,8 @@
 """A gate's findings as GitHub workflow commands: annotations beside the lines of a pull request.
 
-::error file=litmus/kvm/a.litmus,line=4,title=checker%3A unexpected::lkmm: expected Never, got Sometimes
+::error file=litmus/kvm/a.litmus,line=4,col=4,title=checker%3A unexpected::lkmm: expected Never, got Sometimes
+
+In the text %, CR and LF are escaped, in a property : and , too (actions/toolkit, packages/core/src/command.ts).
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ def commands(report: Report) -> str:
 
 
 def _command(finding: Finding) -> str:
-    text = "\n".join([finding.message, *finding.detail])
+    text = "\n".join([finding.message, *finding.detail, *[f"repair: {finding.repair}"] * bool(finding.repair)])
     path, line = finding.kernel or (finding.path, finding.line)
+    column = 1 if finding.kernel else finding.column
     properties = {"title": f"checker: {finding.kind}"}
     if path:
-        properties = {"file": path, "line": str(max(1, line)), **properties}
+        properties = {"file": path, "line": str(max(1, line)), "col": str(max(1, column)), **properties}
     told = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     head = f"{finding.model}: " if finding.model else ""
     return f"::{COMMANDS[finding.level]} {told}::{_data(head + text)}\n"

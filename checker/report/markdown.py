@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from checker.campaign.gate import Finding, Report
-from checker.report.gate import WORDS, one_line, place, shown_verdict, verdict_line
+from checker.report.words import WORDS, one_line, place, shown_verdict, verdict_line
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@:/$-])")
 MOST = 200

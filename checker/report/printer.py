@@ -8,6 +8,7 @@ printer.end(); printer.tally.unmet
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import TextIO
 
 from checker.campaign.corpus import Outcome
@@ -18,11 +19,16 @@ from checker.report.tally import Tally
 
 
 class Printer(ABC):
-    """Counts the outcomes, tells people of errors and warnings (each once), and prints results in its own way."""
+    """Counts the outcomes, tells people of errors and warnings (each once), and prints results in its own way.
 
-    def __init__(self, results: TextIO, people: TextIO) -> None:
+    `hush` is called before anything is printed: it clears what shows how far the run is.
+    """
+
+    def __init__(self, results: TextIO, people: TextIO, *, quiet: bool = False, verbose: bool = False) -> None:
         self.results, self.people = results, people
+        self.quiet, self.verbose = quiet, verbose
         self.tally = Tally()
+        self.hush: Callable[[], None] = lambda: None
         self._told: set[str] = set()
 
     def add(self, outcome: Outcome) -> None:
@@ -31,9 +37,12 @@ class Printer(ABC):
         if outcome.error:
             self.tell(clean(outcome.error))
         elif outcome.result is not None:
-            for warning in outcome.result.warnings:
+            for warning in () if self.quiet else outcome.result.warnings:
                 self.tell(f"warning: {printable(clean(warning))}")
-        self.show(outcome)
+        if self.verbose:
+            self.tell(took(outcome))
+        if not (self.quiet and outcome.as_expected):
+            self.show(outcome)
 
     @abstractmethod
     def show(self, outcome: Outcome) -> None:
@@ -46,11 +55,20 @@ class Printer(ABC):
         """Say something to people, once."""
         if message not in self._told:
             self._told.add(message)
+            self.hush()
             self.people.write(message + "\n")
 
     def _print(self, text: str) -> None:
+        self.hush()
         self.results.write(text)
         self.results.flush()
+
+
+def took(outcome: Outcome) -> str:
+    """How long a check took, and how large it was."""
+    size = f", {outcome.result.size['events']} events" if outcome.result is not None and outcome.result.size else ""
+    name = f"{printable(clean(outcome.path))} under {printable(clean(outcome.model))}"
+    return f"{name}: {outcome.observation}, {outcome.seconds:.3f} s{size}"
 
 
 class Json(Printer):
@@ -74,11 +92,12 @@ class Herd(Printer):
 class Table(Printer):
     """States as they come, the table at the end."""
 
-    def __init__(self, results: TextIO, people: TextIO) -> None:
+    def __init__(self, results: TextIO, people: TextIO, *, quiet: bool = False, verbose: bool = False) -> None:
+        from checker.report.signs import speaks_unicode, spelled
         from checker.report.terminal import Grid
 
-        super().__init__(results, people)
-        self.grid = Grid()
+        super().__init__(results, people, quiet=quiet, verbose=verbose)
+        self.grid = Grid(spell=str if speaks_unicode(results) else spelled)
 
     def show(self, outcome: Outcome) -> None:
         self.grid.add(outcome)
@@ -88,14 +107,13 @@ class Table(Printer):
             self._print("\n".join([head, *[f"  {printable(state)}" for state in result.states]]) + "\n\n")
 
     def end(self) -> None:
-        from checker.report.terminal import console, page
+        from checker.report.terminal import show
 
-        screen = console(self.results)
-        screen.print(page(self.grid, self.tally, screen.width))
+        self.hush()
+        show(self.grid, self.tally, self.results)
 
 
-def printer_of(layout: str, results: TextIO, people: TextIO) -> Printer:
-    """The printer of `layout`: table, herd or json."""
+def printer_of(layout: str, results: TextIO, people: TextIO, *, quiet: bool = False, verbose: bool = False) -> Printer:
+    """The printer of `layout`: table, herd or json. `quiet`: only what is not as expected; `verbose`: how long each took."""
     layouts: dict[str, type[Printer]] = {"table": Table, "herd": Herd, "json": Json}
-    made = layouts[layout]
-    return made(results, people)
+    return layouts[layout](results, people, quiet=quiet, verbose=verbose)

@@ -14,10 +14,10 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -41,16 +41,18 @@ class Cell:
 
 @dataclass(slots=True)
 class Grid:
-    """The table while it fills: rows in the order in which files were first seen."""
+    """The table while it fills: rows in the order in which files were first seen; `spell` puts words for signs."""
 
     rows: dict[str, dict[str, Cell]] = field(default_factory=dict)
     models: dict[str, None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     verdicts: dict[str, dict[str, str]] = field(default_factory=dict)
+    spell: Callable[[str], str] = str
 
     def add(self, outcome: Outcome) -> None:
         self.models.setdefault(outcome.model)
-        self.rows.setdefault(outcome.path, {})[outcome.model] = cell(outcome)
+        made = cell(outcome)
+        self.rows.setdefault(outcome.path, {})[outcome.model] = Cell(self.spell(made.text), made.style)
         if outcome.result is not None and outcome.result.observation != UNKNOWN:
             self.verdicts.setdefault(outcome.path, {})[outcome.model] = outcome.result.observation
         said = note(outcome)
@@ -103,24 +105,41 @@ def listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def render(grid: Grid, width: int) -> RenderableType:
-    """The table, made for `width` columns."""
+def render(grid: Grid, width: int | None) -> RenderableType:
+    """The table for `width` columns (None: as wide as it is): models side by side, or below each other where they do not fit."""
     models = [*grid.models]
-    rows = _by_folder(grid)
     heads = _heads(models)
     widths = [max([len(heads[m]), *[len(row[m].text) for row in grid.rows.values() if m in row]]) for m in models]
-    room = max(LEAST_NAME, width - sum(widths) - 2 * len(models))
+    if width is None:
+        return _side_by_side(grid, heads, None)
+    room = width - sum(widths) - 2 * len(models)
+    return _side_by_side(grid, heads, room) if room >= LEAST_NAME else _below_each_other(grid, heads, width)
+
+
+def _side_by_side(grid: Grid, heads: dict[str, str], room: int | None) -> RenderableType:
+    """A line for each test; its name in `room` columns."""
+    rows = _by_folder(grid)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("scenario", no_wrap=True)
-    for model in models:
+    for model in grid.models:
         table.add_column(Text(heads[model]), no_wrap=True)
     for folder, paths in rows.items():
         if folder and (len(rows) > 1 or len(paths) > 1):
             table.add_row(Text(folded(folder, room), style="dim"))
         for path in paths:
-            cells = [grid.rows[path].get(m, Cell("–", "dim")) for m in models]
+            cells = [grid.rows[path].get(m, Cell(grid.spell("–"), "dim")) for m in grid.models]
             table.add_row(Text(folded(_stem(path), room)), *[Text(c.text, style=c.style) for c in cells])
     return table
+
+
+def _below_each_other(grid: Grid, heads: dict[str, str], width: int) -> RenderableType:
+    """A line for each verdict, under the name of its test."""
+    wide = max(len(head) for head in heads.values())
+    lines: list[Text] = []
+    for path, row in grid.rows.items():
+        lines.append(Text(folded(_stem(path), width)))
+        lines += [Text.assemble(f"  {heads[m].ljust(wide)}  ", (c.text, c.style)) for m, c in row.items()]
+    return Group(*lines)
 
 
 def _heads(models: list[str]) -> dict[str, str]:
@@ -148,8 +167,10 @@ def shown(name: str) -> str:
 _BREAK = re.compile(r"[^-_+./]*[-_+./]*")
 
 
-def folded(name: str, room: int) -> str:
+def folded(name: str, room: int | None) -> str:
     """A name in lines of at most `room` characters, broken after its own hyphens and dots; what follows is indented."""
+    if room is None:
+        return shown(name)
     lines, line = [], ""
     for piece in _BREAK.findall(shown(name)):
         if line.strip() and len(line) + len(piece) > room:
@@ -166,11 +187,13 @@ def legend(grid: Grid) -> str:
     """What the signs mean, as far as they appear."""
     signs = {"✓": "as the file expects", "✗": "not so (what it expects)", "–": "the file says nothing of this model"}
     absent = any(len(row) < len(grid.models) for row in grid.rows.values())
-    texts = [c.text for row in grid.rows.values() for c in row.values()] + (["–"] if absent else [])
-    return " · ".join([f"{sign} {meaning}" for sign, meaning in signs.items() if any(sign in text for text in texts)])
+    texts = [c.text for row in grid.rows.values() for c in row.values()] + ([grid.spell("–")] if absent else [])
+    words = [word for text in texts for word in (text, text.partition(" (")[0])]
+    met = [sign for sign in signs if any(word.endswith(grid.spell(sign)) for word in words)]
+    return grid.spell(" · ").join([f"{grid.spell(sign)} {signs[sign]}" for sign in met])
 
 
-def page(grid: Grid, tally: Tally, width: int) -> RenderableType:
+def page(grid: Grid, tally: Tally, width: int | None) -> RenderableType:
     """Table, legend and sum."""
     parts: list[RenderableType] = [render(grid, width), ""] if grid.rows else []
     parts.extend([Text(said) for said in (*grid.notes, *differences(grid))])
@@ -179,17 +202,21 @@ def page(grid: Grid, tally: Tally, width: int) -> RenderableType:
     return Group(*parts, Text(str(tally)))
 
 
+NO_WIDTH = 100_000
+
+
+def show(grid: Grid, tally: Tally, stream: TextIO) -> None:
+    """The page on a stream: as wide as a terminal is; elsewhere nothing is folded or filled up with blanks."""
+    screen = console(stream)
+    if screen.is_terminal:
+        screen.print(page(grid, tally, screen.width))
+        return
+    made = StringIO()
+    Console(file=made, width=NO_WIDTH, highlight=False, markup=False, emoji=False, color_system=None).print(page(grid, tally, None))
+    stream.write("\n".join([line.rstrip() for line in made.getvalue().split("\n")]))
+    stream.flush()
+
+
 def console(stream: TextIO) -> Console:
     """A console on `stream`, in colours only if that is a terminal."""
     return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
-
-
-def progress(stream: TextIO, total: int) -> tuple[Callable[[], None], Callable[[], None]]:
-    """A bar on `stream`: one function to move it a step, one to take it away."""
-    bar = Progress(
-        TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console(stream), transient=True, refresh_per_second=5, redirect_stdout=False, redirect_stderr=True,
-    )  # fmt: skip
-    task = bar.add_task("", total=total)
-    bar.start()
-    return (lambda: bar.advance(task)), bar.stop

@@ -126,3 +126,30 @@ int kvm_io_bus_unregister_dev(struct kvm *kvm, enum kvm_bus idx, struct kvm_io_d
 	kfree(bus);
 	return 0;
 }
+
+void kvm_mmu_invalidate_end(struct kvm *kvm)
+{
+	lockdep_assert_held_write(&kvm->mmu_lock);
+
+	kvm->mmu_invalidate_seq++;
+	smp_wmb();
+	kvm->mmu_invalidate_in_progress--;
+}
+
+static int kvm_vm_ioctl_create_vcpu(struct kvm *kvm, unsigned long id)
+{
+	struct kvm_vcpu *vcpu = vcpu_alloc(kvm, id);
+
+	if (!vcpu)
+		return -ENOMEM;
+
+	mutex_lock(&kvm->lock);
+	if (xa_insert(&kvm->vcpu_array, atomic_read(&kvm->online_vcpus), vcpu))
+		goto out;
+
+	smp_wmb();
+	atomic_inc(&kvm->online_vcpus);
+out:
+	mutex_unlock(&kvm->lock);
+	return 0;
+}

@@ -1,0 +1,222 @@
+"""Nothing that orders changes in silence: what a patch does to ordering words of the kernel, held against what was said of it.
+
+Operations that a skeleton shows are compared as operations. What no skeleton shows (a macro's name, inline assembly, assembly
+files, code under a false condition, text that the grammar does not know) is compared as text, with the conditions around it.
+
+    list(untold(before, after, (("a.h", "a.h"),), ()))    [(("a.h", 12), "smp_rmb changes, and no function shows it: #define …")]
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from checker.kernel.changes import difference
+from checker.kernel.conditional import conditions
+from checker.kernel.primitives import primitive
+from checker.kernel.skeleton import Code, own_ops
+from checker.kernel.syntax import Function, Functions
+
+Place = tuple[str, int]
+Told = tuple[Place, str]
+CODE = (".c", ".h")
+TEXT = (*CODE, ".S", ".rs", ".inc")
+_COMMENT = re.compile(rb'("(?:\\.|[^"\\\n])*")|/\*.*?(?:\*/|\Z)|//[^\n]*', re.S)
+_WORD = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)(?=\s*\()")
+_DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)\b(?:[^\n\\]|\\\r?\n|\\.)*", re.M)
+_NAME = re.compile(rb"[A-Za-z_]\w*")
+_ASM = re.compile(
+    rb"\b(?:asm|__asm__|__asm)\b(?:\s+(?:volatile|__volatile__|inline|goto))*\s*\(|\basm_(?:volatile|inline|goto)\w*\s*\("
+)
+_INSTRUCTION = re.compile(
+    rb"\b(?:dmb|dsb|isb|ldap?u?r[bh]?|ldaxrb?h?|ldaxp|stlu?r[bh]?|stlxr[bh]?|stlxp|(?:cas|swp|ld(?:add|clr|set|eor|smax|smin))p?[al]{0,2}[bh]?"
+    rb"|mfence|lfence|sfence|lock|xchg[bwlq]?|cmpxchg\w*)\b", re.I
+)  # fmt: skip
+_CLAIM = re.compile(rb"\bs?rcu_dereference_(?:check|protected)\w*\s*\(")
+_CLOBBER = re.compile(rb'"memory"')
+
+
+def untold(before: Code, after: Code, paths: Iterable[tuple[str, str]], told: Iterable[Told]) -> Iterator[tuple[Place, str]]:
+    """What changed in the files `paths` (old and new name) that nothing was told of: the place in the kernel, and what it is."""
+    known = tuple(told)
+    for old, new in paths:
+        if (old or new).endswith(TEXT):
+            yield from _File(_Side(before, old), _Side(after, new), known).untold()
+
+
+@dataclass(slots=True)
+class _Side:
+    """A file in one of the two trees: what skeletons show of its changed functions (word, line), and where the others stand."""
+
+    code: Code
+    path: str
+    shown: set[tuple[str, int]] = field(default_factory=set)
+    same: list[range] = field(default_factory=list)
+
+    @property
+    def functions(self) -> Functions | None:
+        unit = self.code.unit(self.path) if self.path.endswith(CODE) else None
+        return unit.functions if unit is not None else None
+
+    def mentions(self) -> list[Mention]:
+        """What no skeleton shows, outside of functions that are the same on both sides."""
+        data = self.code.data(self.path) if self.path else None
+        if data is None:
+            return []
+        return [
+            one for one in mentions(data, assembly=self.path.endswith(".S"))
+            if (one.word, one.line) not in self.shown and not any(one.line in lines for lines in self.same)
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    before: _Side
+    after: _Side
+    told: tuple[Told, ...]
+    spans: list[tuple[tuple[str, range], ...]] = field(default_factory=list)
+    """Where changed functions stand, on both sides."""
+
+    def untold(self) -> Iterator[tuple[Place, str]]:
+        old, new = self.before.functions, self.after.functions
+        for name in dict.fromkeys((*(old or ()), *(new or ()))):
+            yield from self._function(name, old, new)
+        yield from self._texts()
+
+    def _function(self, name: str, old: Functions | None, new: Functions | None) -> Iterator[tuple[Place, str]]:
+        """The changed operations of one function that nothing was told of."""
+        sides = ((self.before, old), (self.after, new))
+        same = old is not None and new is not None and old.written(name) == new.written(name)
+        lines = [
+            (side.path, line) for side, functions in sides for line in (functions.lines(name) if functions is not None else ())
+        ]
+        if same:
+            for side, functions in sides:
+                side.same.extend(functions.lines(name) if functions is not None else ())
+            return
+        self.spans.append(tuple(lines))
+        was, now = (functions.get(name) if functions is not None else None for _, functions in sides)
+        before, after = own_ops(was) if was else [], own_ops(now) if now else []
+        self.before.shown.update((op.name, op.line) for op in before)
+        self.after.shown.update((op.name, op.line) for op in after)
+        for change in difference(before, after).changes:
+            concerns = any(op is not None and op.concerns for op in (change.before, change.after))
+            if concerns and not self._told(change.place, change.op.text):
+                yield change.place, f"{change} in {name}()"
+        orders = [op for op in after if op.concerns]
+        if (
+            was
+            and now
+            and orders
+            and _under(was) != _under(now)
+            and not any(self._told((op.path, op.line), op.text) for op in orders)
+        ):
+            yield (now.path, now.line), f"{name}(), which has {orders[0].text}, is defined under other conditions"
+
+    def _told(self, place: Place, text: str) -> bool:
+        """Whether something was told of an operation: at its line, or in the same function and with its text."""
+        return any(
+            where == place or (text in message and any(_inside(where, spans) and _inside(place, spans) for spans in self.spans))
+            for where, message in self.told
+        )
+
+    def _texts(self) -> Iterator[tuple[Place, str]]:
+        """Mentions that are there on one side only, and that no skeleton shows."""
+        old, new = self.before.mentions(), self.after.mentions()
+        for found, others, path, what in ((new, old, self.after.path, "new"), (old, new, self.before.path, "gone")):
+            left = Counter(mention.key for mention in others)
+            for mention in found:
+                if left[mention.key] > 0:
+                    left[mention.key] -= 1
+                elif not self._told((path, mention.line), f"{mention.word}("):
+                    yield (path, mention.line), f"{mention.word} is {what}, or is not as it was: {mention.text[:80]}"
+
+
+def _inside(place: Place, spans: tuple[tuple[str, range], ...]) -> bool:
+    return any(place[0] == path and place[1] in lines for path, lines in spans)
+
+
+def _under(function: Function) -> list[tuple[str, ...]]:
+    return [one.under for one in (function, *function.others)]
+
+
+# ---------------------------------------------------------------- words
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A word that orders: its line as it is written, and the conditions around it."""
+
+    word: str
+    text: str
+    under: tuple[str, ...]
+    line: int
+
+    @property
+    def key(self) -> tuple[str, str, tuple[str, ...]]:
+        return self.word, self.text, self.under
+
+
+def mentions(data: bytes, *, assembly: bool = False) -> Iterator[Mention]:
+    """The words of a file that order memory, in order of their kind and place."""
+    text = _COMMENT.sub(lambda m: m[1] if m[1] else re.sub(rb"[^\n]", b" ", m[0]), data)
+    starts, stacks = conditions(data)
+    ends = [found.start() for found in re.finditer(rb"\n", text)]
+
+    def mention(word: bytes, at: int, end: int) -> Mention:
+        line = bisect_right(ends, at - 1) + 1 if at else 1
+        stack = stacks[bisect_right(starts, at) - 1]
+        return Mention(
+            word.decode("utf-8", "replace"), " ".join(text[_line(text, at) : end].decode("utf-8", "replace").split()), stack, line
+        )
+
+    directives = [(found.start(), found.end()) for found in _DIRECTIVE.finditer(text)]
+    for start, end in directives:
+        for found in _NAME.finditer(text, start, end):
+            if _orders(found[0]) or _ASM.match(text, found.start()):
+                yield mention(found[0], found.start(), end)
+    firsts = [start for start, _ in directives]
+    claims = [(found.end(), _closing(text, found.end())) for found in _CLAIM.finditer(text)]
+    for found in _WORD.finditer(text):
+        if any(start <= found.start() < end for start, end in claims):
+            continue  # what lockdep is to check, and nobody executes
+        number = bisect_right(firsts, found.start()) - 1
+        if (number < 0 or found.start() >= directives[number][1]) and _orders(found[1]):
+            yield mention(found[1], found.start(), _line_end(text, found.end()))
+    for found in _ASM.finditer(text):
+        end = _closing(text, found.end())
+        body = text[found.start() : end]
+        if _CLOBBER.search(body) or _INSTRUCTION.search(body):
+            yield mention(b"asm", found.start(), end)
+    for found in _INSTRUCTION.finditer(text) if assembly else ():
+        yield mention(found[0], found.start(), _line_end(text, found.end()))
+
+
+def _orders(word: bytes) -> bool:
+    return primitive(word.decode("ascii", "replace")) is not None
+
+
+def _line(text: bytes, at: int) -> int:
+    """Where the line begins that `at` is in, continued lines together."""
+    start = text.rfind(b"\n", 0, at) + 1
+    while text[max(0, start - 2) : start].endswith(b"\\\n"):
+        start = text.rfind(b"\n", 0, start - 1) + 1
+    return start
+
+
+def _line_end(text: bytes, at: int) -> int:
+    end = text.find(b"\n", at)
+    return end if end >= 0 else len(text)
+
+
+def _closing(text: bytes, at: int) -> int:
+    """Behind the bracket that closes the one before `at`."""
+    depth = 1
+    for found in re.finditer(rb'"(?:\\.|[^"\\])*"|[()]', text[at : at + 20_000]):
+        depth += (found[0] == b"(") - (found[0] == b")")
+        if not depth:
+            return at + found.end()
+    return _line_end(text, at)

@@ -1,0 +1,129 @@
+"""The structures and enumerations a file declares: where each member is, and what each name is worth.
+
+An address counts locations, not bytes: a member of any scalar type is one location, an array or a structure inside as many as it
+has members. So `&k` and the address of its first member are one address, and every member is a location of its own.
+
+    struct kvm { int *buses; int ready; };      member("kvm", "ready")    (1, INT)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from checker.core.source import LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
+from checker.parse.c_syntax import Enumeration, Field, Structure
+from checker.parse.c_types import INT, U32, Array, CType, Tagged, typed
+from checker.program.ir import Expr
+
+MAX_MEMBERS = 1024
+
+
+@dataclass(slots=True)
+class Layouts:
+    """What the units of a file say of types. `constants` are its enumerators."""
+
+    members: dict[str, dict[str, tuple[int, CType]]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
+    constants: dict[str, int] = field(default_factory=dict)
+    enums: dict[str, CType] = field(default_factory=dict)
+
+    def type(self, text: str, span: Span) -> CType:
+        """The type written as `text`."""
+        found = typed(text)
+        if found is None:
+            raise Unsupported(f"the type '{' '.join(text.split())}'", span, hint="integers have at most 64 bits")
+        if self.enums and "enum" in text and "*" not in text:
+            return self.enums.get(text.split()[-1], found)
+        return found
+
+    def size(self, t: CType) -> int:
+        """How many locations something of this type is."""
+        match t:
+            case Tagged(tag):
+                return self.sizes.get(tag, 1)
+            case Array(of, length):
+                return self.size(of) * length
+        return 1
+
+    def member(self, t: CType, name: str, span: Span) -> tuple[int, CType]:
+        """Where member `name` of a structure begins, and its type."""
+        if not isinstance(t, Tagged):
+            raise SyntaxProblem(f"'{name}' of something that is no structure", span)
+        if t.tag not in self.members:
+            raise UnknownName(
+                f"nothing says what is in 'struct {t.tag}'", span,
+                hint=f"declare it before the processes: struct {t.tag} {{ int {name}; }};",
+            )  # fmt: skip
+        members = self.members[t.tag]
+        if name not in members:
+            raise UnknownName(f"'struct {t.tag}' has no member '{name}'", span, hint=f"it has {', '.join(members)}")
+        return members[name]
+
+    # ------------------------------------------------------------ declarations
+
+    def declare(self, unit: Structure | Enumeration, constant: Callable[[Expr, Span], int]) -> None:
+        """Take in a declaration; `constant` gives the value of a constant expression."""
+        if isinstance(unit, Enumeration):
+            self.enumerate(unit, constant)
+            return
+        if unit.tag in self.members:
+            raise SyntaxProblem(f"'struct {unit.tag}' is declared twice", unit.span)
+        self.structure(unit.tag, unit.fields, unit.span, constant)
+
+    def structure(self, tag: str, fields: tuple[Field, ...], span: Span, constant: Callable[[Expr, Span], int]) -> None:
+        members: dict[str, tuple[int, CType]] = {}
+        at = 0
+        for f in fields:
+            if f.inner:
+                inner = f"{tag}.{f.name}"
+                self.structure(inner, f.inner, f.span, constant)
+                t: CType = Tagged(inner)
+            else:
+                t = self.type(f.type, f.span)
+                if isinstance(t, Tagged) and t.tag == tag:
+                    raise SyntaxProblem(f"'struct {tag}' inside itself", f.span, hint="only a pointer to it can be a member")
+            for size in reversed(f.sizes):
+                length = constant(size, f.span)
+                if not 0 < length <= MAX_MEMBERS:
+                    raise SyntaxProblem(f"an array of {length} elements", f.span, hint=f"1 to {MAX_MEMBERS}")
+                t = Array(t, length)
+            if f.name in members:
+                raise SyntaxProblem(f"two members are called '{f.name}'", f.span)
+            members[f.name] = (at, t)
+            at += self.size(t)
+            if at > MAX_MEMBERS:
+                raise LimitExceeded(f"'struct {tag}' has more than {MAX_MEMBERS} locations", f.span)
+        if not members:
+            raise SyntaxProblem(f"'struct {tag}' has no members", span)
+        self.members[tag], self.sizes[tag] = members, at
+
+    def enumerate(self, unit: Enumeration, constant: Callable[[Expr, Span], int]) -> None:
+        at = 0
+        signed = False
+        for name, value, span in unit.names:
+            if value is not None:
+                at = constant(value, span)
+            if name in self.constants:
+                raise SyntaxProblem(f"'{name}' is declared twice", span)
+            if not -(1 << 31) <= at < 1 << 31:
+                raise Unsupported(f"the enumerator {name} = {at}", span, hint="an enumerator is an int")
+            self.constants[name] = at
+            signed = signed or at < 0
+            at += 1
+        if unit.tag:
+            self.enums[unit.tag] = INT if signed else U32
+
+    # ------------------------------------------------------------ every location of a structure
+
+    def places(self, name: str, t: CType) -> Iterator[tuple[str, CType]]:
+        """The locations of `name`, in order, as they are written, each with its type."""
+        match t:
+            case Tagged(tag) if tag in self.members:
+                for member, (_, of) in self.members[tag].items():
+                    yield from self.places(f"{name}.{member}", of)
+            case Array(of, length):
+                for i in range(length):
+                    yield from self.places(f"{name}[{i}]", of)
+            case _:
+                yield name, t

@@ -1,0 +1,214 @@
+"""C as it was written, before it has types: what the rules of c.lark make, and `c_lower.py` turns into the statements of ir.
+
+What C and ir have in common (names, numbers, operators, calls, `*p`, `if`, `while`, assignments) is in ir's classes from the
+start; here is the rest. An operator has ir's name for what it does to signed numbers of 64 bits.
+
+    kvm->ready      Member(Reg("kvm"), "ready", arrow=True)
+    (u8)r           Cast("u8", Reg("r"))
+    int *p = x;     Declare("p", "int *", Reg("x"))
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from checker.core.source import NOWHERE, Span
+from checker.program.ir import Expr, Stmt
+
+Node: TypeAlias = Any
+"""An expression: one of ir's, or one of the classes below, at any depth."""
+
+
+# ---------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """`(type)value`; also a literal whose type its value does not tell."""
+
+    type: str
+    value: Node
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`value.name`, or with `arrow` `value->name`."""
+
+    value: Node
+    name: str
+    arrow: bool
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class AddressOf:
+    """`&place` of a member; of `*p` it is p, of a local variable Op("ref")."""
+
+    place: Node
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    """`target = value`, or `target op= value`, where it is a value."""
+
+    target: Node
+    op: str
+    value: Node
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`++target` or `--target` (op "add" or "sub"); with `after`, `target++` and `target--`."""
+
+    target: Node
+    op: str
+    after: bool
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Comma:
+    first: Node
+    second: Node
+
+
+# ---------------------------------------------------------------- statements
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """`type name = value;`"""
+
+    name: str
+    type: str
+    value: Node | None
+    span: Span = NOWHERE
+    reach: Span = NOWHERE  # of the whole statement
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`target op= value;`"""
+
+    target: Node
+    op: str
+    value: Node
+    span: Span = NOWHERE
+    reach: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A block that declares something."""
+
+    body: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DoWhile:
+    cond: Node
+    body: tuple[Node, ...]
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    start: tuple[Node, ...]
+    cond: Node
+    step: tuple[Node, ...]
+    body: tuple[Node, ...]
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    value: Node
+    body: tuple[Node, ...]
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`case value:`, or `default:` without a value."""
+
+    value: Node | None
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """A label."""
+
+    name: str
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Jump:
+    """`break`, `continue`, `return`, or `goto` with its label; `return` may have a value."""
+
+    kind: str
+    label: str = ""
+    value: Node | None = None
+    span: Span = NOWHERE
+
+
+Statement: TypeAlias = Stmt | Declare | Update | Scope | DoWhile | For | Switch | Case | Here | Jump
+
+
+# ---------------------------------------------------------------- what a file defines
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """Process `tid`: its parameters with the type of what they point to, its code, the names it uses and those it declares."""
+
+    tid: int
+    params: tuple[tuple[str, str], ...]
+    body: tuple[Node, ...]
+    used: dict[str, Span]
+    declared: frozenset[str]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Helper:
+    """A function that processes call: its parameters with their types, the type of its value."""
+
+    name: str
+    type: str
+    params: tuple[tuple[str, str], ...]
+    body: tuple[Node, ...]
+    used: dict[str, Span]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A member of a structure: `sizes` are those of an array; `inner` are the members of a structure declared in place."""
+
+    name: str
+    type: str
+    sizes: tuple[Expr, ...]
+    inner: tuple[Field, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    tag: str
+    fields: tuple[Field, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Enumeration:
+    tag: str
+    names: tuple[tuple[str, Node | None, Span], ...]
+
+
+Unit: TypeAlias = Process | Helper | Structure | Enumeration

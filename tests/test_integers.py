@@ -1,0 +1,54 @@
+"""The integers of C: what gcc computes, a litmus test computes; where the variables are, in registers or in memory, is the same."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from gcc_integers import Case, Writer, compiled
+
+from checker.check import Options, check
+from checker.core.source import Source
+from checker.core.value import signed
+from checker.library import load_model
+from checker.parse.litmus import parse_litmus
+
+needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+
+
+def values_of(text: str) -> tuple[int, ...]:
+    """The one final state of a test of one thread, in the order of its `locations`, as signed numbers of 64 bits."""
+    test = parse_litmus(Source("t.litmus", text))
+    (state,) = check(test, load_model("sc"), Options(states=True)).states or ()
+    found = dict(part.split("=") for part in state.rstrip(";").split("; "))
+    return tuple([signed(int(found[str(loc)])) for loc in test.shown])
+
+
+def in_registers(case: Case) -> str:
+    lines = [*case.declarations, *case.statements]
+    shown = " ".join([f"0:{name};" for name, _, _ in case.variables])
+    return "C t\n{}\nP0()\n{\n\t" + "\n\t".join(lines) + f"\n}}\nlocations [{shown}]\nforall (true)\n"
+
+
+def in_memory(case: Case) -> str:
+    """The same with every variable a global, declared as a parameter."""
+    params = ", ".join([f"{kind} *p{name}" for name, kind, _ in case.variables])
+    lines = []
+    for text in [*[f"{name} = {value};" for name, _, value in case.variables], *case.statements]:
+        for name, _, _ in case.variables:
+            text = text.replace(name, f"(*p{name})")
+        lines.append(text)
+    shown = " ".join([f"p{name};" for name, _, _ in case.variables])
+    return "C t\n{}\nP0(" + params + ")\n{\n\t" + "\n\t".join(lines) + f"\n}}\nlocations [{shown}]\nforall (true)\n"
+
+
+@needs_gcc
+@pytest.mark.parametrize("seed", range(4))
+def test_expressions_have_the_values_that_gcc_gives_them(seed: int, tmp_path: Path) -> None:
+    rng = random.Random(seed)
+    cases = [Writer(rng).case() for _ in range(60)]
+    for case, expected in zip(cases, compiled(cases, tmp_path), strict=True):
+        assert values_of(in_registers(case)) == expected, in_registers(case)
+        assert values_of(in_memory(case)) == expected, in_memory(case)

@@ -1,0 +1,232 @@
+"""Conditional code: read as gcc reads it where the condition is known, as either where it is not; and never silent at the gate."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from checker.campaign.gate import Finding, Report, Request
+from checker.campaign.patched import with_kernel
+from checker.campaign.policy import Policy
+from checker.campaign.verdicts import Row
+from checker.kernel.conditional import evaluate, reading
+from checker.kernel.skeleton import own_ops
+from checker.kernel.syntax import unit
+
+ROOT = Path(__file__).resolve().parent.parent
+TREE = ROOT / "tests" / "kernel"
+GCC = shutil.which("gcc")
+UNKNOWN = ("CONFIG_ONE", "CONFIG_TWO")
+KNOWN = {"CONFIG_SMP": 1, "CONFIG_X86": 1, "CONFIG_X86_64": 1, "CONFIG_64BIT": 1, "CONFIG_MMU": 1}
+ATOMS = (
+    "0", "1", "defined(CONFIG_SMP)", "defined CONFIG_ARM64", "CONFIG_X86", "IS_ENABLED(CONFIG_ARM64)", "IS_ENABLED(CONFIG_SMP)",
+    "defined(CONFIG_ONE)", "CONFIG_TWO", "IS_ENABLED(CONFIG_ONE)", "(2 > 1)", "(3 & 4)", "LOCAL == 3", "!defined(LOCAL)",
+)  # fmt: skip
+
+
+def condition(rng: random.Random, depth: int = 2) -> str:
+    if depth == 0 or rng.random() < 0.4:
+        return ("!" if rng.random() < 0.3 else "") + rng.choice(ATOMS)
+    return f"({condition(rng, depth - 1)} {rng.choice(('&&', '||'))} {condition(rng, depth - 1)})"
+
+
+def block(rng: random.Random, depth: int, number: itertools.count[int]) -> list[str]:
+    lines = []
+    for _ in range(rng.randint(1, 3)):
+        if depth == 0 or rng.random() < 0.4:
+            lines.append(f"s{next(number)}();")
+            continue
+        opening = rng.choice(("if {}", "if {}", "ifdef CONFIG_ONE", "ifndef CONFIG_TWO", "ifdef CONFIG_ARM64", "ifndef CONFIG_X86"))
+        lines += [f"#{opening.format(condition(rng))}", *block(rng, depth - 1, number)]
+        if rng.random() < 0.4:
+            lines += [f"# elif {condition(rng)} /* a\n comment */", *block(rng, depth - 1, number)]
+        if rng.random() < 0.5:
+            lines += ["#else // not", *block(rng, depth - 1, number)]
+        lines.append("#endif")
+    return lines
+
+
+@pytest.mark.skipif(GCC is None, reason="needs gcc")
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_there_is_what_gcc_leaves_under_every_configuration(seed: int) -> None:
+    rng = random.Random(seed)
+    text = "\n".join(["#define LOCAL 3", *block(rng, 3, itertools.count())]) + "\n"
+    read = reading(text.encode(), ("x86",))
+    assert len(read.data) == len(text.encode())
+    ours = {word for word in read.data.decode().split() if word.startswith("s")}
+    sure = {
+        word for word in ours
+        if not any(arm.start <= read.data.index(word.encode()) < arm.end for arm in read.arms)
+    }  # fmt: skip
+    ever: set[str] = set()
+    always = {word for word in text.split() if word.startswith("s") and word.endswith("();")}
+    for setting in itertools.product((False, True), repeat=len(UNKNOWN)):
+        names = {**KNOWN, **{name: 1 for name, on in zip(UNKNOWN, setting, strict=True) if on}}
+        flags = [f"-D{name}={value}" for name, value in names.items()]
+        command = [str(GCC), "-E", "-P", "-undef", "-x", "c", "-DIS_ENABLED(x)=x", *flags, "-"]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+        words = {word for word in done.stdout.split() if word.startswith("s")}
+        ever |= words
+        always &= words
+    assert sure <= always
+    assert ever <= ours
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0x10 == 16 && 010 == 8", True), ("1 ? 0 : 1", False), ("UNKNOWN || 1", True), ("UNKNOWN && 0", False), ("UNKNOWN", None),
+        ("-1 < 0", True), ("1 +", None), ("", None), ("F(1) || 1", True), ("F(1)", None), ("~0 == -1", True), ("'a' == 97", True),
+        ("2 + 3 * 4 == 14", True), ("1 << 3 == 8", True), ("5 - 2 - 1 == 2", True), ("@", None), ("defined(", None),
+        ("1 / 0", None),
+    ],
+)  # fmt: skip
+def test_a_condition_is_true_false_or_not_known(text: str, value: bool | None) -> None:
+    assert evaluate(text, lambda name: None) is value
+
+
+def ops(text: str, arch: tuple[str, ...] = ("x86",)) -> list[tuple[str, tuple[str, ...]]]:
+    function = unit("x.c", text.encode(), arch).functions["f"]
+    return [(op.text, op.inside) for op in own_ops(function) if op.verb == "fence"]
+
+
+def test_arms_that_are_not_known_are_alternatives() -> None:
+    text = "void f(void)\n{\n#ifdef CONFIG_ONE\n\tsmp_rmb();\n#else\n\tsmp_mb();\n#endif\n\tsmp_wmb();\n}\n"
+    assert ops(text) == [("smp_rmb()", ("#if",)), ("smp_mb()", ("#else",)), ("smp_wmb()", ())]
+    assert ops(text.replace("CONFIG_ONE", "CONFIG_X86")) == [("smp_rmb()", ()), ("smp_wmb()", ())]
+    assert ops(text.replace("CONFIG_ONE", "CONFIG_ARM64")) == [("smp_mb()", ()), ("smp_wmb()", ())]
+    three = ops(text.replace("#else", "#elif defined(CONFIG_TWO)\n\tsmp_mb__after_atomic();\n#else"))
+    assert [inside for _, inside in three] == [("#if",), ("#else", "#if"), ("#else", "#else"), ()]
+    both = ops(text.replace("CONFIG_ONE", "CONFIG_ARM64"), ("arm64", "x86"))
+    assert both == [("smp_rmb()", ("#if",)), ("smp_mb()", ("#else",)), ("smp_wmb()", ())]
+
+
+def test_definitions_under_other_conditions_are_alternatives() -> None:
+    one, other = "static void f(void) { smp_mb(); }\n", "static void f(void) { }\n"
+    assert ops(f"#ifdef CONFIG_ONE\n{one}#else\n{other}#endif\n") == [("smp_mb()", ("#if",))]
+    assert ops(f"#ifdef CONFIG_SMP\n{one}#else\n{other}#endif\n") == [("smp_mb()", ())]
+    assert ops(f"#ifndef H\n#define H\n{one}#endif\n") == [("smp_mb()", ())]
+
+
+def test_half_a_statement_under_a_condition_spoils_nothing_behind_it() -> None:
+    half = "#ifdef CONFIG_ONE\n\tif (x) {\n#else\n\tif (y) {\n#endif\n\t\tsmp_rmb();\n\t}\n"
+    text = f"void g(void)\n{{\n{half}}}\n\nvoid f(void)\n{{\n\tsmp_mb();\n}}\n"
+    assert ops(text) == [("smp_mb()", ())]
+    broken = "void g(void)\n{\n\tif (x) {\n\tMACRO(\n}\n\nvoid f(void)\n{\n\tsmp_mb();\n}\n"
+    assert ops(broken) == [("smp_mb()", ())]
+
+
+# ---------------------------------------------------------------- the gate
+
+MAIN, VGIC = "virt/kvm/kvm_main.c", "arch/arm64/kvm/vgic/vgic-init.c"
+VMX = "arch/x86/kvm/vmx/vmx.c"
+
+
+@pytest.fixture(scope="module")
+def scenarios() -> Report:
+    names = ("mmio-bus-exit-after-lock-mb", "emulate-arch-smp-rmb", "vgic-ready-release-acquire")
+    files = [str(ROOT / "litmus" / "kvm" / f"{name}.litmus") for name in names]
+    return Report(tuple(Row(file, "lkmm", verdict="Never", expected="Never") for file in files), ())
+
+
+def judged(scenarios: Report, folder: Path, changes: dict[str, tuple[str, str]]) -> list[Finding]:
+    """What the gate says of replacing, in each file, one text by another; a file whose text is empty is new."""
+    lines = []
+    for name, (old, new) in changes.items():
+        path = TREE / name
+        before = path.read_text() if path.is_file() else ""
+        assert old in before
+        after = before.replace(old, new, 1) if before else new
+        for side, text in (("a", before), ("b", after)):
+            (folder / side / name).parent.mkdir(parents=True, exist_ok=True)
+            if text:
+                (folder / side / name).write_text(text)
+    done = subprocess.run(["git", "diff", "--no-index", "--no-prefix", "a", "b"], cwd=folder, capture_output=True, text=True)
+    lines.append(done.stdout)
+    patch = folder / "x.patch"
+    patch.write_text("".join(lines))
+    return list(with_kernel(scenarios, str(TREE), str(patch), Request(()), Policy()).findings)
+
+
+def said(findings: list[Finding]) -> str:
+    return "\n".join(f"{f.level} {f.kind} {f.kernel} {f.message}" for f in findings)
+
+
+FENCE = "\tsmp_mb__after_srcu_read_lock();\n"
+TOP = "#include <linux/kvm_host.h>\n"
+
+
+def below(text: str) -> tuple[str, str]:
+    """`text` behind the first include."""
+    return TOP, TOP + text
+
+
+@pytest.mark.parametrize(
+    ("around", "kind"),
+    [
+        (("#if 0\n", "#endif\n"), "harmful"),
+        (("#ifdef CONFIG_ARM64\n", "#endif\n"), "harmful"),
+        (("#ifdef CONFIG_KVM_FAST\n", "#endif\n"), "harmful"),
+        (("#ifndef CONFIG_SMP\n", "#endif\n"), "harmful"),
+        (("#if !defined(CONFIG_SMP)\n", "#endif\n"), "harmful"),
+        (("#ifdef CONFIG_X86\n\tcpu_relax();\n#elif defined(CONFIG_KVM_FAST)\n", "#endif\n"), "harmful"),
+        (("#ifdef CONFIG_SMP\n", "#endif\n"), ""),
+        (("#if 1\n", "#endif\n"), ""),
+        (("\tif (IS_ENABLED(CONFIG_KVM_FAST))\n\t", ""), "harmful"),
+    ],
+)
+def test_a_barrier_put_under_a_condition_is_judged(scenarios: Report, tmp_path: Path, around: tuple[str, str], kind: str) -> None:
+    text = (TREE / MAIN).read_text()
+    fence = next(
+        line for line in text.splitlines(keepends=True) if "smp_mb__after_srcu_read_lock" in line and line.startswith("\t")
+    )
+    findings = judged(scenarios, tmp_path, {MAIN: (fence, around[0] + fence + around[1])})
+    assert {f.kind for f in findings if f.level == "block"} == ({kind} if kind else set()), said(findings)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {MAIN: below("#define smp_mb__after_srcu_read_lock() do { } while (0)\n")},
+        {MAIN: below("#undef READ_ONCE\n#define READ_ONCE(x) (x)\n")},
+        {MAIN: below("#define smp_rmb barrier\n")},
+        {"include/linux/kvm_order.h": ("", "#define smp_mb__after_srcu_read_lock() do { } while (0)\n")},
+        {"include/linux/kvm_order.h": ("", "static inline void smp_rmb(void) { }\n")},
+        {"arch/arm64/kvm/hyp.S": ("", "\tdmb ish\n\tret\n")},
+        {MAIN: below('#define relax() asm volatile("" ::: "memory")\n')},
+        {MAIN: below('void order(void)\n{\n\tasm volatile("dmb ishld");\n}\n')},
+    ],
+)  # fmt: skip
+def test_a_word_that_orders_does_not_change_in_silence(
+    scenarios: Report, tmp_path: Path, changes: dict[str, tuple[str, str]]
+) -> None:
+    findings = judged(scenarios, tmp_path, changes)
+    assert any(f.kind == "review" and f.kernel and f.kernel[0] in changes for f in findings), said(findings)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {MAIN: below("/* smp_rmb() and READ_ONCE() */\n")},
+        {MAIN: below("#include <linux/smp.h>\n#define KVM_X 1\n")},
+        {MAIN: below("\nstatic int kvm_x(int x)\n{\n\treturn x + 1;\n}\n")},
+        {MAIN: ("\tsmp_mb__after_srcu_read_lock();\n", "\tsmp_mb__after_srcu_read_lock();  /* pairs with the grace period */\n")},
+    ],
+)  # fmt: skip
+def test_what_orders_nothing_is_not_told(scenarios: Report, tmp_path: Path, changes: dict[str, tuple[str, str]]) -> None:
+    assert judged(scenarios, tmp_path, changes) == []
+
+
+def test_a_helper_that_gets_an_empty_twin_needs_review(scenarios: Report, tmp_path: Path) -> None:
+    text = (TREE / MAIN).read_text()
+    start = text.index("static struct kvm_io_bus *kvm_get_bus_srcu")
+    helper = text[start : text.index("\n}\n", start) + 3]
+    twin = helper.replace("\tsmp_mb__after_srcu_read_lock();\n", "")
+    assert twin != helper
+    findings = judged(scenarios, tmp_path, {MAIN: (helper, f"#ifdef CONFIG_KVM_SAFE\n{helper}#else\n{twin}#endif\n")})
+    assert any(f.level == "block" for f in findings), said(findings)
