@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from checker.cat.evaluate import Bounds
-from checker.cat.term import Model
+from checker.cat.term import Axiom, Model
 from checker.core.depth import deep_recursion
-from checker.core.source import Unsupported
+from checker.core.source import Span, Unsupported
 from checker.program.defer import defer
-from checker.program.events import EventGraph
+from checker.program.events import Event, EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
-from checker.program.ir import Expectation, Test
+from checker.program.ir import Expectation, Instr, Test
 from checker.program.unroll import unroll
-from checker.result import ALWAYS, NEVER, SOMETIMES, UNKNOWN, Result
+from checker.result import Result
+from checker.solve.answer import all_unknown
+from checker.solve.beyond import Beyond
 from checker.solve.encode import Problem, encode
-from checker.solve.outcome import Found, TooMany, observed_memory, solve
+from checker.solve.outcome import Found, Wanted, solve
+from checker.solve.proposition import observed_memory, remarks
 from checker.solve.solver import Timeout
 
 RECURSION = 200_000
@@ -27,7 +30,8 @@ RECURSION = 200_000
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model;
-    `assume`: what is taken for granted beyond the documentation (see program/defer.py)."""
+    `assume`: what is taken for granted beyond the documentation (see program/defer.py). `strict` makes a remark on the
+    question (a value that nothing writes) an error."""
 
     states: bool = False
     counts: bool = False
@@ -35,6 +39,7 @@ class Options:
     unroll: int = 2
     timeout: float | None = None
     assume: frozenset[str] = frozenset()
+    strict: bool = False
 
 
 def check(test: Test, model: Model, options: Options | None = None) -> Result:
@@ -44,12 +49,11 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     test = defer(test, model.primitives or {}, options.assume)
     try:
         with deep_recursion(RECURSION):
-            found, size = _decide(test, model, options, clock)
-    except TooMany as error:
-        return _unknown(test, model, clock, str(error))
+            found, size, remarks = _decide(test, model, options, clock)
     except Timeout:
-        return _unknown(test, model, clock, f"not decided within {options.timeout or 0:g} s")
-    return conclude(test, model, found, options, clock.laps, size)
+        flags = tuple(sorted({a.name for a in model.axioms if a.role == "flag"}))
+        found, size, remarks = Found(all_unknown(flags, _late(options))), {}, ()
+    return conclude(test, model, found, remarks, clock.laps, size)
 
 
 def stages(
@@ -62,8 +66,7 @@ def stages(
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
     test = defer(test, model.primitives or {}, options.assume)
-    codes = [expand(thread, model.primitives or {}, compiled=model.compiled) for thread in test.threads]
-    codes = [unroll(code, options.unroll, t.span) for code, t in zip(codes, test.threads, strict=True)]
+    codes = [unroll(code, options.unroll, t.span) for code, t in zip(expanded(test, model), test.threads, strict=True)]
     graph = execute(test, codes, observed_memory(test), compiled=model.compiled, coherent=model.coherent)
     lap("execute")
     bounds = Bounds(graph, model.terms)
@@ -74,43 +77,40 @@ def stages(
     return graph, bounds, problem
 
 
-def _decide(test: Test, model: Model, options: Options, clock: _Clock) -> tuple[Found, dict[str, int]]:
+def expanded(test: Test, model: Model) -> list[tuple[Instr, ...]]:
+    """The code of each thread in the model's loads, stores and fences, with its loops."""
+    return [expand(thread, model.primitives or {}, compiled=model.compiled) for thread in test.threads]
+
+
+def _decide(
+    test: Test, model: Model, options: Options, clock: _Clock
+) -> tuple[Found, dict[str, int], tuple[tuple[str, Span], ...]]:
     graph, _, problem = stages(test, model, options, clock.lap)
-    found = solve(
-        problem, model, test, want_states=options.states, want_counts=options.counts, want_witness=options.witness,
-        deadline=clock.deadline,
-    )  # fmt: skip
+
+    def beyond(taken: Iterable[Event]) -> Callable[[Axiom], bool]:
+        return Beyond(test, expanded(test, model), taken).may_fail
+
+    said = remarks(test, graph)
+    if options.strict and said:
+        raise Unsupported(*said[0], hint="without --strict this is a warning")
+    wanted = Wanted(options.states, options.counts, options.witness, options.unroll, clock.deadline, _late(options), beyond)
+    found = solve(problem, model, test, wanted)
     clock.lap("solve")
-    return found, {"events": graph.n, "nodes": len(problem.circuit.gates)}
+    return found, {"events": graph.n, "nodes": len(problem.circuit.gates)}, said
 
 
-def conclude(test: Test, model: Model, found: Found, options: Options, seconds: dict[str, float], size: dict[str, int]) -> Result:
-    """The verdict: what the solver found, put in herd's words and held against the file's expectation."""
-    because = ""
-    if found.wild:
-        because = "memory may be accessed through something that is no address"
-    if found.cut:
-        because = f"a loop may run more than {options.unroll} times (--unroll)"
-    positive, negative = found.positive, found.negative
-    observation = SOMETIMES if positive and negative else ALWAYS if positive else NEVER
-    ok = {"exists": positive, "~exists": not positive, "forall": not negative}[test.condition.quantifier]
-    if because and not (positive and negative):
-        observation = UNKNOWN
+def _late(options: Options) -> str:
+    return f"not decided within {options.timeout or 0:g} s"
+
+
+def conclude(
+    test: Test, model: Model, found: Found, remarks: tuple[tuple[str, Span], ...], seconds: dict[str, float], size: dict[str, int]
+) -> Result:
+    """What was found, held against the file's expectation."""
     return Result(
-        test=test.name, file=test.source.name, model=model.name, condition=test.condition, observation=observation,
-        ok=None if observation == UNKNOWN else ok, flags=found.flags,
-        states=found.states,
-        counts=found.counts, undefined=found.undefined, deadlock=not positive and not negative, cut=found.cut,
-        witness=found.witness, witness_state=found.witness_state, expected=expectation(test, model),
-        unknown_because=because if observation == UNKNOWN else "",
-        warnings=tuple([f"{span}: {message}" for message, span in test.warnings]), seconds=seconds, size=size,
-    )  # fmt: skip
-
-
-def _unknown(test: Test, model: Model, clock: _Clock, because: str) -> Result:
-    return Result(
-        test=test.name, file=test.source.name, model=model.name, condition=test.condition, observation=UNKNOWN, ok=None,
-        expected=expectation(test, model), unknown_because=because, seconds=clock.laps,
+        test=test.name, file=test.source.name, model=model.name, condition=test.condition, answers=found.answers,
+        states=found.states, counts=found.counts, cut=found.cut, expected=expectation(test, model),
+        warnings=tuple([f"{span}: {message}" for message, span in (*test.warnings, *remarks)]), seconds=seconds, size=size,
     )  # fmt: skip
 
 
@@ -132,5 +132,5 @@ class _Clock:
         now = time.perf_counter()
         self.laps[stage] = now - self.last
         self.last = now
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        if stage != "solve" and self.deadline is not None and time.monotonic() > self.deadline:
             raise Timeout

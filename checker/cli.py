@@ -64,7 +64,11 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option(
     "--assume", multiple=True, type=click.Choice(_ASSUMPTIONS), help="Take for granted what is not documented. Repeatable."
 )
-@click.option("--strict", is_flag=True, help="A warning about a file (a global used as a local variable, …) is an error.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="A warning about a file (a value that nothing writes, …) is an error.",
+)
 @click.option("--dump", type=click.Choice(STAGES), help="Show a stage of the work instead of the verdict.")
 @exit_zero
 @loudness

@@ -71,11 +71,12 @@ class Maker:
     terms: Terms
     rnd: Random
     recursive: bool = True
+    anywhere: bool = False
 
     def relation(self, depth: int, variables: tuple[str, ...] = (), *, negative: bool = False) -> Term:
-        """A relation; `variables` of a `let rec` around it may be used where they do no harm."""
+        """A relation; `variables` of a `let rec` around it may be used where they do no harm, or `anywhere`."""
         terms, rnd = self.terms, self.rnd
-        usable = () if negative else variables
+        usable = () if negative and not self.anywhere else variables
         leaf = ["leaf"] * 3 + ["var"] * (2 * len(usable))
         ops = ["union", "inter", "diff", "seq", "seq", "inverse", "plus", "id", "id", "id", "product", "optional"]
         if self.recursive and not variables:

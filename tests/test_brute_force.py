@@ -20,7 +20,8 @@ from checker.core.circuit import TRUE, Lit
 from checker.program import ir
 from checker.solve.encode import Problem
 from checker.solve.execution import certify, execution, succeeds
-from checker.solve.outcome import final_value, observed, proposition, show_location
+from checker.solve.outcome import show_location
+from checker.solve.proposition import final_value, observed, proposition
 from checker.solve.solver import Solver
 
 MOST = 300
@@ -65,7 +66,9 @@ def brute_force(test: ir.Test, under: Model) -> Verdict | None:
         values = [next(v for v, lit in value.items() if graph.circuit.value(lit, holds, cache)) for _, value in shown]
         states.add(" ".join(f"{loc}={v};" for (loc, _), v in zip(shown, values, strict=True)))
         holding.add(graph.circuit.value(prop, holds, cache))
-    observation = "Sometimes" if len(holding) == 2 else "Always" if True in holding else "Never"
+    observation = {frozenset({True}): "Always", frozenset({False}): "Never", frozenset(): "DEADLOCK"}.get(
+        frozenset(holding), "Sometimes"
+    )
     return Verdict(tuple(sorted(states)), tuple(sorted(flags)), observation)
 
 

@@ -313,6 +313,29 @@ def test_code_nested_too_deep_for_the_stages_behind_is_refused(text: str) -> Non
     assert caught.value.code == "limit"
 
 
+WORDS = (
+    "int ", "u8 ", "struct s *", "r0", "x", "y", "s", "->a", ".a", "[1]", "(", ")", "{", "}", ";", ";", ";", ",", "=", "==", "+=",
+    "++", "--", "*", "&", "&&", "||", "?", ":", "!", "-", "1", "0", "if (", "else ", "while (", "for (", "do ", "switch (",
+    "case 1:", "default:", "break;", "continue;", "return;", "return 1;", "goto out;", "out:", "READ_ONCE(", "WRITE_ONCE(*x, ",
+    "f(", "g(", "N", "A", "M(", "(u8)", "smp_cond_load_acquire(x, VAL", "likely(", "\n#define N 1\n", "<<", "300", "'a'",
+    "xchg(x, ", "r0 = r0;",
+)  # fmt: skip
+BEFORE = """#define M(a) ((a) + 1)
+struct s { int a; u8 b[2]; struct { int a; } c; };
+enum { A = 3 };
+static inline int f(int v) { if (v) return 1; return A; }
+static int g(int *p) { *p = 1; return READ_ONCE(*p); }
+"""
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=14))
+@settings(deadline=None)
+def test_any_words_of_c_are_read_or_refused(words: list[str]) -> None:
+    text = f"{BEFORE}P0(int *x, int *y, struct s *s) {{ int r0;\n{' '.join(words)}\n}}"
+    with contextlib.suppress(CheckerError):
+        parse_functions(Source("t.c", text), text)
+
+
 @given(st.text(alphabet="xr01()[]{};,*&!~+-=<>?:/ \n\"'#.@ifelsdowhP", max_size=60))
 @settings(deadline=None)
 def test_any_text_is_read_or_refused(text: str) -> None:

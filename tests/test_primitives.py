@@ -148,7 +148,10 @@ def test_an_atomic_read_that_loses_its_acquire_is_another_one() -> None:
     ],
 )
 def test_a_patch_that_puts_a_weaker_primitive_in_place_changes_the_skeleton(before: str, after: str) -> None:
-    ops = [own_ops(unit("f.c", f"void f(struct s *p) {{ {call}; }}".encode()).functions["f"]) for call in (before, after)]
+    ops = [
+        own_ops(unit("f.c", f"void f(struct s *p) {{ {call}; }}".encode(), ("arm64", "x86")).functions["f"])
+        for call in (before, after)
+    ]
     assert difference(*ops).changes
     assert any(change.op.concerns for change in difference(*ops).changes)
 
@@ -212,3 +215,8 @@ def test_what_no_test_can_say_is_refused_with_what_to_write_instead() -> None:
             with pytest.raises(CheckerError, match=f"'{name}' is a primitive that no test can use") as caught:
                 expand(Thread(0, (Do(Call(name, args)),)), table)
             assert re.search(r"\.[ch]: \w", caught.value.hint), name
+
+
+def test_waiting_for_a_condition_is_the_read_that_saw_it() -> None:
+    assert primitive("smp_cond_load_acquire") == primitive("smp_load_acquire")
+    assert primitive("smp_cond_load_relaxed") == Primitive(READ, "once", 0, "address")

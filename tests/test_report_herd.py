@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_kernel_c import random_text
 
 from checker.check import Options, check
 from checker.core.source import Source
@@ -12,6 +17,7 @@ from checker.library import load_model
 from checker.parse.litmus import parse_test
 from checker.report.herd import herd
 from checker.result import Result
+from checker.solve.answer import YES
 
 CODE = """C MP
 
@@ -109,3 +115,59 @@ def test_the_layout_is_what_the_kernels_scripts_look_for() -> None:
     text = herd(result_of(CODE + "exists (1:r0=1 /\\ 1:r1=0)"), 1.0)
     assert re.search(r"^Observation \S+ (Never|Sometimes|Always) \d+ \d+$", text, re.M)
     assert text.endswith("Time MP 1.00\n\n")
+
+
+COPY = "P1(int *x, int *y) { int r2 = READ_ONCE(*y); WRITE_ONCE(*x, r2); }"
+READER = "P0(int *x, int *y) { int r1; int r2 = READ_ONCE(*x); %s WRITE_ONCE(*y, r1); }"
+
+
+@pytest.mark.parametrize(
+    ("body", "counts"),  # herd7 7.58's
+    [
+        ("r1 = r2 & 1; if (r2 == 0) r1 = 0;", "Never 0 4"),
+        ("r1 = 1; if (r2 == 0) r1 = 0;", "Sometimes 1 4"),
+        ("r1 = 1; if (r2 == 0) r1 = 0; if (r2 == 2) r1 = 2;", "Sometimes 1 5"),
+        ("r1 = r2;", "Never 0 3"),
+        ("if (r2) { r1 = 1; } else { r1 = 1; }", "Always 4 0"),
+    ],
+)
+def test_executions_that_only_values_tell_apart_are_counted_as_herd7_does(body: str, counts: str) -> None:
+    lines = shown("", f"C V\n\n{{}}\n\n{READER % body}\n\n{COPY}\n\nexists (0:r1=1)\n")
+    assert f"Observation V {counts}" in lines
+    assert lines[lines.index("Witnesses") - 1] == ("No" if counts.startswith("Never") else "Ok")
+
+
+def test_what_did_not_happen_has_no_values_to_be_counted() -> None:
+    code = """C B\n\n{}\n\nP0(int *x, int *y) { WRITE_ONCE(*x, 1); smp_wmb(); WRITE_ONCE(*y, 1); }
+
+P1(int *x, int *y)
+{
+	int r1;
+	int r0 = READ_ONCE(*y);
+	if (r0 == 1) {
+		r1 = READ_ONCE(*x);
+		WRITE_ONCE(*y, 2);
+	} else {
+		smp_mb();
+		r1 = READ_ONCE(*x);
+	}
+}
+
+"""
+    assert "Observation B Sometimes 1 3" in shown("exists (1:r0=1 /\\ 1:r1=0)", code)
+
+
+def test_a_test_the_model_gives_no_meaning_is_flagged_as_herd7_flags_it() -> None:
+    result = result_of(CODE + "exists (1:r0=1)")
+    lines = herd(replace(result, answers=replace(result.answers, undefined=YES)), 0.0).split("\n")
+    at = lines.index("Undef")
+    assert lines[at + 3] == "Flag *undef*"
+
+
+@given(st.integers(0, 2**40))
+@settings(max_examples=60)
+def test_the_observation_never_contradicts_the_counts(seed: int) -> None:
+    lines = herd(result_of(random_text(Random(seed))), 0.0).split("\n")
+    word, positive, negative = next(line for line in lines if line.startswith("Observation ")).split()[2:]
+    assert (word in ("Sometimes", "Always")) == (int(positive) > 0)
+    assert (word == "Sometimes") == (int(positive) > 0 and int(negative) > 0)

@@ -16,15 +16,26 @@ from checker.report.signs import spelled
 from checker.report.tally import Tally
 from checker.report.terminal import Grid, cell, differences, folded, page, show
 from checker.result import Result
+from checker.solve.answer import NO, YES, Answer, Answers, unknown
 
 CONDITION = Condition("exists", Truth(True))
 
 
 def outcome(
-    path: str = "kvm/a.litmus", model: str = "lkmm", got: str = "Never", expected: str | None = None, **more: object
+    path: str = "kvm/a.litmus",
+    model: str = "lkmm",
+    got: str = "Never",
+    expected: str | None = None,
+    flags: tuple[tuple[str, Answer], ...] = (),
 ) -> Outcome:
     wanted = None if expected is None else Expectation(model, expected.split()[0], model == "lkmm" and "DATARACE" in expected)
-    return Outcome(path, model, 0.1, Result("a", path, model, CONDITION, got, None, expected=wanted, **more))  # type: ignore[arg-type]
+    answers = Answers(*ANSWERS[got], flags=flags)
+    return Outcome(path, model, 0.1, Result("a", path, model, CONDITION, answers, expected=wanted))
+
+
+WHY = unknown("why")
+ANSWERS = {"Never": (NO, YES), "Sometimes": (YES, YES), "Always": (YES, NO), "DEADLOCK": (NO, NO), "Unknown": (WHY, YES)}
+RACE, RACE_UNKNOWN = (("data-race", YES),), (("data-race", WHY),)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +44,17 @@ def outcome(
         (outcome(), "Never"),
         (outcome(expected="Never"), "Never ✓"),
         (outcome(expected="Sometimes"), "Never ✗ (Sometimes)"),
-        (outcome(got="Sometimes", expected="Sometimes DATARACE", flags=("data-race",)), "Sometimes race ✓"),
-        (outcome(got="Sometimes", expected="Sometimes", flags=("data-race",)), "Sometimes race ✗ (Sometimes)"),
+        (outcome(got="Sometimes", expected="Sometimes DATARACE", flags=RACE), "Sometimes race ✓"),
+        (outcome(got="Sometimes", expected="Sometimes", flags=RACE), "Sometimes race ✗ (Sometimes)"),
         (outcome(got="Sometimes", expected="Sometimes DATARACE"), "Sometimes ✗ (Sometimes race)"),
-        (outcome(got="Unknown", expected="Never", unknown_because="why"), "Unknown ✗ (Never)"),
-        (outcome(got="Unknown", unknown_because="why"), "Unknown ✗"),
-        (outcome(expected="DEADLOCK", deadlock=True), "DEADLOCK ✓"),
-        (outcome(expected="Never", deadlock=True), "DEADLOCK ✗ (Never)"),
+        (outcome(got="Unknown", expected="Never"), "Unknown ✗ (Never)"),
+        (outcome(got="Unknown"), "Unknown ✗"),
+        (outcome(got="DEADLOCK", expected="DEADLOCK"), "DEADLOCK ✓"),
+        (outcome(got="DEADLOCK", expected="Never"), "DEADLOCK ✗ (Never)"),
+        (outcome(got="DEADLOCK"), "DEADLOCK ✗"),
+        (outcome(got="Sometimes", expected="Sometimes", flags=RACE_UNKNOWN), "Sometimes race? ✗ (Sometimes)"),
+        (outcome(got="Sometimes", expected="Sometimes DATARACE", flags=RACE_UNKNOWN), "Sometimes race? ✗ (Sometimes race)"),
+        (outcome(got="Sometimes", flags=RACE_UNKNOWN), "Sometimes race? ✗"),
         (Outcome("a", "lkmm", error="a: error: no"), "error"),
         (Outcome("a", "lkmm", unknown_because="it died"), "Unknown ✗"),
     ],
@@ -63,7 +78,7 @@ def test_no_mark_and_no_verdict_is_ever_cut(width: int, models: int, words: bool
     spell = spelled if words else str
     grid = Grid(spell=spell)
     for i in range(models):
-        got = outcome(f"kvm/{'long-name-' * 4}.litmus", f"model-{i}", "Sometimes", "Never DATARACE", flags=("data-race",))
+        got = outcome(f"kvm/{'long-name-' * 4}.litmus", f"model-{i}", "Sometimes", "Never DATARACE", flags=RACE)
         grid.add(got)
     text = printed(grid, width, terminal=False)
     assert text.count(spell(cell(got).text)) == models
@@ -95,7 +110,7 @@ def test_the_table_fits_80_columns_and_is_coloured_on_a_terminal_only() -> None:
     grid = Grid()
     for i in range(3):
         for model in ("lkmm", "aarch64", "x86-tso"):
-            grid.add(outcome(f"kvm/{'long-name-' * 5}{i}.litmus", model, "Sometimes", "Sometimes DATARACE", flags=("data-race",)))
+            grid.add(outcome(f"kvm/{'long-name-' * 5}{i}.litmus", model, "Sometimes", "Sometimes DATARACE", flags=RACE))
     plain = printed(grid, 80, terminal=False)
     assert max(map(len, plain.split("\n"))) <= 80
     assert "\x1b" not in plain
@@ -104,11 +119,17 @@ def test_the_table_fits_80_columns_and_is_coloured_on_a_terminal_only() -> None:
 
 def test_reasons_stand_below_the_table() -> None:
     grid = Grid()
-    grid.add(outcome(got="Unknown", unknown_because="a loop may run more than 2 times (--unroll)"))
-    grid.add(outcome("kvm/b.litmus", flags=("invalid-sleep",)))
+    grid.add(outcome(got="Unknown"))
+    grid.add(outcome("kvm/b.litmus", flags=(("invalid-sleep", YES),)))
+    grid.add(outcome("kvm/c.litmus", expected="Never", flags=RACE_UNKNOWN))
+    grid.add(outcome("kvm/d.litmus", expected="Sometimes", flags=RACE_UNKNOWN))
+    grid.add(outcome("kvm/e.litmus", got="DEADLOCK"))
     text = printed(grid, 80, terminal=False)
-    assert "a under lkmm: Unknown: a loop may run more than 2 times (--unroll)" in text
+    assert "a under lkmm: Unknown: why\n" in text
     assert "b under lkmm: flag invalid-sleep" in text
+    assert "c under lkmm: unknown: data-race: why\n" in text
+    assert "d under lkmm: expected Sometimes, got Never; unknown: data-race: why\n" in text
+    assert "e under lkmm: no execution ends" in text
 
 
 def test_a_file_whose_models_disagree_gets_a_sentence() -> None:

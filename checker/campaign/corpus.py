@@ -127,8 +127,8 @@ def decide(job: Job, setup: Setup) -> Outcome:
         asked = model.key
         start = time.perf_counter()
         with _alarm(setup.options.timeout):
-            result = check(test_of(job.text, setup), model, setup.options)
-        return outcome(replace(result, witness=None))
+            result = check(test_of(job.text, setup), model, replace(setup.options, strict=setup.strict))
+        return outcome(result.without_executions())
     except CheckerError as error:
         here = error.span if error.span is not None and error.span.source.name == job.path else None
         place = (here.line or 1, here.column or 1) if here is not None else (1, 1)

@@ -314,6 +314,8 @@ def judge(one: Row, policy: Policy) -> Iterator[Finding]:
         yield finding("unknown", f"Unknown: {one.reason}")
     elif one.unmet:
         yield finding("unexpected", one.unmet)
+    elif one.undecided:
+        yield finding("unknown", f"{one.said}, but unknown: {one.reason}")
     elif not one.expected:
         yield finding("missing", f"got {one.said}, but the file says nothing of '{one.model}'")
 
@@ -397,7 +399,7 @@ def _moved(known: Known, found: dict[str, Row], path: str, edited: bool, policy:
                 message = f"the baseline has {before} under '{model}', the file says nothing of it"
                 yield _said("missing", message, policy, path, model)
             continue
-        if one.error or one.verdict == UNKNOWN:
+        if one.error or one.undecided:
             continue
         if before.split()[0] != one.verdict:
             message = f"{before.split()[0]} in the baseline, now {one.verdict}; {why}"
@@ -437,7 +439,7 @@ def baseline_of(report: Report, path: str) -> Baseline:
     tests: dict[str, dict[str, str]] = {}
     digests = {relative(name, path): digest for name, digest in report.digests.items()}
     for one in report.rows:
-        if not one.error and one.verdict != UNKNOWN:
+        if not one.error and not one.undecided:
             tests.setdefault(relative(one.path, path), {})[one.model] = one.said
     known = {name: Known(digests[name], verdicts) for name, verdicts in tests.items()}
     return Baseline(known, report.models, __version__, solver.version())
@@ -452,7 +454,7 @@ def updated_baseline(report: Report, path: str, policy: Policy, *, whole: bool) 
     plan = Plan(digests=report.digests, looked=[*report.looked])
     undecided: dict[str, set[str]] = {}
     for one in report.rows:
-        if one.verdict == UNKNOWN:
+        if one.undecided:
             undecided.setdefault(relative(one.path, path), set()).add(one.model)
     kept = {}
     for name in [relative(name, path) for name in report.digests]:

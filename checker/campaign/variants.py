@@ -71,7 +71,7 @@ class Verdicts:
             return Answer("review", f"the test with this change is Unknown: {after.unknown_because}")
         if after.deadlock and not before.deadlock and b"\nfilter" in variant:
             return Answer("untaken", f"the path that is changed is not taken: {outcome}")
-        if after.deadlock and not before.deadlock:
+        if after.deadlock:
             return Answer("review", "the test with this change has no execution at all")
         if before.observation == UNKNOWN:
             return Answer("review", f"the test itself is Unknown: {before.unknown_because}")
@@ -84,7 +84,10 @@ class Verdicts:
             return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after))
         for flag in after.flags:
             if flag not in before.flags:
-                return Answer("harmful", f"this makes {_FLAGS.get(flag, flag)}", self._shown(variant, after))
+                return Answer("harmful", f"this makes {_FLAGS.get(flag, flag)}", self._shown(variant, after, flag))
+        for what, result in (("the test with this change", after), ("the test itself", before)):
+            if result.unanswered:
+                return Answer("review", f"{what} leaves something unknown: {result.unanswered_text()}")
         if not _good(before) and _good(after):
             return Answer("repaired", f"no longer possible: {outcome}")
         if not _good(before):
@@ -99,7 +102,7 @@ class Verdicts:
             found = _checked(source, model, options)
         except CheckerError:
             return False
-        return _good(found) and set(found.flags) <= set(self.base[model].flags)
+        return _good(found) and not (found.deadlock or found.unanswered) and set(found.flags) <= set(self.base[model].flags)
 
     def _of(self, variant: bytes, model: str) -> Result | CheckerError:
         if (variant, model) not in self.known:
@@ -110,8 +113,8 @@ class Verdicts:
                 self.known[variant, model] = error
         return self.known[variant, model]
 
-    def _shown(self, variant: bytes, after: Result) -> tuple[str, ...]:
-        """The lines of the test that changed, and an execution."""
+    def _shown(self, variant: bytes, after: Result, flag: str = "") -> tuple[str, ...]:
+        """The lines of the test that changed, and an execution (that raises `flag`, if one is named)."""
         was = self.source.text.encode().split(b"\n")
         now = variant.split(b"\n")
         changed = [
@@ -119,7 +122,7 @@ class Verdicts:
             for a, b in zip(was, now, strict=False) if a != b
             for mark, line in (("-", a), ("+", b)) if line.strip()
         ]  # fmt: skip
-        return (*changed, *witness(after))
+        return (*changed, *witness(after, flag))
 
 
 _FLAGS = {

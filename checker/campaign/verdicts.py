@@ -33,7 +33,8 @@ class Row:
     """One test under one model. `verdict` is Never, Sometimes, Always, DEADLOCK or Unknown; `line` and `column` those of the
     expectation, or of the error.
 
-    `unmet` says why the file's expectation is not met; `expected` is empty where the file expects nothing.
+    `unmet` says how the verdict differs from what the file expects; `expected` is empty where the file expects nothing.
+    `reason` says what could not be answered (the condition, a flag), and why.
     """
 
     path: str
@@ -51,6 +52,11 @@ class Row:
     column: int = 1
     seconds: float = 0.0
     cached: bool = False
+
+    @property
+    def undecided(self) -> bool:
+        """Whether a question of the test has no answer."""
+        return self.verdict == UNKNOWN or bool(self.reason)
 
     @property
     def said(self) -> str:
@@ -71,12 +77,12 @@ def row(outcome: Outcome) -> Row:
     said = wanted.span if wanted is not None else result.condition.span
     return Row(
         path, model, result.test,
-        verdict="DEADLOCK" if result.deadlock and result.observation != UNKNOWN else result.observation,
+        verdict=result.observation,
         race="data-race" in result.flags,
         flags=result.flags,
         expected="" if wanted is None else str(wanted),
-        unmet=result.unmet(),
-        reason=result.unknown_because,
+        unmet=result.contradiction(),
+        reason=result.unanswered_text(),
         line=said.line or 1,
         column=said.column or 1,
         seconds=round(outcome.seconds, 4),
@@ -163,7 +169,7 @@ class Store:
 
     def put(self, key: str, row: Row) -> None:
         """Keep a row that has a verdict: what is Unknown or an error today may be decided tomorrow."""
-        if row.error or row.verdict == UNKNOWN:
+        if row.error or row.undecided:
             return
         file = self._file(key)
         with contextlib.suppress(OSError):

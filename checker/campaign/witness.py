@@ -14,6 +14,7 @@ from checker.core.rel import pairs
 from checker.core.value import Symbolic
 from checker.program.events import Event
 from checker.result import Result
+from checker.solve.answer import NO
 from checker.solve.execution import Execution
 
 MOST = 24
@@ -47,12 +48,13 @@ def final_state(lines: Iterable[str]) -> str:
     return next((m[1] for line in lines if (m := _STATE.fullmatch(line))), "")
 
 
-def witness(result: Result) -> tuple[str, ...]:
-    """The execution that a result shows, a line for each access; nothing where it shows none."""
-    found = result.witness
+def witness(result: Result, flag: str = "") -> tuple[str, ...]:
+    """The execution that a result shows, or the one it shows for a flag, a line for each access; nothing where it shows none."""
+    answer = dict(result.answers.flags).get(flag, NO) if flag else result.witnessing
+    found = answer.execution
     if found is None:
         return ()
-    state = ", ".join(f"{loc}={value}" for loc, value in result.witness_state)
+    state = ", ".join(f"{loc}={value}" for loc, value in answer.state)
     lines = list(_lines(found))
     more = [f"… {len(lines) - MOST} more"] if len(lines) > MOST else []
     return (*([f"in the end {state}:"] if state else []), *lines[:MOST], *more)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from checker.cat.recursion import Rounds, iterated, names_of, rounds_bound, written_out
 from checker.cat.term import Term, Terms
 from checker.core.circuit import FALSE, TRUE
 from checker.core.rel import (
@@ -37,8 +38,6 @@ from checker.program.events import EventGraph, Leaf
 Bound: TypeAlias = tuple[Any, Any]
 """(must, may): two sets (int) or two relations (Rows); the same object twice when exact."""
 
-MAX_ROUNDS = 200
-
 
 class Bounds:
     """The bounds of a model's terms over one event graph, computed on demand. Subclassed by nobody; see `Exact` for leaves.
@@ -48,7 +47,7 @@ class Bounds:
 
     def __init__(self, graph: EventGraph, terms: Terms) -> None:
         self.graph, self.terms = graph, terms
-        self.rounds_of: dict[int, Term] = {}  # a fix that is not monotone and stays open -> its rounds written out
+        self.rounds_of: dict[int, Rounds] = {}  # a fix that is not monotone and stays open -> its rounds written out
         self.n = n = graph.n
         self.values: dict[int, Bound] = {}
         self.everything = (1 << n) - 1
@@ -246,47 +245,18 @@ class Bounds:
     # ------------------------------------------------------------ let rec
 
     def fix(self, term: Term) -> Bound:
-        """A component of a `let rec`: the least fixpoint, by rounds; herd's Gauss-Seidel rounds where it is not monotone."""
-        mine, _, group = term.name.partition("@")
-        variables = group.split("+")
-        state = self.rounds(term, variables)
-        if not term.monotone and any(a is not b for a, b in state):
-            written = self.rounds_of[term.index] = self.written_out(term, variables)[variables.index(mine)]
-            return self.of(written)
-        return state[variables.index(mine)]
-
-    def rounds(self, term: Term, variables: list[str]) -> list[Bound]:
-        state: list[Bound] = [(0, 0) if b.kind == "set" else (self.empty, self.empty) for b in term.bodies]
-        opened = {t.index: t for b in term.bodies for t in _open_terms(b, frozenset(variables))}
-        slots = [(t.index, variables.index(t.name)) for t in opened.values() if t.op == "var"]
-        values = self.values
-        for _ in range(MAX_ROUNDS):
-            settled = True
-            for i, body in enumerate(term.bodies):
-                for index in opened:
-                    values.pop(index, None)
-                for index, slot in slots:
-                    values[index] = state[slot]
-                new = self.of(body)
-                settled = settled and _within(new, state[i])
-                state[i] = new
-            if settled:
-                break
-        else:
-            raise Unsupported("a 'let rec' that does not settle", term.span)
-        for index in opened:
-            values.pop(index, None)
-        return state
-
-    def written_out(self, term: Term, variables: list[str]) -> list[Term]:
-        """The right sides after as many rounds as can matter: each round decides at least one more event."""
-        empty = {"set": self.terms.empty_set, "rel": self.terms.empty_rel}
-        state = {v: empty[b.kind] for v, b in zip(variables, term.bodies, strict=True)}
-        busy = sum(1 for e in self.graph.events if e.kind == "F")
-        for _ in range(min(busy, MAX_ROUNDS) + 1):
-            for v, body in zip(variables, term.bodies, strict=True):
-                state[v] = self.terms.substitute(body, state)
-        return [state[v] for v in variables]
+        """A component of a `let rec` (see cat/recursion.py); the others of its group are known with it."""
+        component, variables = names_of(term)
+        group = term.name.partition("@")[2]
+        state = iterated(self, term)
+        if state is None:
+            rounds = written_out(self, term)
+            state = [rounds_bound(self, rounds, i) for i in range(len(variables))]
+            for variable, body in zip(variables, term.bodies, strict=True):
+                self.rounds_of[self.terms.make("fix", body.kind, (), f"{variable}@{group}").index] = rounds
+        for variable, body, bound in zip(variables, term.bodies, state, strict=True):
+            self.values[self.terms.make("fix", body.kind, (), f"{variable}@{group}").index] = bound
+        return state[component]
 
     # ------------------------------------------------------------ orders and choices
 
@@ -387,24 +357,3 @@ def plan(terms: Iterable[Term]) -> tuple[Term, ...]:
 
 def _none(empty: Rows) -> Leaf:
     return empty, empty, {}
-
-
-def _within(new: Bound, old: Bound) -> bool:
-    if isinstance(new[1], int):
-        return not (new[1] & ~old[1]) and not (new[0] & ~old[0])
-    return not any(map(int.__and__, new[1], map(int.__invert__, old[1]))) and not any(
-        map(int.__and__, new[0], map(int.__invert__, old[0]))
-    )
-
-
-def _open_terms(term: Term, names: frozenset[str]) -> list[Term]:
-    """The subterms of `term` in which a variable of `names` is free."""
-    found: dict[int, Term] = {}
-    todo = [term]
-    while todo:
-        t = todo.pop()
-        if t.index not in found and t.free & names:
-            found[t.index] = t
-            todo.extend(t.args)
-            todo.extend(t.bodies)
-    return list(found.values())

@@ -10,7 +10,7 @@ fold at once; nothing of this reaches the solver but the literals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
@@ -184,7 +184,7 @@ def _on_addresses(op: str, args: Sequence[object]) -> object:
 
 
 def _moved(address: object, distance: int) -> object:
-    return replace(address, offset=address.offset + distance)  # type: ignore[type-var,attr-defined]
+    return type(address)(address.name, address.offset + distance, address.members)  # type: ignore[attr-defined,call-arg]
 
 
 def known(value: object) -> Symbolic:

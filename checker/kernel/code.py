@@ -145,6 +145,9 @@ class Code:
     def digest(self, path: str) -> str:
         """A digest of a file's text; empty for no file."""
         if path not in self._digests:
+            if self.base is not None and path not in self.touched:
+                self._digests[path] = self.base.digest(path)
+                return self._digests[path]
             data = self.data(path)
             self._digests[path] = "" if data is None else hashlib.blake2b(data, digest_size=20).hexdigest()
         return self._digests[path]
@@ -154,8 +157,8 @@ class Code:
         if caller not in self._surroundings:
             made = hashlib.blake2b(digest_size=20)
             made.update(" ".join(self.arch).encode())
-            for path in self.around(caller):
-                made.update(f"\0{path}\0{self.digest(path)}".encode("utf-8", "surrogateescape"))
+            text = "".join([f"\0{path}\0{self.digest(path)}" for path in self.around(caller)])
+            made.update(text.encode("utf-8", "surrogateescape"))
             self._surroundings[caller] = made.hexdigest()
         return self._surroundings[caller]
 

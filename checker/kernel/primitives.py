@@ -190,6 +190,8 @@ def _in(e: Expr, bound: _Bound, table: OneALine) -> Iterator[_Effect]:
                 yield _Effect(name, frozenset(), place, form, (said.verb, said.strength))
                 return
             yield from _in_macro(inner, {p: g for p, g in zip(inner.params, given, strict=False) if g is not None}, table)
+        case Call("__cond_load", (place, _), tags):  # its condition is about what it reads
+            yield _effect("__load", frozenset(tags), place, bound)
         case Call(name, args, tags):
             rest = args if name in _HAVE_NO_PLACE else args[1:]
             for arg in rest:

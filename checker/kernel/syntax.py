@@ -78,8 +78,9 @@ class Functions(Mapping[str, Function]):
         )
 
     def alike(self, name: str, others: Functions) -> bool:
-        """Whether a function is the same in another version of its file, and on the same lines."""
-        return self.written(name) == others.written(name) and self.lines(name) == others.lines(name)
+        """Whether a function is the same in another version of its file, on the same lines and at the same bytes."""
+        starts, others_starts = ([one.start for one in functions.outline.pieces.get(name, ())] for functions in (self, others))
+        return self.written(name) == others.written(name) and self.lines(name) == others.lines(name) and starts == others_starts
 
     def lines(self, name: str) -> tuple[range, ...]:
         """The lines that the definitions of a name stand on."""

@@ -50,16 +50,31 @@ class FolderTree:
     def root(self) -> Path:
         return self.folder.resolve()
 
+    @cached_property
+    def _inside(self) -> dict[str, bool]:
+        """Whether a folder, wherever its links lead, is below the top: what was asked so far."""
+        return {}
+
     def read(self, path: str) -> bytes | None:
         if not tame(path):
             return None
+        name = os.path.join(self.root, path)
         try:
-            real = (self.root / path).resolve(strict=True)
-            if not real.is_relative_to(self.root) or not stat.S_ISREG(real.stat().st_mode) or real.stat().st_size > MAX_FILE:
+            found = os.lstat(name)
+            if stat.S_ISLNK(found.st_mode):
+                name = os.path.realpath(name, strict=True)
+                found = os.stat(name)
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE or not self._below(os.path.dirname(name)):
                 return None
-            return real.read_bytes()
+            with open(name, "rb") as stream:
+                return stream.read()
         except (OSError, RuntimeError, ValueError):
             return None
+
+    def _below(self, folder: str) -> bool:
+        if folder not in self._inside:
+            self._inside[folder] = Path(folder).resolve(strict=True).is_relative_to(self.root)
+        return self._inside[folder]
 
     def names(self, folder: str) -> tuple[str, ...]:
         if folder and not tame(folder):

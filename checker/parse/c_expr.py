@@ -53,12 +53,15 @@ class Expressions:
         self.doubled = 0
 
     def at(self, token: lark.Token) -> Span:
-        return self.moved(Span(self.source, token.line or 1, token.column or 1, end_of(token)))
+        column = token.column or 1
+        span = Span(self.source, token.line or 1, column, column + len(token.rstrip()))
+        return span if self.places is None else self.places.was(span)
 
     def at_columns(self, token: lark.Token, length: int) -> Span:
         """The first so many columns of a token."""
         column = token.column or 1
-        return self.moved(Span(self.source, token.line or 1, column, column + length))
+        span = Span(self.source, token.line or 1, column, column + length)
+        return span if self.places is None else self.places.was(span)
 
     def moved(self, span: Span) -> Span:
         """The place in the file, where macros were replaced before."""

@@ -442,7 +442,7 @@ class Lowering(Values):
         """The value, computed once where it is more than registers."""
         if not effects(e):
             return e, kind
-        name = self.temporary()
+        name = self.local()
         self.out.append(Assign(name, e))
         return Reg(name), kind
 
@@ -479,7 +479,7 @@ class Lowering(Values):
         returns, returned = self.returns, self.returned
         self.names, self.here, self.breaks, self.continues, self.cases = names, dict.fromkeys(names), [], [], []
         self.targets, self.wanted, self.placed = {}, {}, set()
-        variable = "" if nothing else self.temporary()
+        variable = "" if nothing else self.local()
         self.returns, self.returned = (variable, None if nothing else kind, self.label("return")), False
         self.active.append(helper.name)
         try:

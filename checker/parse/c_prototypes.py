@@ -33,7 +33,10 @@ class Prototype:
 
 
 _ROWS: tuple[tuple[str, Prototype], ...] = (
-    (r"(?:READ_ONCE|(?:s?rcu_dereference|rcu_access_pointer|__load|this_cpu_read)\w*)", Prototype(LOCATED, ("place",))),
+    (
+        r"(?:READ_ONCE|data_race|ACCESS_PRIVATE|(?:s?rcu_dereference|rcu_access_pointer|__load|this_cpu_read)\w*)",
+        Prototype(LOCATED, ("place",)),
+    ),
     (r"(?:smp|virt)_load_acquire|smp_cond_load_(?:relaxed|acquire)", Prototype(LOCATED, ("pointer",))),
     (
         r"(?:WRITE_ONCE|(?:smp|virt)_store_mb|RCU_INIT_POINTER|rcu_assign_pointer|__store|this_cpu_write)",
@@ -48,8 +51,8 @@ _ROWS: tuple[tuple[str, Prototype], ...] = (
         r"__atomic_(?:op|op_return|fetch_op)(?::\w+)?|__fetch_op(?::\w+)?|__atomic_add_unless",
         Prototype(LOCATED, ("pointer", "value", "value"), overflows=True),
     ),
-    (r"(?:test_and_\w+_bit\w*|test_bit\w*)", Prototype(BOOL)),
-    (r"refcount_read", Prototype(U32)),
+    (r"(?:_{0,2}test_and_\w+_bit\w*|test_bit\w*)", Prototype(BOOL)),
+    (r"(?:refcount|kref)_read", Prototype(U32)),
     (r"refcount_\w*(?:and_test|not_zero|not_one|unless)\w*", Prototype(BOOL, (), INT, overflows=True)),
     (r"refcount_\w+", Prototype(INT, (), INT, overflows=True)),
     (r"(?:raw_)?(?:spin|read|write|mutex|down|srcu)_\w*(?:try|is_)?lock\w*", Prototype(INT)),

@@ -8,6 +8,7 @@ parameters("int *x, spinlock_t *l")             (("x", "int"), ("l", "spinlock_t
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -160,14 +161,23 @@ def parameters(text: str, at: Callable[[int, int], Span], *, of_process: bool = 
     return tuple(result)
 
 
-def _parameter(text: str, offset: int, at: Callable[[int, int], Span], *, of_process: bool) -> tuple[str, str]:
-    match = _PARAMETER.match(text) if len(text) <= MAX_PARAMETER else None
+@functools.lru_cache(maxsize=4096)
+def _named(text: str) -> tuple[str, str] | None:
+    """The name of a parameter and its type; None for what is none."""
+    match = _PARAMETER.match(text)
     if not match or match[2] in RESERVED or not match[1]:
+        return None
+    return match[2], _QUALIFIERS.sub("*", " ".join(match[1].split())) + ("*" if match[3] else "")
+
+
+def _parameter(text: str, offset: int, at: Callable[[int, int], Span], *, of_process: bool) -> tuple[str, str]:
+    found = _named(text) if len(text) <= MAX_PARAMETER else None
+    if found is None:
         shown = text[:MAX_PARAMETER]
         raise SyntaxProblem(f"{shown!r} is not a parameter", at(offset, max(1, len(shown))), hint="write 'int *x'")
-    kind, name = _QUALIFIERS.sub("*", " ".join(match[1].split())) + ("*" if match[3] else ""), match[2]
+    name, kind = found
     if not of_process:
-        return name, kind
+        return found
     if not kind.endswith("*"):
         raise Unsupported(
             f"the parameter {name!r} is not a pointer",

@@ -91,6 +91,11 @@ class Values:
         self.temporaries += 1
         return f"%c{self.temporaries}"
 
+    def local(self) -> str:
+        """A variable that nobody wrote but everybody would have: what it holds steers like any other (see `expand`)."""
+        self.temporaries += 1
+        return f"?c{self.temporaries}"
+
     def label(self, what: str) -> str:
         self.labels += 1
         return f"{what}@{self.labels}"

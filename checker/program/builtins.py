@@ -57,7 +57,7 @@ def _cond_load(x: Expander, call: Call) -> Expr:
 def _store(x: Expander, call: Call) -> None:
     x.arity(call, 2)
     addr = x.location(call.args[0], call)
-    x.store(addr, _narrowed(addr, x.flat(call.args[1])), _tags(call), call.span)
+    x.store(addr, x.flat(call.args[1]), _tags(call), call.span)
 
 
 def _fence(x: Expander, call: Call) -> None:
@@ -180,7 +180,7 @@ def _add_unless(x: Expander, call: Call) -> Expr:
     fail, found = x.label("fail"), Op("eq", (old, unless))
     x.assign(result.name, Op("first", (Const(0), found)), call.span)
     x.code.append(Branch(found, fail, ctrl=False, span=call.span))
-    x.store(addr, _narrowed(addr, Op("add", (old, x.flat(more)))), tags, call.span, pair=pair)
+    x.store(addr, Op("add", (old, x.flat(more))), tags, call.span, pair=pair)
     x.assign(result.name, Op("first", (Const(1), found)), call.span)
     x.code.append(Label(fail))
     return result

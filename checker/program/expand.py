@@ -392,6 +392,8 @@ class Expander:
             if last:
                 points = points.union(range(self.since, self.units)) - others
             turn = Turn(turn.unit, operands, points)
+        if isinstance(addr, Op) and addr.op in NARROW and not (isinstance(value, Op) and value.op == addr.op):
+            value = Op(addr.op, (value,))  # a location that is narrower than what a table computes
         self.code.append(Store(_bare(addr), value, tags, span, pair=pair, group=self.group, turn=turn))
 
     def mark(self, tags: frozenset[str], span: Span, addr: Expr | None = None, dst: str = "", value: Expr | None = None) -> None:

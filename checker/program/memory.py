@@ -80,8 +80,8 @@ def justify_circles(d: Draft, rf: dict[tuple[int, int], Lit]) -> None:
             nothing = value.get(spans.circles[site], FALSE) if site in spans.circles else FALSE
             for sources, lit in ((spans.copies[store], d.circuit.both2(edge, -nothing)), (spans.computed[store], edge)):
                 for source in sources & eids.keys():
-                    row = edges[eids[source]]
-                    row[eid] = d.circuit.either2(row.get(eid, FALSE), lit)
+                    row, depends = edges[eids[source]], d.deps["data"].get((eids[source], writer or 0), FALSE)
+                    row[eid] = d.circuit.either2(row.get(eid, FALSE), d.circuit.both2(lit, depends))
     forbid_cycles(d.circuit, edges)
 
 

@@ -150,15 +150,20 @@ def show_problem(problem: Problem) -> list[str]:
 
 
 def show_execution(test: Test, model: Model, options: Options) -> list[str]:
-    """The verdict, and the certified execution that satisfies (for `forall`: violates) the proposition, if there is one."""
+    """The verdict and the certified execution that satisfies (for `forall`: violates) the proposition, if there is one;
+    then an execution for each flag that is raised."""
     result = check(test, model, options)
     lines = [f"{result.observation}: {printable(show_condition(result.condition))}"]
-    if result.unknown_because:
-        lines.append(f"because {result.unknown_because}")
+    lines.extend([f"unknown: {printable(name)}, because {because}" for name, because in result.unanswered])
     if result.witness is None:
         satisfies = "violates" if result.condition.quantifier == "forall" else "satisfies"
-        return [*lines, f"no execution {satisfies} the proposition"]
-    return lines + one_execution(result.witness, model)
+        lines.append(f"no execution {satisfies} the proposition")
+    else:
+        lines.extend(one_execution(result.witness, model))
+    for name, answer in result.answers.flags:
+        if answer.execution is not None:
+            lines.extend(["", f"flag {printable(name)}:", *one_execution(answer.execution, model)])
+    return lines
 
 
 def one_execution(found: Execution, model: Model) -> list[str]:

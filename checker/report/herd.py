@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from checker.core.source import printable
 from checker.report.spell import show_condition
-from checker.result import Result
+from checker.result import ALWAYS, NEVER, SOMETIMES, UNKNOWN, Result
 
 KINDS = {"exists": "Allowed", "~exists": "Forbidden", "forall": "Required"}
 
@@ -35,13 +35,23 @@ def herd(result: Result, seconds: float) -> str:
         verdict(result),
         "Witnesses",
         "Positive: {} Negative: {}".format(*witnesses),
+        *["Flag *undef*"] * result.undefined,
         *[f"Flag {flag}" for flag in result.flags],
         f"Condition {show_condition(result.condition)}",
-        f"Observation {name} {result.observation} {positive} {negative}",
+        f"Observation {name} {observation(result)} {positive} {negative}",
         f"Time {name} {seconds:.2f}",
         "",
     ]
     return "\n".join(lines) + "\n"
+
+
+def observation(result: Result) -> str:
+    """What the counts say; `Unknown` where they are not the whole truth. A deadlock is `Never`, as herd7 has it."""
+    assert result.counts is not None
+    positive, negative = result.counts
+    if result.observation == UNKNOWN:
+        return UNKNOWN
+    return NEVER if not positive else ALWAYS if not negative else SOMETIMES
 
 
 def verdict(result: Result) -> str:

@@ -85,6 +85,9 @@ class Herd(Printer):
         result = outcome.result
         if result is not None and result.counts is not None:
             self._print(clean(herd(result, outcome.seconds)))
+            if result.unanswered:
+                said = printable(clean(f"{outcome.path} under {outcome.model}: unknown: {result.unanswered_text()}"))
+                self.tell(f"warning: {said}")
         elif not outcome.error:
             self.tell(f"warning: {printable(clean(outcome.path))} under {printable(outcome.model)}: {outcome.reason}")
 

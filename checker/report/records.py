@@ -19,7 +19,8 @@ from checker.result import UNKNOWN
 class Record(msgspec.Struct, frozen=True):
     """The fields of a line, in its order. `states` and `counts` are null unless asked for.
 
-    `as_expected` is null where the file expects nothing of the model, and false wherever there is no verdict.
+    `as_expected` is null where the file expects nothing of the model, and false wherever a question has no answer.
+    `unknown` tells of each such question (condition, negation, undefined, the name of a flag) why.
     """
 
     file: str
@@ -38,6 +39,7 @@ class Record(msgspec.Struct, frozen=True):
     undefined: bool = False
     warnings: list[str] = []
     error: str | None = None
+    unknown: dict[str, str] = {}
 
 
 def record(outcome: Outcome) -> str:
@@ -63,13 +65,14 @@ def of(outcome: Outcome) -> Record:
         states=None if result.states is None else [clean(state) for state in result.states],
         flags=[clean(flag) for flag in result.flags],
         expected=None if result.expected is None else show_expectation(result.expected),
-        as_expected=False if result.observation == UNKNOWN else result.as_expected,
+        as_expected=False if result.unanswered else result.as_expected,
         seconds=seconds,
         unknown_because=clean(result.unknown_because),
         condition=clean(show_condition(result.condition)),
         counts=result.counts,
         undefined=result.undefined,
         warnings=[clean(warning) for warning in result.warnings],
+        unknown={clean(name): clean(because) for name, because in result.unanswered},
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from checker.campaign.corpus import Outcome
-from checker.result import UNKNOWN
 
 
 @dataclass(slots=True)
@@ -24,9 +23,9 @@ class Tally:
     def add(self, outcome: Outcome) -> None:
         if outcome.error:
             self.errors += 1
-        elif outcome.result is None or outcome.observation == UNKNOWN:
+        elif outcome.result is None or (outcome.result.unanswered and not outcome.result.contradiction()):
             self.unknown += 1
-        elif outcome.result.expected is None:
+        elif outcome.result.expected is None and not outcome.result.unmet():
             self.unasked += 1
         elif outcome.as_expected:
             self.met += 1

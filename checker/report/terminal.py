@@ -25,7 +25,7 @@ from checker.campaign.corpus import Outcome
 from checker.core.source import printable
 from checker.report.records import clean, show_expectation
 from checker.report.tally import Tally
-from checker.result import NEVER, UNKNOWN
+from checker.result import DEADLOCK, NEVER, UNKNOWN
 
 MET, UNMET, PLAIN, ERROR = "green", "bold red", "", "bold red"
 LEAST_NAME = 24
@@ -53,7 +53,7 @@ class Grid:
         self.models.setdefault(outcome.model)
         made = cell(outcome)
         self.rows.setdefault(outcome.path, {})[outcome.model] = Cell(self.spell(made.text), made.style)
-        if outcome.result is not None and outcome.result.observation != UNKNOWN:
+        if outcome.result is not None and outcome.result.observation not in (UNKNOWN, DEADLOCK):
             self.verdicts.setdefault(outcome.path, {})[outcome.model] = outcome.result.observation
         said = note(outcome)
         if said:
@@ -67,9 +67,11 @@ def cell(outcome: Outcome) -> Cell:
     result = outcome.result
     if result is None:
         return Cell("Unknown ✗", UNMET)
-    said = "DEADLOCK" if result.deadlock and result.expected else result.observation
+    said = result.observation
     if "data-race" in result.flags:
         said += " race"
+    elif said != UNKNOWN and "data-race" in dict(result.unanswered):
+        said += " race?"
     if result.expected is None:
         return Cell(said + (" ✗" if result.unmet() else ""), UNMET if result.unmet() else PLAIN)
     if result.unmet():
@@ -83,6 +85,8 @@ def note(outcome: Outcome) -> str:
     if result is None:
         return f"Unknown: {outcome.unknown_because}" if outcome.unknown_because else ""
     said = [result.unmet()] if result.unmet() else []
+    if result.contradiction() and result.unanswered:
+        said.append(f"unknown: {result.unanswered_text()}")
     said.extend([f"flag {flag}" for flag in result.flags if flag != "data-race"])
     if result.undefined:
         said.append("the model gives some execution no meaning")

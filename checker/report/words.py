@@ -31,7 +31,7 @@ def verdict_line(report: Report) -> str:
     """One sentence: what comes out, and why."""
     levels = Counter(finding.level for finding in report.findings)
     cached = sum(one.cached for one in report.rows)
-    met = sum(1 for one in report.rows if one.expected and not one.unmet and not one.error and one.verdict != "Unknown")
+    met = sum(1 for one in report.rows if one.expected and not one.unmet and not one.error and not one.undecided)
     head = {0: "passed", 1: "blocked", 2: "error"}[report.code]
     total = len(report.rows)
     said = [f"{head}: {total} verdict{'' if total == 1 else 's'}, {met} as expected"]

@@ -10,9 +10,11 @@ Acyclicity is asked of the strongly connected parts only (core/acyclic.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from checker.cat.evaluate import Bounds
+from checker.cat.recursion import Rounds, names_of
 from checker.cat.term import Axiom, Model, Term
 from checker.core.acyclic import forbid_counted_cycles, forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
@@ -54,7 +56,7 @@ def encode(model: Model, graph: EventGraph, bounds: Bounds) -> Problem:
                 if lit != FALSE:
                     flags.setdefault(axiom.name, []).append(lit)
             case _:  # undefined_unless, assert: what fails makes the execution meaningless
-                undefined.append(-encoder.holds(axiom))
+                undefined.append(encoder.holds(replace(axiom, negated=not axiom.negated)))
     encoder.constrain_generators()
     circuit = graph.circuit
     raised = tuple([(name, circuit.either(lits)) for name, lits in sorted(flags.items())])
@@ -75,6 +77,8 @@ class Encoder:
         self.squares: dict[int, list[dict[tuple[int, int], Lit]]] = {}
         self.order_lits: dict[tuple[int, int, int], Lit] = {}
         self.choices: dict[int, dict[tuple[int, int], Lit]] = {}
+        self.ends: dict[str, tuple[list[tuple[Lit, tuple[Term, ...]]], Lit]] = {}
+        self.endless: list[tuple[Lit, Rounds]] = []  # when a recursive definition is not done after all its rounds
 
     # ------------------------------------------------------------ axioms
 
@@ -355,9 +359,12 @@ class Encoder:
     def component(self, term: Term, up: bool, key: tuple[int, int, bool]) -> Lit:
         """A component of `let rec`, at the pair or event of `key`: a name that its right side implies."""
         _, at, _ = key
-        written = self.bounds.rounds_of.get(term.index)
-        if written is not None:
-            return self.at(written, at, up)
+        rounds = self.bounds.rounds_of.get(term.index)
+        if rounds is not None:
+            component, _ = names_of(term)
+            endings, endless = self.endings(rounds)
+            found = [self.circuit.both2(here, self.at(state[component], at, up)) for here, state in endings]
+            return self.circuit.either([*found, endless])
         if not up or not term.monotone:
             raise Unsupported(
                 f"'{term.name.partition('#')[0]}' is recursive and is needed exactly", term.span,
@@ -366,6 +373,26 @@ class Encoder:
         named = self.memo[key] = self.circuit.derive()
         self.circuit.imply(self.at(term.unfolded, at, True), named)
         return named
+
+    def endings(self, rounds: Rounds) -> tuple[list[tuple[Lit, tuple[Term, ...]]], Lit]:
+        """The rounds in which iteration may end, with the literal for "it ends here" and the terms of the names then.
+
+        It ends with the first round whose values are all included in those of the round before. The last literal is what a
+        name holds where there is no end: everything or nothing, as the checks like it, so that they do not hide it.
+        """
+        found = self.ends.get(rounds.group.name)
+        if found is None:
+            circuit, ends_in, going = self.circuit, [], TRUE
+            for before, after in pairwise(rounds.states):
+                more = [self.circuit.either(self.members(self.bounds.terms.diff(b, a), up=False)) for a, b in zip(before, after)]
+                ends = circuit.both2(going, -circuit.either(more))
+                if ends != FALSE:
+                    ends_in.append((ends, after))
+                going = circuit.both2(going, circuit.either(more))
+            found = self.ends[rounds.group.name] = ends_in, FALSE if going == FALSE else circuit.both2(going, circuit.name())
+            if going != FALSE:
+                self.endless.append((going, rounds))
+        return found
 
     def at(self, term: Term, place: int, up: bool) -> Lit:
         """The literal of a set at an event, or of a relation at a pair a * n + b."""

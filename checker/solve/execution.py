@@ -69,7 +69,9 @@ def execution(graph: EventGraph, encoder: Encoder, model: Model, holds: set[Lit]
     exact = EventGraph(
         tuple(events), circuit, {name: mask & executed for name, mask in graph.sets.items()}, leaves,
         {}, {a: {w: TRUE for w, lit in lits.items() if true(lit)} for a, lits in graph.final_write.items()},
-        (), (), tuple([(1 << graph.n) - 1] * graph.n), graph.threads,
+        tuple([(TRUE, span) for lit, span in graph.cut if true(lit)]),
+        tuple([(TRUE, span, what) for lit, span, what in graph.wild if true(lit)]),
+        tuple([(1 << graph.n) - 1] * graph.n), graph.threads,
     )  # fmt: skip
     bounds = Bounds(exact, model.terms)
     bounds.everything = executed
@@ -118,8 +120,13 @@ def succeeds(axiom: Axiom, bounds: Bounds) -> bool:
     return good != axiom.negated
 
 
-def certify(model: Model, found: Execution, *, flag: str = "") -> None:
-    """Raise Uncertified unless the execution is well formed, passes every check, and raises `flag` when one is named."""
+def certify(model: Model, found: Execution, *, flag: str = "", undefined: bool = False) -> None:
+    """Raise Uncertified unless the execution is whole and well formed, and passes every check.
+
+    It must raise `flag` when one is named, and be one that the model gives no meaning when that is what `undefined` asks.
+    """
+    if found.graph.cut or found.graph.wild:
+        raise Uncertified("an execution was found that is not whole")
     well_formed(found)
     for axiom in model.axioms:
         if axiom.role == "check" and not succeeds(axiom, found.bounds):
@@ -127,6 +134,9 @@ def certify(model: Model, found: Execution, *, flag: str = "") -> None:
     raised = [a for a in model.axioms if a.role == "flag" and a.name == flag]
     if flag and not any(succeeds(a, found.bounds) for a in raised):
         raise Uncertified(f"an execution was found for the flag '{flag}', but does not raise it")
+    required = [a for a in model.axioms if a.role not in ("check", "flag")]
+    if undefined and all(succeeds(a, found.bounds) for a in required):
+        raise Uncertified("an execution was found to have no meaning, but has one")
     for term in model.terms.all:
         if term.op == "orders":
             order_is_total(found, term)

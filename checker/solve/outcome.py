@@ -1,30 +1,34 @@
-"""Answers from the solver: final states, verdict, flags and a certified witness.
+"""Answers from the solver: final states, verdict, flags, each with a certified execution where it is yes.
 
 All questions go to one solver: a state, a flag, the loop bound is an assumption. States are enumerated by blocking the
 observed values of each one found, never whole executions.
+
+A yes is an execution that is whole: no loop bound hit, no access through what is no address. A no is said only where no
+execution was left unfinished, or where whatever it would go on to do cannot matter; else the answer is unknown.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise, product
 
-from checker.cat.term import Model
+from checker.cat.recursion import endless
+from checker.cat.term import Axiom, Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
-from checker.core.source import UnknownName
-from checker.core.value import INTEGER, Symbolic, apply, as_integer, known, merge, nonzero
-from checker.program.events import EventGraph
-from checker.program.ir import Address, And, Compare, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Test, Truth, Value
+from checker.core.value import Symbolic
+from checker.program.events import Event
+from checker.program.ir import Address, Loc, Test, Value
+from checker.solve.answer import NO, YES, Answer, Answers, State, unknown
 from checker.solve.encode import Problem
-from checker.solve.execution import Execution, certify, execution
+from checker.solve.execution import Uncertified, certify, execution
+from checker.solve.proposition import final_value, observed, proposition, satisfied, value_in
 from checker.solve.search import GiveUp, Search
 from checker.solve.settled import Settled
 from checker.solve.solver import Solver, Timeout
 
-State = tuple[tuple[Loc, Value], ...]
 COUNT_LIMIT = 500_000
 STATE_LIMIT = 2_000_000
 SEARCH_CLAUSES = 4_000_000
@@ -36,129 +40,46 @@ class TooMany(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the solver said. `states` is None unless they were asked for; `positive` and `negative` tell whether some
-    execution satisfies the proposition, and whether some does not."""
+    """What the solver said. `states` and `counts` are None unless they were asked for, and whenever they are not complete;
+    `cut` tells that an execution was left unfinished at a loop bound."""
 
-    positive: bool
-    negative: bool
-    flags: tuple[str, ...]
-    undefined: bool
-    cut: bool
-    wild: bool
-    states: tuple[str, ...] | None
-    witness: Execution | None
-    witness_state: State
-    counts: tuple[int, int] | None
+    answers: Answers
+    cut: bool = False
+    states: tuple[str, ...] | None = None
+    counts: tuple[int, int] | None = None
 
 
-def locations(prop: Prop) -> list[Loc]:
-    """The locations a proposition looks at, in order of appearance."""
-    match prop:
-        case Compare(_, left, right):
-            return [x for x in (left, right) if isinstance(x, RegLoc | MemLoc)]
-        case Not(arg):
-            return locations(arg)
-        case And(args) | Or(args):
-            return [x for a in args for x in locations(a)]
-        case Implies(left, right):
-            return locations(left) + locations(right)
-    return []
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to find beside the answers, and how long to look: at most `unroll` rounds of each loop, until `deadline`.
+
+    `late` says what it means to have missed it. `beyond(events)` is the way to tell of an axiom whether an execution that goes
+    on longer than those looked at, in which these events took part, may fail it (raise it, if it is a flag).
+    """
+
+    states: bool
+    counts: bool
+    witness: bool
+    unroll: int
+    deadline: float | None
+    late: str
+    beyond: Callable[[Iterable[Event]], Callable[[Axiom], bool]]
 
 
-def observed(test: Test) -> tuple[Loc, ...]:
-    """The locations a state shows: those of the condition and of `locations`, registers first."""
-    found = {*locations(test.condition.prop), *test.shown}
-    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=_machine_order if test.arch == "AArch64" else _text_order)
-    memory = sorted([x for x in found if isinstance(x, MemLoc)], key=lambda x: (x.address.name, x.address.offset))
-    return (*registers, *memory)
-
-
-def _text_order(x: RegLoc) -> tuple[int, int, str]:
-    return x.tid, 0, x.reg
-
-
-def _machine_order(x: RegLoc) -> tuple[int, int, str]:
-    """X2 before X10."""
-    return x.tid, len(x.reg), x.reg
-
-
-def observed_memory(test: Test) -> frozenset[Address]:
-    """The globals whose final value the condition, the filter or `locations` look at."""
-    found = [*locations(test.condition.prop), *test.shown, *(locations(test.filter) if test.filter else ())]
-    return frozenset(x.address for x in found if isinstance(x, MemLoc))
-
-
-def final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
-    """The symbolic value of a location when all threads are done, as an integer of its type."""
-    value = _final_value(graph, test, loc)
-    width = next((w for place, w in test.widths if place == loc), 0)
-    if not width:
-        return value
-    found: dict[Value, list[Lit]] = {}
-    for v, lit in value.items():
-        found.setdefault(as_integer(v, width), []).append(lit)
-    return value if found.keys() == value.keys() else {v: graph.circuit.either(lits) for v, lits in found.items()}
-
-
-def _final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
-    if isinstance(loc, RegLoc):
-        value = graph.finals.get(loc)
-        return value if value is not None else known(dict(test.registers).get(loc, 0))
-    cases = []
-    for w, lit in graph.final_write[loc.address].items():
-        written = graph.events[w].value
-        assert written is not None
-        cases.append((lit, written))
-    return merge(graph.circuit, cases)
-
-
-_COMPARISONS = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
-
-
-def proposition(graph: EventGraph, test: Test, prop: Prop) -> Lit:
-    """The literal for "the final state satisfies prop"."""
-    circuit = graph.circuit
-    match prop:
-        case Truth(value):
-            return TRUE if value else FALSE
-        case Not(arg):
-            return -proposition(graph, test, arg)
-        case And(args):
-            return circuit.both([proposition(graph, test, a) for a in args])
-        case Or(args):
-            return circuit.either([proposition(graph, test, a) for a in args])
-        case Implies(left, right):
-            return circuit.either2(-proposition(graph, test, left), proposition(graph, test, right))
-        case Compare(op, left, right, span):
-            sides = [final_value(graph, test, x) if isinstance(x, RegLoc | MemLoc) else known(x) for x in (left, right)]
-            name = _COMPARISONS[op]
-            if name in INTEGER and any(isinstance(v, Address) for side in sides for v in side):
-                raise UnknownName(f"'{op}' compares addresses", span, hint="addresses are equal or not; only = and != make sense")
-            if name == "eq" and len(sides[1]) == 1:
-                return sides[0].get(next(iter(sides[1])), FALSE)
-            return nonzero(apply(circuit, name, sides, span))
-
-
-def solve(
-    problem: Problem,
-    model: Model,
-    test: Test,
-    *,
-    want_states: bool,
-    want_counts: bool,
-    want_witness: bool,
-    deadline: float | None,
-) -> Found:
-    """Answer the test's questions. Raises solver.Timeout when the deadline passes."""
+def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
+    """Answer the test's questions. What the deadline cuts off is unknown."""
     graph, circuit = problem.graph, problem.circuit
     prop = proposition(graph, test, test.condition.prop)
-    if test.filter is not None:
-        circuit.require([proposition(graph, test, test.filter)])
+    if test.filter is not None:  # which says something of executions that are over
+        circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
-    wanted = -prop if test.condition.quantifier == "forall" else prop
-    choices = memory_choices(problem) if want_counts else None
-    questions = _Questions(problem, model, prop, wanted, shown, want_states, want_witness, choices, test.arch != "C", deadline)
+    choices = memory_choices(problem) if wanted.counts else None
+    flags = sorted({a.name for a in model.axioms if a.role == "flag"})
+    questions = _Questions(problem, model, test, prop, shown, choices, wanted, flags)
     roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
+    roots.extend([lit for lit, _ in problem.encoder.endless])
+    if questions.whole:
+        roots.extend([e.guard for e in graph.events])
     for lit in [*[lit for _, value in shown for lit in value.values()], *(choices or ())]:
         roots.extend((lit, -lit))
     clauses = circuit.clauses(roots)
@@ -166,11 +87,27 @@ def solve(
     if len(clauses) <= SEARCH_CLAUSES:
         inputs = sorted(_variables(circuit, [lit for clause in clauses for lit in clause] + roots) - circuit.derived)
         try:
-            return questions.answered(Search(clauses, variables, inputs, deadline))
+            return questions.answered(Search(clauses, variables, inputs, wanted.deadline))
         except GiveUp:
             pass
-    with Solver(clauses, variables, deadline) as solver:
+    with Solver(clauses, variables, wanted.deadline) as solver:
         return questions.answered(solver)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What an engine has said so far: the questions it has answered, with the execution of a yes that shows one."""
+
+    said: dict[str, Answer] = field(default_factory=dict)
+    unfinished: str = ""  # why executions were left unfinished
+    begun: set[str] = field(default_factory=set)  # the questions to which only such an execution says yes
+    beyond: Callable[[Axiom], bool] = lambda _: True  # whether more than was looked at may fail an axiom
+    cut: bool = False
+    states: tuple[str, ...] | None = None
+    counts: tuple[int, int] | None = None
+
+
+POSITIVE, NEGATIVE, UNDEFINED, FLAG = "positive", "negative", "undefined", "flag "
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +116,12 @@ class _Questions:
 
     problem: Problem
     model: Model
+    test: Test
     prop: Lit
-    wanted: Lit  # what a witness must satisfy
     shown: list[tuple[Loc, Symbolic]]
-    want_states: bool
-    want_witness: bool
     choices: list[Lit] | None  # what tells executions apart, when they are to be counted
-    bytewise: bool  # offsets of addresses count bytes
-    deadline: float | None
+    wanted: Wanted
+    flags: list[str]  # the names of all that the model has
 
     @property
     def whole(self) -> list[Lit]:
@@ -194,28 +129,121 @@ class _Questions:
         return [lit for lit in (-self.problem.cut, -self.problem.wild) if lit != TRUE]
 
     def answered(self, engine: Search | Solver) -> Found:
-        problem, whole, prop = self.problem, self.whole, self.prop
-
-        def possible(lit: Lit) -> bool:
-            return lit != FALSE and engine.satisfiable([lit, *whole])
-
-        witness: Execution | None = None
-        witness_state: State = ()
-        if self.want_witness and possible(self.wanted):
-            witness, witness_state = self.witness(engine)
-        states: tuple[str, ...] | None = None
-        if self.want_states:
-            found = self.states(engine)
-            states = tuple(sorted(found))
-            positive, negative = any(found.values()), not all(found.values())
+        heard, stopped = _Heard(), ""
+        try:
+            self.ask(engine, heard)
+        except Timeout:
+            stopped = self.wanted.late
+        except TooMany as error:
+            stopped = str(error)
+        names = [POSITIVE, NEGATIVE, UNDEFINED, *[FLAG + name for name in self.flags]]
+        if stopped or heard.unfinished:
+            positive, negative, undefined, *raised = [self.answer(heard, stopped, name) for name in names]
         else:
-            positive = witness is not None if self.want_witness and self.wanted == prop else possible(prop)
-            negative = witness is not None if self.want_witness and self.wanted == -prop else possible(-prop)
-        flags = tuple([name for name, lit in problem.flags if possible(lit)])
-        undefined = possible(problem.undefined)
-        cut = problem.cut != FALSE and engine.satisfiable([problem.cut, -problem.wild])
-        wild = problem.wild != FALSE and engine.satisfiable([problem.wild])
-        return Found(positive, negative, flags, undefined, cut, wild, states, witness, witness_state, self.counts(engine))
+            positive, negative, undefined, *raised = [heard.said[name] for name in names]
+        flags = tuple(zip(self.flags, raised, strict=True))
+        return Found(Answers(positive, negative, undefined, flags), heard.cut, heard.states, heard.counts)
+
+    def ask(self, engine: Search | Solver, heard: _Heard) -> None:
+        """Put every question, and note what the engine says."""
+        problem = self.problem
+        for lit, rounds in problem.encoder.endless:
+            if engine.satisfiable([lit, *self.whole]):
+                raise endless(rounds.group, len(rounds.states) - 1)
+        self.leftovers(engine, heard)
+        self.condition(engine, heard)
+        if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not heard.unfinished:
+            heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
+        if heard.unfinished:
+            heard.beyond = self.wanted.beyond(self.taken(engine))
+        heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
+        for name, lit in problem.flags:
+            self.note(engine, heard, FLAG + name, lit, flag=name)
+        self.note(engine, heard, UNDEFINED, problem.undefined, undefined=True)
+        heard.counts = self.counts(engine)
+        if heard.counts is not None and tuple(map(bool, heard.counts)) != (heard.said[POSITIVE].yes, heard.said[NEGATIVE].yes):
+            raise Uncertified(f"the counts {heard.counts} do not agree with the answers")
+
+    def taken(self, engine: Search | Solver) -> list[Event]:
+        """An event of each statement that takes part in some whole execution, and two of one that does so twice."""
+        copies: dict[tuple[object, ...], list[Event]] = {}
+        for e in self.problem.graph.events:
+            copies.setdefault((e.tid, e.span, e.tags), []).append(e)
+        found = []
+        for events in copies.values():
+            if any(engine.satisfiable([a.guard, b.guard, *self.whole]) for a, b in pairwise(events)):
+                found.extend(events[:2])
+            elif any(engine.satisfiable([e.guard, *self.whole]) for e in events):
+                found.append(events[0])
+        return found
+
+    def leftovers(self, engine: Search | Solver, heard: _Heard) -> None:
+        """Whether executions were left unfinished, and why."""
+        cut, wild = self.problem.cut, self.problem.wild
+        if wild != FALSE and engine.satisfiable([wild]):
+            heard.unfinished = "memory may be accessed through something that is no address"
+        if cut != FALSE and engine.satisfiable([cut, -wild]):
+            heard.cut = True
+            heard.unfinished = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
+
+    def condition(self, engine: Search | Solver, heard: _Heard) -> None:
+        """Whether some execution satisfies the proposition, and some does not; the states on the way."""
+        forall = self.test.condition.quantifier == "forall"
+        (asked, lit), (other, opposite) = ((NEGATIVE, -self.prop), (POSITIVE, self.prop)) if forall else (
+            (POSITIVE, self.prop), (NEGATIVE, -self.prop))  # fmt: skip
+        witness = heard.said[asked] = self.yes_or_no(engine, lit, prop=not forall)
+        if not self.wanted.states:
+            heard.said[other] = self.yes_or_no(engine, opposite, shown=False)
+            return
+        found = self.states(engine)
+        heard.states = tuple(sorted(found))
+        some = {POSITIVE: any(found.values()), NEGATIVE: not all(found.values())}
+        if some[asked] != witness.yes:
+            raise Uncertified("the states do not agree with the answers")
+        heard.said[other] = YES if some[other] else NO
+
+    def note(
+        self, engine: Search | Solver, heard: _Heard, name: str, lit: Lit, *, flag: str = "", undefined: bool = False
+    ) -> None:  # fmt: skip
+        """Ask whether an execution has `lit`; where none does, whether one that was cut off has it already."""
+        said = heard.said[name] = self.yes_or_no(engine, lit, flag=flag, undefined=undefined)
+        if said.no and heard.cut and lit != FALSE and engine.satisfiable([lit, self.problem.cut]):
+            heard.begun.add(name)
+
+    def yes_or_no(
+        self, engine: Search | Solver, lit: Lit, *, prop: bool | None = None, flag: str = "", undefined: bool = False,
+        shown: bool = True,
+    ) -> Answer:  # fmt: skip
+        """Whether a whole execution has `lit`; a yes shows it, certified to be what the question is about."""
+        if lit == FALSE or not engine.satisfiable([lit, *self.whole]):
+            return NO
+        if not shown or not self.wanted.witness:
+            return YES
+        problem, gates = self.problem, self.problem.circuit.gates
+        holds = engine.holding([v for v in range(2, len(gates)) if gates[v] is None])
+        found = execution(problem.graph, problem.encoder, self.model, holds)
+        certify(self.model, found, flag=flag, undefined=undefined)
+        state = state_of(problem.circuit, self.shown, holds)
+        if any(value_in(found, self.test, loc) != value for loc, value in state):
+            raise Uncertified("an execution was found that does not end in the state it was found for")
+        if prop is not None and satisfied(self.test.condition.prop, lambda loc: value_in(found, self.test, loc)) != prop:
+            raise Uncertified("an execution was found that is no witness of the proposition")
+        return Answer("yes", execution=found, state=state)
+
+    def answer(self, heard: _Heard, stopped: str, name: str) -> Answer:
+        """What was heard, where it can be relied on: a no only if nothing was left unfinished that could make it a yes."""
+        said = heard.said.get(name)
+        if said is None:
+            return unknown(stopped)
+        if said.yes or not heard.unfinished:
+            return said
+        if name not in (POSITIVE, NEGATIVE) and (heard.said[POSITIVE].yes or heard.said[NEGATIVE].yes):
+            role = (lambda a: FLAG + a.name == name and a.role == "flag") if name != UNDEFINED else (
+                lambda a: a.role not in ("check", "flag"))  # fmt: skip
+            if not any(heard.beyond(axiom) for axiom in self.model.axioms if role(axiom)):
+                return NO
+        begun = "; an execution that was cut off there has it" if name in heard.begun else ""
+        return unknown(heard.unfinished + begun)
 
     def counts(self, engine: Search | Solver) -> tuple[int, int] | None:
         """How many executions satisfy the proposition and how many do not."""
@@ -234,22 +262,15 @@ class _Questions:
         return yes, no
 
     def check_time(self, rounds: int) -> None:
-        if not rounds % 256 and self.deadline is not None and time.monotonic() > self.deadline:
+        if not rounds % 256 and self.wanted.deadline is not None and time.monotonic() > self.wanted.deadline:
             raise Timeout
-
-    def witness(self, engine: Search | Solver) -> tuple[Execution, State]:
-        """The execution of the engine's last solution, certified, and its final state."""
-        problem, gates = self.problem, self.problem.circuit.gates
-        holds = engine.holding([v for v in range(2, len(gates)) if gates[v] is None])
-        found = execution(problem.graph, problem.encoder, self.model, holds)
-        certify(self.model, found)
-        return found, state_of(problem.circuit, self.shown, holds)
 
     def states(self, engine: Search | Solver) -> dict[str, bool]:
         """Every final state as text, with whether it satisfies the proposition."""
+        bytewise = self.test.arch != "C"  # offsets of addresses count bytes
         columns = [
             [
-                (lit if len(value) > 1 else TRUE, f"{show_location(loc)}={show_value(v, self.bytewise)};")
+                (lit if len(value) > 1 else TRUE, f"{show_location(loc)}={show_value(v, bytewise)};")
                 for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))
             ]
             for loc, value in self.shown
@@ -261,16 +282,16 @@ class _Questions:
         for table in engine.solutions(self.whole, projected, [*projected, prop], _Blocks(self, columns).free):
             rounds += 1
             self.check_time(rounds)
-            satisfied = table[prop] > 0
+            holds = table[prop] > 0
             words = [[word for lit, word in column if table[lit] > 0] for column in columns]
             if all(words):
-                found[" ".join([word for (word,) in words])] = satisfied
+                found[" ".join([word for (word,) in words])] = holds
                 continue
             choices = [w or [word for lit, word in column if table[lit] == 0] for w, column in zip(words, columns)]
             if len(found) + math.prod(map(len, choices)) > STATE_LIMIT:
                 raise TooMany(f"more than {STATE_LIMIT:,} final states")
             for state in product(*choices):
-                found[" ".join(state)] = satisfied
+                found[" ".join(state)] = holds
         return found
 
 
@@ -347,9 +368,14 @@ def _variables(circuit: Circuit, lits: Iterable[Lit]) -> set[Lit]:
 
 
 def memory_choices(problem: Problem) -> list[Lit]:
-    """What tells executions apart: which events execute, rf, coherence, and the sources of lock events."""
+    """What tells executions apart, as herd7 counts them: which events execute, rf, coherence, the sources of lock events, and
+    the values. (Where reads feed each other, the same events and rf may go with several paths, and so with several values.)
+    """
     graph = problem.graph
     choices = [e.guard for e in graph.events] + list(graph.leaves["rf"][2].values())
+    for e in graph.events:
+        if e.value is not None and len(e.value) > 1:
+            choices.extend([problem.circuit.both2(e.guard, lit) for lit in e.value.values()])
     for _, lits in problem.encoder.chosen_terms():
         choices.extend(lits.values())
     return sorted({lit for lit in choices if abs(lit) != TRUE})
