@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference, difference
 from checker.kernel.matching import Match
-from checker.kernel.paths import Family, TooManyPaths, Turn, family, paths, turns
+from checker.kernel.paths import Path, TooManyPaths, Turn, family, paths, turns
 from checker.kernel.primitives import JUMP, ORDERING
 from checker.kernel.skeleton import Op
 from checker.kernel.strength import weakens
@@ -59,12 +59,12 @@ def carry(
     kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
     kinds |= {family(op) for k in match.pairs.values() for op in _beside(before, k)}
     try:
-        new = turns(before, after, kinds, flat, frozenset(change.old for change in told))
-        stays = _stays(match, before, after, kinds)
+        old, now = paths(before, kinds), paths(after, kinds)
     except TooManyPaths as error:
         return Carried((Transfer((), (), tuple((change, str(error)) for change in told[:1]), ()),), False, (), flat.changes)
+    stays = _stays(match, old, now)
     made = []
-    for turn in new:
+    for turn in turns(old, now, flat, frozenset(change.old for change in told)):
         line = _line(process, processes, text, match, turn, outside, after)
         taken = _taken(line, turn)
         if not any(reg in wants and (wants[reg] != 0) != truth for reg, truth in taken):
@@ -91,7 +91,9 @@ def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
         kinds = {family(op) for op in before if op.concerns}
     gone = frozenset(change.old for change in told)
     try:
-        found = [change for turn in turns(before, after, kinds, flat, gone) for change in turn.difference.changes]
+        found = [
+            change for turn in turns(paths(before, kinds), paths(after, kinds), flat, gone) for change in turn.difference.changes
+        ]
     except TooManyPaths:
         found = told
     return tuple(dict.fromkeys(c for c in found if weakens(c) and any(o is not None and o.concerns for o in (c.before, c.after))))
@@ -135,11 +137,11 @@ def _together(fence: Op, op: Op) -> bool:
     return op.verb not in (*ORDERING, JUMP) and op.frames[:depth] == fence.frames and inner <= {"call", "do"}
 
 
-def _stays(match: Match, before: Sequence[Op], after: Sequence[Op], kinds: set[Family]) -> bool:
+def _stays(match: Match, old: Sequence[Path], now: Sequence[Path]) -> bool:
     mine = set(match.pairs.values())
-    whole = [path.shape for path in paths(before, kinds) if mine <= set(path.indices)]
-    now = {path.shape for path in paths(after, kinds)}
-    return not whole or any(shape in now for shape in whole)
+    whole = [path.shape for path in old if mine <= set(path.indices)]
+    left = {path.shape for path in now}
+    return not whole or any(shape in left for shape in whole)
 
 
 def _line(

@@ -4,7 +4,7 @@ Branches, loops (once or not at all), switches, gotos, early returns and calls b
 versions of a function are compared line by line. So a fence put under a condition, jumped over or left behind an early return
 is a path without that fence, and code that was only rearranged has the paths it had.
 
-    turns(before, after, families)    [Turn((read ready, smp_rmb()), (read ready,), …)]: this path is new, and came from that one
+    turns(old, new, …)    [Turn((read ready, smp_rmb()), (read ready,), …)]: this path is new, and came from that one
 """
 
 from __future__ import annotations
@@ -69,33 +69,35 @@ def paths(ops: Sequence[Op], families: Iterable[Family]) -> tuple[Path, ...]:
     """The paths, with nothing on them but the operations of `families`. Raises TooManyPaths."""
     known = frozenset(families)
     wanted = frozenset(i for i, op in enumerate(ops) if op.verb != JUMP and family(op) in known)
-    lines = [_line(op) for op in ops]
+    lines = {i: _line(ops[i]) for i in wanted}
     made = _Ways(ops, wanted).run()
     return tuple(Path(way.steps, tuple(lines[i] for i in way.steps), way.signs) for way in sorted(made, key=_order))
 
 
-def turns(
-    before: Sequence[Op], after: Sequence[Op], families: Iterable[Family], flat: Difference, gone: frozenset[int]
-) -> tuple[Turn, ...]:
-    """The paths that are new in `after`, each beside the nearest path of `before`; `flat` says which operation is which.
+def turns(old: Sequence[Path], new: Sequence[Path], flat: Difference, gone: frozenset[int]) -> tuple[Turn, ...]:
+    """The paths that are new in `new`, each beside the nearest path of `old`; `flat` says which operation is which.
 
-    A path of `before` that is no more, and on which an operation was that is `gone`, may have become one that there was
-    before, too: it stands beside the nearest of all. Raises TooManyPaths.
+    A path of `old` that is no more, and on which an operation was that is `gone`, may have become one that there was
+    before, too: it stands beside the nearest of all.
     """
-    kinds = frozenset(families)
-    old, new = paths(before, kinds), paths(after, kinds)
-    shapes, left = {path.shape for path in old}, {path.shape for path in new}
+    bases, ends = {path.shape: path for path in reversed(old)}, {path.shape: path for path in reversed(new)}
     same = set(flat.kept)
+    still = frozenset(i for i, _ in same)
     made: dict[tuple[object, ...], Turn] = {}
+    nearest: dict[tuple[object, ...], Turn] = {}
     for path in new:
-        if path.shape not in shapes:
-            found = [_turn(base, path, same) for base in old]
-            made[path.shape, path.signs] = min(found, key=lambda turn: _distance(turn, same))
+        if path.shape in bases:
+            continue
+        if path.shape not in nearest:
+            found = [_turn(base, path, same) for base in bases.values()]
+            nearest[path.shape] = min(found, key=lambda turn: _distance(turn, still))
+        base = nearest[path.shape].before
+        made[path.shape, path.signs] = _turn(base, path, same)
     known = {turn.before.shape for turn in made.values()}
-    for base in old:
-        if base.shape not in left and base.shape not in known and gone & set(base.indices):
-            found = [_turn(base, path, same) for path in new]
-            made["lost", base.shape] = min(found, key=lambda turn: _distance(turn, same))
+    for base in bases.values():
+        if base.shape not in ends and base.shape not in known and gone & set(base.indices):
+            found = [_turn(base, path, same) for path in ends.values()]
+            made["lost", base.shape] = min(found, key=lambda turn: _distance(turn, still))
     return tuple(made.values())
 
 
@@ -104,14 +106,13 @@ def _turn(base: Path, path: Path, same: set[tuple[int, int]]) -> Turn:
     return Turn(base, path, known)
 
 
-def _distance(turn: Turn, same: set[tuple[int, int]]) -> tuple[int, int]:
+def _distance(turn: Turn, still: frozenset[int]) -> tuple[int, int]:
     """How far a path is from the one it may have come from.
 
-    What it does besides counts most, and what would have become something else although it is still there.
+    What it does besides counts most, and what would have become something else although it is `still` there.
     """
     changes = turn.difference.changes
     besides = [c for c in changes if c.kind == "add" and c.op.verb not in (FENCE, GRACE)]
-    still = {old for old, _ in same}
     other = [c for c in changes if c.kind == "replace" and turn.before.indices[c.old] in still]
     return 3 * (len(besides) + len(other)) + len(changes), -len(turn.before.ops)
 
