@@ -44,7 +44,7 @@ def cli() -> None:
 _FORMATS = click.Choice(("table", "herd", "json"))
 _FORMAT_HELP = "A table, what herd7 prints, or one JSON object a line."
 _MODEL_HELP = "A name that `checker models` lists, or the path of a .cat file. Repeatable. Default: lkmm."
-_ASSUMPTIONS = ("call_srcu-implementation",)
+_ASSUMPTIONS = ("srcu_read_lock-implementation", "call_srcu-implementation")
 _LOOPS = click.IntRange(1, 1000)
 _SECONDS = click.FloatRange(min=0, min_open=True)
 

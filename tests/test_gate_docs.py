@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from checker.campaign.policy import KINDS, load_policy
+from checker.campaign.policy import BLOCKING, KINDS, Policy, load_policy
 from checker.campaign.starter import FILES
 from checker.cli import cli
 
@@ -64,3 +64,11 @@ if __name__ == "__main__":
     text = DOCS.read_text(encoding="utf-8")
     DOCS.write_text(BLOCK.sub(lambda found: f"```console\n$ {found[1]}\n{printed(found[1])}```", text), encoding="utf-8")
     sys.exit(0)
+
+
+def test_the_starter_stops_a_barrier_that_nothing_judges(tmp_path: Path) -> None:
+    (tmp_path / "checker.toml").write_text(FILES["checker.toml"], encoding="utf-8")
+    shipped = load_policy(tmp_path)
+    assert set(shipped.block) == {*BLOCKING, "uncovered"}
+    assert (shipped.level("uncovered"), shipped.level("unasked")) == ("block", "note")
+    assert Policy().level("uncovered") == "warning"

@@ -10,22 +10,27 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from checker.campaign.gate import Finding, Report, Request, broken
 from checker.campaign.policy import Policy
-from checker.campaign.variants import Verdicts
+from checker.campaign.variants import Verdicts, only_where, wanted
 from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
-from checker.kernel.changes import Change, Difference, difference
+from checker.kernel.carry import Carried, carry, lost
+from checker.kernel.changes import Change, difference
 from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.skeleton import Code, Op, own_ops
-from checker.kernel.transfer import Transfer, apply, transfer, weakens
+from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE
+from checker.kernel.signal import other_signal
+from checker.kernel.skeleton import Code, Op, own_ops, skeleton
+from checker.kernel.strength import weakens
+from checker.kernel.transfer import Transfer, apply
 from checker.kernel.trees import folder_tree
 from checker.parse.files import read_source
 
@@ -40,9 +45,9 @@ class Bound:
     process: Process
     match: Match
     before: tuple[Op, ...]
-    after: tuple[Op, ...]
-    changed: Difference
-    carried: Transfer
+    read: tuple[tuple[str, str], ...]
+    """The functions that it consists of with the patch, followed calls included."""
+    carried: Carried
 
 
 @dataclass(slots=True)
@@ -57,6 +62,9 @@ class Scene:
     """What agrees, whether or not the others do."""
     claimed: set[tuple[str, str]] = field(default_factory=set)
     """The functions that the test says it shows."""
+    processes: dict[int, Process] = field(default_factory=dict)
+    told: str = ""
+    """How others are told, where the test is asked both ways."""
     drift: list[Finding] = field(default_factory=list)
     becomes: list[str] = field(default_factory=list)
     """Functions that agree with the test only with the patch."""
@@ -88,6 +96,8 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
             scene = _scene(path, source, bound, codes, policy)
             scenes.append(scene)
             found += scene.drift
+            if patch is not None and scene.held:
+                scenes += _told_otherwise(scene, bound, codes, policy, found)
     if patch is not None:
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
         found += _becomes(scenes, policy)
@@ -123,7 +133,7 @@ def _untold(found: list[Finding], codes: tuple[Code, Code | None], patch: Applie
 def _scene(path: str, source: Source, bound: tuple[Binding, ...], codes: tuple[Code, Code | None], policy: Policy) -> Scene:
     scene = Scene(path, source)
     try:
-        known = processes(source)
+        known = scene.processes = processes(source)
         for binding in bound:
             scene.claimed |= set() if binding.variant else set(binding.parts)
             process = known.get(binding.tid)
@@ -140,6 +150,24 @@ def _scene(path: str, source: Source, bound: tuple[Binding, ...], codes: tuple[C
     if {binding.tid for binding in bound} != scene.bound.keys():
         scene.bound.clear()
     return scene
+
+
+def _told_otherwise(
+    scene: Scene, bound: tuple[Binding, ...], codes: tuple[Code, Code | None], policy: Policy, found: list[Finding]
+) -> list[Scene]:
+    """The same test with the other signal, if it names one."""
+    try:
+        other = other_signal(scene.source, scene.processes)
+    except CheckerError as error:
+        found.append(broken(error, scene.path))
+        return []
+    if other is None:
+        return []
+    source, how, scene.told = other
+    twin = _scene(scene.path, source, bound, codes, policy)
+    twin.told = how
+    twin.becomes.clear()
+    return [twin]
 
 
 def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, Code | None], policy: Policy) -> Bound | None:
@@ -165,10 +193,10 @@ def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, C
     if before.cut or after.cut:
         message = f"needs review: {binding} is too large to be read to its end"
         scene.drift.append(_finding("review" if codes[1] is not None else "drift", message, policy, **place))
-    changed = difference(before.ops, after.ops)
     text = scene.source.text.encode()
-    carried = transfer(process, text, found, changed, before.ops, after.ops, binding.outside)
-    return Bound(binding, process, found, before.ops, after.ops, changed, carried)
+    wants = wanted(scene.source, binding.tid) if before.ops != after.ops else {}
+    carried = carry(process, scene.processes, text, found, before.ops, after.ops, binding.outside, wants)
+    return Bound(binding, process, found, before.ops, after.functions, carried)
 
 
 def _agrees_after(binding: Binding, process: Process, code: Code, policy: Policy) -> bool:
@@ -198,22 +226,40 @@ def _becomes(scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
 # ---------------------------------------------------------------- judging
 
 
+Ident: TypeAlias = tuple[object, ...]
+
+
+def _ident(op: Op | None) -> tuple[Ident, ...]:
+    """Which operation of the code this is, on whatever path it was met."""
+    return ((op.path, op.start, op.end, op.verb),) if op is not None else ()
+
+
+def _idents(change: Change) -> set[Ident]:
+    return {("old", *ident) for ident in _ident(change.before)} | {("new", *ident) for ident in _ident(change.after)}
+
+
+def _of_lifetime(change: Change) -> bool:
+    """Whether a change concerns when something is freed: a test in which nothing is freed does not show that."""
+    return any(op is not None and op.verb in (GRACE, DEFER, FREE) for op in (change.before, change.after))
+
+
 def judge_patch(scenes: list[Scene], codes: tuple[Code, Code | None], patch: Applied, policy: Policy) -> Iterator[Finding]:
     """What there is to say of a patch."""
-    settled: set[tuple[str, int]] = set()
+    settled: set[Ident] = set()
     told: dict[tuple[str, int, str], set[str]] = {}
     failed: dict[tuple[str, int, str], tuple[Change, str, Scene, Binding]] = {}
-    foreign: dict[tuple[str, int], Change] = {}
+    foreign: dict[Change, None] = {}
+    quiet: dict[Change, None] = {}
     for scene in scenes:
         for bound in scene.held:
             for change in bound.carried.made:
                 told.setdefault((*change.place, str(change)), set()).add(scene.name)
             for change, reason in bound.carried.failed:
                 failed.setdefault((*change.place, reason), (change, reason, scene, bound.binding))
-            for change in (*bound.carried.foreign, *bound.carried.made):
-                foreign.setdefault(change.place, change)
-        for finding, places in _variants(scene, policy):
-            settled |= places
+            foreign |= dict.fromkeys((*bound.carried.foreign, *bound.carried.made))
+            quiet |= dict.fromkeys(bound.carried.settled)
+        for finding, changes in _variants(scene, policy):
+            settled |= changes
             yield finding
     for (path, line, message), tests in sorted(told.items()):
         names = ", ".join(sorted(tests))
@@ -222,7 +268,15 @@ def judge_patch(scenes: list[Scene], codes: tuple[Code, Code | None], patch: App
         message = f"needs review: {reason}"
         yield _finding("review", message, policy, path=scene.path, line=binding.line, test=scene.name, kernel=change.place)
     yield from _foreign(foreign, settled, scenes, policy)
+    loud = {ident for change in [*foreign, *[change for change, *_ in failed.values()]] for ident in _idents(change)}
+    yield from _quiet([change for change in quiet if not _idents(change) & loud], policy)
     yield from _uncovered(codes, patch, scenes, policy)
+
+
+def _quiet(quiet: list[Change], policy: Policy) -> Iterator[Finding]:
+    """Changes of the text that change no path."""
+    for place, message in sorted({(change.place, str(change)) for change in quiet}):
+        yield _finding("harmless", f"{message}: every path does the same in the same order", policy, kernel=place)
 
 
 def _covered(scenes: Iterable[Scene]) -> set[tuple[str, str]]:
@@ -235,26 +289,31 @@ def _covered(scenes: Iterable[Scene]) -> set[tuple[str, str]]:
     return functions
 
 
-def _foreign(
-    foreign: dict[tuple[str, int], Change], settled: set[tuple[str, int]], scenes: list[Scene], policy: Policy
-) -> Iterator[Finding]:
+def _foreign(foreign: Iterable[Change], settled: set[Ident], scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
     """Changes in covered functions that no test shows: those that may weaken need review."""
     covered = _covered(scenes)
-    for place, change in sorted(foreign.items()):
-        if place in settled or (change.op.path, change.op.function) not in covered:
+    said: dict[tuple[str, tuple[str, int], str], None] = {}
+    for change in foreign:
+        functions = {(op.path, op.function) for op in (change.before, change.after) if op is not None}
+        if _idents(change) <= settled or not functions & covered:
             continue
         if weakens(change):
             message = f"needs review: {change}, and no test of {change.op.function}() shows it"
-            yield _finding("review", message, policy, kernel=place)
+            said["review", change.place, message] = None
         else:
             message = f"{change}: it adds order, or concerns nothing that a test of {change.op.function}() forbids"
-            yield _finding("harmless", message, policy, kernel=place)
+            said["harmless", change.place, message] = None
+    for kind, place, message in sorted(said):
+        yield _finding(kind, message, policy, kernel=place)
 
 
 def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
     """Changed barriers in functions that no test stands for."""
     covered = _covered(scenes)
     claimed = {function for scene in scenes for function in scene.claimed}
+    held = [bound for scene in scenes for bound in scene.held]
+    read = {function for bound in held for function in bound.read}
+    changed = {ident for bound in held for change in bound.carried.flat for ident in _idents(change)}
     after = codes[1]
     assert after is not None
     for old, new in patch.paths:
@@ -262,77 +321,140 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
         after_unit = after.unit(new) if new.endswith((".c", ".h")) else None
         names = {**(before_unit.functions if before_unit else {}), **(after_unit.functions if after_unit else {})}
         for name in names:
-            if (old, name) in covered or (new, name) in covered:
-                continue
             if before_unit and after_unit and before_unit.functions.written(name) == after_unit.functions.written(name):
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
-            for change in difference(was, now).changes:
-                if not any(op is not None and op.concerns for op in (change.before, change.after)):
-                    continue
-                if {(old, name), (new, name)} & claimed and weakens(change):
-                    message = f"needs review: {change} in {name}(), and no test that is about it agrees with it"
-                    yield _finding("review", message, policy, kernel=change.place)
-                else:
-                    message = f"{change} in {name}(), which no test covers"
-                    yield _finding("uncovered", message, policy, kernel=change.place)
+            if {(old, name), (new, name)} & covered or (not was and (new, name) in read):
+                yield from _rearranged(name, was, now, changed, policy)
+                continue
+            gone = lost(was, now) if was else ()  # a new function is what its callers make of it
+            if gone and now:  # with what it calls: a part of it may only have become a function of its own
+                whole = [skeleton(code, path, name, policy.depth) for code, path in ((codes[0], old), (after, new))]
+                if whole[0] is not None and whole[1] is not None:
+                    gone = lost(whole[0].ops, whole[1].ops)
+            yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
+
+
+def _rearranged(name: str, was: Sequence[Op], now: Sequence[Op], changed: set[Ident], policy: Policy) -> Iterator[Finding]:
+    """What changes in the text of a function and not in what it does: it is done by what it calls, or by what calls it."""
+    for change in difference(was, now).changes:
+        if any(op is not None and op.concerns for op in (change.before, change.after)) and not _idents(change) & changed:
+            message = f"{change} in {name}(): with what it calls, what tests stand for does the same in the same order"
+            yield _finding("harmless", message, policy, kernel=change.place)
+
+
+def _unjudged(
+    name: str, was: Sequence[Op], now: Sequence[Op], gone: Sequence[Change], claimed: bool, policy: Policy
+) -> Iterator[Finding]:
+    """What changes in one such function. A barrier that it loses is what nobody judged; one that it gets is only told."""
+    seen = {ident for change in gone for ident in _idents(change)}
+    for change in gone:
+        if claimed:
+            message = f"needs review: {change} in {name}(), and no test that is about it agrees with it"
+            yield _finding("review", message, policy, kernel=change.place)
+        else:
+            yield _finding("uncovered", f"{change} in {name}(), which no test covers", policy, kernel=change.place)
+    for change in difference(was, now).changes:
+        if any(op is not None and op.concerns for op in (change.before, change.after)) and not _idents(change) & seen:
+            message = f"{change} in {name}(), which no test covers: no path loses order by it"
+            yield _finding("unasked", message, policy, kernel=change.place)
 
 
 # ---------------------------------------------------------------- variants
 
 
-def _variants(scene: Scene, policy: Policy) -> Iterator[tuple[Finding, set[tuple[str, int]]]]:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A process as one path of one function makes it; None where that path is as it was."""
+
+    bound: Bound
+    transfer: Transfer | None
+
+
+def _variants(scene: Scene, policy: Policy) -> Iterator[tuple[Finding, set[Ident]]]:
     """The test with the patch's changes made to its processes, under every model."""
-    groups = [[b for b in several if b.carried.variants] for several in scene.bound.values()]
-    groups = [group for group in groups if group]
-    if not groups:
+    choices = [list(_choices(several)) for several in scene.bound.values()]
+    if not any(choice.transfer for several in choices for choice in several):
         return
     text = scene.source.text.encode()
     verdicts = Verdicts(scene.source, policy)
     known: set[tuple[bytes, ...]] = set()
-    for bound in itertools.product(*groups):
-        ways = math.prod(len(b.carried.variants) for b in bound)
+    for chosen in itertools.product(*choices):
+        carried = [(c.bound, c.transfer) for c in chosen if c.transfer is not None]
+        if not carried:
+            continue
+        ways = math.prod(len(one.variants) for _, one in carried)
         made = [
             apply(text, [edit for part in edits for edit in part])
-            for edits in itertools.islice(itertools.product(*[b.carried.variants for b in bound]), MOST_VARIANTS)
+            for edits in itertools.islice(itertools.product(*[one.variants for _, one in carried]), MOST_VARIANTS)
         ]
-        variants = tuple(dict.fromkeys(variant for variant in made if variant is not None))
+        taken = [(bound.binding.tid, *one) for bound, transfer in carried for one in transfer.taken]
+        variants = tuple(dict.fromkeys(only_where(variant, taken) for variant in made if variant is not None))
         if ways > MOST_VARIANTS or None in made or len(known) > MOST_VARIANTS:
-            message = "needs review: there are too many changes to carry them over to the test"
-            yield _finding("review", message, policy, path=scene.path, line=bound[0].binding.line, test=scene.name), set()
+            yield _too_many(scene, carried, policy), set()
         elif variants not in known:
             known.add(variants)
-            yield from _outcome(scene, list(variants), bound, verdicts, policy)
+            yield from _outcome(scene, list(variants), carried, verdicts, policy)
+
+
+def _too_many(scene: Scene, carried: list[tuple[Bound, Transfer]], policy: Policy) -> Finding:
+    """More ways than can be asked about: nothing to worry about only where all of them add fences, and nothing else."""
+    place = {"path": scene.path, "line": carried[0][0].binding.line, "test": scene.name}
+    changes = [change for _, one in carried for change in one.made]
+    if all(change.kind == "add" and change.op.verb == FENCE for change in changes):
+        message = f"{changes[0]}: a fence more allows nothing that was impossible"
+        return _finding("harmless", message, policy, kernel=changes[0].place, **place)
+    message = "needs review: there are too many changes to carry them over to the test"
+    return _finding("review", message, policy, **place)
+
+
+def _choices(several: list[Bound]) -> Iterator[Choice]:
+    """What may become of a process: every new path of every function that it stands for, and the old ones that are left."""
+    for bound in several:
+        for one in bound.carried.transfers:
+            if one.variants:
+                yield Choice(bound, one)
+    if any(bound.carried.stays or not all(one.variants for one in bound.carried.transfers) for bound in several):
+        yield Choice(several[0], None)
 
 
 def _outcome(
-    scene: Scene, variants: list[bytes], bound: tuple[Bound, ...], verdicts: Verdicts, policy: Policy
-) -> Iterator[tuple[Finding, set[tuple[str, int]]]]:
+    scene: Scene, variants: list[bytes], carried: list[tuple[Bound, Transfer]], verdicts: Verdicts, policy: Policy
+) -> Iterator[tuple[Finding, set[Ident]]]:
     """What becomes of the test: harmful where every way to make the change is, review where some are, else harmless."""
-    changes = list(dict.fromkeys(change for b in bound for change in b.carried.made))
-    places = {change.place for change in changes}
+    changes = list(dict.fromkeys(change for _, one in carried for change in one.made))
+    frees = any(op.verb in (FREE, DEFER) for process in scene.processes.values() for op in process.ops)
+    settled = {ident for change in changes if frees or not _of_lifetime(change) for ident in _idents(change)}
     head = "; ".join(str(change) for change in changes[:3]) + (" …" if len(changes) > 3 else "")
-    common: dict[str, object] = {"path": scene.path, "line": bound[0].binding.line, "test": scene.name, "kernel": changes[0].place}
-    common["functions"] = _functions([*scene.held, *bound])
+    common: dict[str, object] = {"path": scene.path, "line": carried[0][0].binding.line, "test": scene.name}
+    common |= {"kernel": changes[0].place, "functions": _functions([*scene.held, *[bound for bound, _ in carried]])}
+    unsaid = any(bound.carried.failed for bounds in scene.bound.values() for bound in bounds)
     told: dict[tuple[str, str], tuple[list[str], tuple[str, ...]]] = {}
     models = verdicts.models()
     if not models:
-        yield _finding("review", f"needs review: {head}: no model can be asked about the test", policy, **common), places
+        yield _finding("review", f"needs review: {head}: no model can be asked about the test", policy, **common), settled
     if not verdicts.guards():
-        places = set()
+        settled = set()
     for model in models:
         said = [verdicts.compare(variant, model) for variant in variants]
         bad = [one for one in said if one.kind == "harmful"]
         doubt = [one for one in said if one.kind == "review"]
-        worst = (bad or doubt or said)[0]
+        if all(one.kind == "untaken" for one in said):
+            settled = set()  # nobody was asked
+            continue
+        leans = [one for one in said if one.kind == "leans"]
+        worst = (bad or doubt or leans or said)[0]
         kind, why = worst.kind, worst.why
         if bad and len(bad) < len(said):
             kind, why = "review", f"depending on where it then stands, {why}"
+        elif bad and unsaid:
+            kind, why = "review", f"without the changes that cannot be carried over, {why}"
         told.setdefault((kind, why), ([], worst.detail))[0].append(model)
     for (kind, why), (models, detail) in told.items():
+        why += f" ({scene.told})" if scene.told else ""
         message = f"{'needs review: ' if kind == 'review' else ''}{head}: {why}"
-        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, change=head, why=why, **common), places
+        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, change=head, why=why, **common), settled
 
 
 def _functions(bound: Iterable[Bound]) -> tuple[tuple[int, str], ...]:

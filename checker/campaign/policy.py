@@ -39,7 +39,11 @@ KINDS: dict[str, str] = {
     "harmful": "with the patch, a model allows what the test forbids",
     "review": "a changed barrier that no test can be asked about: needs review",
     "drift": "the kernel's code is not what the test says it is",
-    "uncovered": "a changed barrier in a function that no test covers",
+    "uncovered": "a barrier is lost in a function that no test covers: nothing judged it",
+    "unasked": "a barrier changes in a function that no test covers, and no path loses order by it",
+    "leans": "with the patch, it holds by what the kernel does, not by what is documented",
+    "already": "with the patch, a model allows what it allowed before",
+    "repaired": "with the patch, a model forbids what it allowed before",
     "skeleton": "the patch changes the order of a function that tests cover",
     "harmless": "with the patch, every model still forbids what the test forbids",
 }

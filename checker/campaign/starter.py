@@ -49,6 +49,10 @@ paths = ["litmus"]
 require = ["lkmm"]                    # models that every test must say something of
 timeout = 60                          # seconds for one test under one model
 memory = 4096                         # MiB for one worker
+# What stops a change. "uncovered": a barrier of the kernel is removed or weakened, and no test can judge that.
+block = [
+    "unexpected", "changed", "race-appeared", "flag-appeared", "missing", "unknown", "removed", "harmful", "review", "uncovered",
+]
 """
 
 FILES = {"litmus/ready-flag.litmus": SCENARIO, "checker.toml": POLICY}

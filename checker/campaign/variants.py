@@ -6,7 +6,9 @@ Verdicts(source, policy).compare(variant, "lkmm")    Answer("harmful", "this all
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from checker.campaign.paths import DEFAULT
 from checker.campaign.policy import Policy
@@ -15,6 +17,8 @@ from checker.check import Options, check
 from checker.core.source import CheckerError, Source, Unsupported
 from checker.library import SHIPPED, load_model
 from checker.parse.litmus import parse_test
+from checker.program.assumptions import ASSUMPTIONS
+from checker.program.ir import And, Compare, Prop, RegLoc
 from checker.result import NEVER, UNKNOWN, Result
 
 MODELS = tuple(name for name, shipped in SHIPPED.items() if shipped.gate)
@@ -22,7 +26,7 @@ MODELS = tuple(name for name, shipped in SHIPPED.items() if shipped.gate)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`kind` is harmful, review or harmless; `why` in words; `detail` the changed lines and an execution."""
+    """`kind` is harmful, review, leans, already, repaired, untaken or harmless; `detail` the change and an execution."""
 
     kind: str
     why: str
@@ -44,14 +48,18 @@ class Verdicts:
         names = dict.fromkeys([DEFAULT, *[e.model for e in test.expect], *MODELS])
         for name in names:
             try:
-                self.base[name] = check(test, load_model(name), self.options)
+                self.base[name] = _checked(self.source, name, self.options)
             except Unsupported:
                 continue
         return list(self.base)
 
     def guards(self) -> bool:
-        """Whether some model forbids what the test forbids: a test of what happens anyway can say nothing of a change."""
-        return any(_good(result) for result in self.base.values())
+        """Whether the kernel's own model forbids what the test forbids (or, where it cannot be asked, every other does).
+
+        A test of what happens anyway can say nothing of a change.
+        """
+        asked = self.base.get(DEFAULT)
+        return _good(asked) if asked is not None else all(_good(result) for result in self.base.values())
 
     def compare(self, variant: bytes, model: str) -> Answer:
         """What the variant does to the verdict."""
@@ -61,27 +69,46 @@ class Verdicts:
             return Answer("review", f"the test with this change cannot be checked: {after.message}")
         if after.observation == UNKNOWN:
             return Answer("review", f"the test with this change is Unknown: {after.unknown_because}")
+        if after.deadlock and not before.deadlock and b"\nfilter" in variant:
+            return Answer("untaken", f"the path that is changed is not taken: {outcome}")
         if after.deadlock:
             return Answer("review", "the test with this change has no execution at all")
-        raced = "data-race" in after.flags and "data-race" not in before.flags
         if before.observation == UNKNOWN:
             return Answer("review", f"the test itself is Unknown: {before.unknown_because}")
         if _good(before) and not _good(after):
+            for name, known in ASSUMPTIONS.items():
+                if known.leaned_on and model == DEFAULT and self._holds(variant, model, name):
+                    return Answer(
+                        "leans", f"{known.note} (--assume {name}), else this allows: {outcome}", self._shown(variant, after)
+                    )
             return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after))
-        if raced:
-            return Answer("harmful", "this makes a data race", self._shown(variant, after, "data-race"))
+        for flag in after.flags:
+            if flag not in before.flags:
+                return Answer("harmful", f"this makes {_FLAGS.get(flag, flag)}", self._shown(variant, after, flag))
         for what, result in (("the test with this change", after), ("the test itself", before)):
             if result.unanswered:
                 return Answer("review", f"{what} leaves something unknown: {result.unanswered_text()}")
+        if not _good(before) and _good(after):
+            return Answer("repaired", f"no longer possible: {outcome}")
         if not _good(before):
-            return Answer("harmless", f"this {'no longer' if _good(after) else 'still'} allows: {outcome}")
+            return Answer("already", f"possible before the patch, too: {outcome}")
         return Answer("harmless", f"still impossible: {outcome}")
+
+    def _holds(self, variant: bytes, model: str, assumption: str) -> bool:
+        """Whether the variant keeps the promise when an implementation may be leaned on, without any new flag."""
+        options = replace(self.options, assume=frozenset({assumption}))
+        source = Source(self.source.name, variant.decode("utf-8"))
+        try:
+            found = _checked(source, model, options)
+        except CheckerError:
+            return False
+        return _good(found) and not (found.deadlock or found.unanswered) and set(found.flags) <= set(self.base[model].flags)
 
     def _of(self, variant: bytes, model: str) -> Result | CheckerError:
         if (variant, model) not in self.known:
             try:
                 source = Source(self.source.name, variant.decode("utf-8"))
-                self.known[variant, model] = check(parse_test(source), load_model(model), self.options)
+                self.known[variant, model] = _checked(source, model, self.options)
             except CheckerError as error:
                 self.known[variant, model] = error
         return self.known[variant, model]
@@ -96,6 +123,48 @@ class Verdicts:
             for mark, line in (("-", a), ("+", b)) if line.strip()
         ]  # fmt: skip
         return (*changed, *witness(after, flag))
+
+
+_FLAGS = {
+    "data-race": "a data race",
+    "use-after-free": "a use after free",
+    "double-free": "a double free",
+    "srcu-cleanup-too-early": "a callback that runs when its srcu_struct is gone",
+}
+
+
+def only_where(text: bytes, taken: Sequence[tuple[int, str, bool]]) -> bytes:
+    """A test with nothing but the executions in which registers are 0 (False), or are not; as it is when it filters already."""
+    ends = list(re.finditer(rb"(?m)^(?:~|not[ \t]+)?[ \t]*(?:exists|forall)\b", text))
+    if not taken or not ends or re.search(rb"(?m)^filter\b", text):
+        return text
+    sought = " /\\ ".join(f"{tid}:{reg}=0" if not truth else f"not ({tid}:{reg}=0)" for tid, reg, truth in dict.fromkeys(taken))
+    at = ends[-1].start()
+    return text[:at] + f"filter ({sought})\n\n".encode() + text[at:]
+
+
+def wanted(source: Source, tid: int) -> dict[str, int]:
+    """The registers of a process that must have a certain value for the outcome; none where the question is not that plain."""
+    condition = parse_test(source).condition
+    found: dict[str, int] = {}
+
+    def conjuncts(prop: Prop) -> None:
+        match prop:
+            case And(args):
+                for arg in args:
+                    conjuncts(arg)
+            case Compare("==", RegLoc(where, reg), int(value)) if where == tid:
+                found[reg] = value
+
+    if condition.quantifier == "exists":
+        conjuncts(condition.prop)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _checked(source: Source, model: str, options: Options) -> Result:
+    """A test under a model: several patches, and both signals, ask the same."""
+    return check(parse_test(source), load_model(model), options)
 
 
 def _good(result: Result) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from checker.kernel.primitives import ACCESSES, FENCE, GRACE, ORDERING
+from checker.kernel.primitives import ACCESSES, DEFER, FENCE, FREE, GRACE, ORDERING
 from checker.kernel.skeleton import Op
 
 MAX_CELLS = 4_000_000
@@ -49,7 +49,7 @@ class Change:
                 return f"{self.op.text} is moved"
         assert self.before is not None
         assert self.after is not None
-        if self.before.text == self.after.text or self.before.strength == self.after.strength:
+        if self.before.sort == self.after.sort:
             how = "now depends on a condition" if len(self.after.inside) > len(self.before.inside) else "stands elsewhere"
             return f"{self.after.text} {how}"
         return f"{self.before.text} becomes {self.after.text}"
@@ -63,9 +63,9 @@ class Difference:
     kept: tuple[tuple[int, int], ...]
 
 
-def difference(before: Sequence[Op], after: Sequence[Op]) -> Difference:
-    """How `after` came from `before`."""
-    kept = _common([op.key for op in before], [op.key for op in after], lambda key: key[0] in ORDERING)
+def difference(before: Sequence[Op], after: Sequence[Op], known: Callable[[int, int], bool] = lambda i, k: False) -> Difference:
+    """How `after` came from `before`. Of equals, those that are `known` to be the same operation are."""
+    kept = _common([op.key for op in before], [op.key for op in after], lambda key: key[0] in ORDERING, known)
     gaps: list[tuple[list[int], list[int]]] = []
     a = b = 0
     for i, k in [*kept, (len(before), len(after))]:
@@ -75,7 +75,7 @@ def difference(before: Sequence[Op], after: Sequence[Op]) -> Difference:
     removed: list[int] = []
     added: list[int] = []
     for old, new in gaps:
-        for same in (_same_operation, _same_place, _same_order):
+        for same in (_same_operation, _same_place, _same_order, _same_freed):
             for i, k in _pairs(old, new, before, after, same):
                 old.remove(i)
                 new.remove(k)
@@ -107,7 +107,7 @@ def _pairs(
 
 
 def _same_operation(a: Op, b: Op) -> bool:
-    return (a.verb, a.strength, a.place, a.text) == (b.verb, b.strength, b.place, b.text)
+    return (a.sort, a.text) == (b.sort, b.text)
 
 
 def _same_place(a: Op, b: Op) -> bool:
@@ -118,16 +118,23 @@ def _same_order(a: Op, b: Op) -> bool:
     return a.verb == b.verb and a.verb in (FENCE, GRACE)
 
 
+def _same_freed(a: Op, b: Op) -> bool:
+    """What is freed now is freed by a callback then, or queued in another way."""
+    return a.verb in (FREE, DEFER) and b.verb == DEFER
+
+
 def _moved(a: Op, b: Op) -> bool:
     if a.verb in ORDERING:
-        return (a.verb, a.strength) == (b.verb, b.strength)
+        return a.sort == b.sort
     return (a.verb, a.strength, a.place, a.name) == (b.verb, b.strength, b.place, b.name)
 
 
 Key: TypeAlias = tuple[object, ...]
 
 
-def _common(a: Sequence[Key], b: Sequence[Key], light: Callable[[Key], bool]) -> list[tuple[int, int]]:
+def _common(
+    a: Sequence[Key], b: Sequence[Key], light: Callable[[Key], bool], known: Callable[[int, int], bool]
+) -> list[tuple[int, int]]:
     """A longest common subsequence, as pairs of indices; only an exact beginning and end where the middle is too large.
 
     Where either of two could be said to have moved, it is the `light` one.
@@ -141,22 +148,24 @@ def _common(a: Sequence[Key], b: Sequence[Key], light: Callable[[Key], bool]) ->
     x, y = a[start : len(a) - end], b[start : len(b) - end]
     pairs = [(i, i) for i in range(start)]
     if len(x) * len(y) <= MAX_CELLS:
-        pairs += [(i + start, k + start) for i, k in _longest(x, y, light)]
+        pairs += [(i + start, k + start) for i, k in _longest(x, y, light, lambda i, k: known(i + start, k + start))]
     return pairs + [(len(a) - end + i, len(b) - end + i) for i in range(end)]
 
 
-def _longest(x: Sequence[Key], y: Sequence[Key], light: Callable[[Key], bool]) -> list[tuple[int, int]]:
+def _longest(
+    x: Sequence[Key], y: Sequence[Key], light: Callable[[Key], bool], known: Callable[[int, int], bool]
+) -> list[tuple[int, int]]:
     table = [[0] * (len(y) + 1)]
-    weights = [MOST_OPS if light(p) else MOST_OPS + 1 for p in x]
-    for p, weight in zip(x, weights, strict=True):
+    weights = [2 * MOST_OPS * (MOST_OPS if light(p) else MOST_OPS + 1) for p in x]
+    for i, (p, weight) in enumerate(zip(x, weights, strict=True)):
         row = [0]
         for k, q in enumerate(y):
-            row.append(max(table[-1][k + 1], row[k], table[-1][k] + weight if p == q else 0))
+            row.append(max(table[-1][k + 1], row[k], table[-1][k] + weight + known(i, k) if p == q else 0))
         table.append(row)
     pairs = []
     i, k = len(x), len(y)
     while i and k:
-        if x[i - 1] == y[k - 1] and table[i][k] == table[i - 1][k - 1] + weights[i - 1]:
+        if x[i - 1] == y[k - 1] and table[i][k] == table[i - 1][k - 1] + weights[i - 1] + known(i - 1, k - 1):
             i, k = i - 1, k - 1
             pairs.append((i, k))
         elif table[i - 1][k] >= table[i][k - 1]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from checker.kernel.binding import Binding, Process
-from checker.kernel.primitives import ACCESSES, FENCE, ORDERING, SECTIONS
+from checker.kernel.primitives import ACCESSES, DEFER, FENCE, FREE, GRACE, ORDERING, SECTIONS
 from checker.kernel.skeleton import Op
 
 
@@ -56,17 +56,19 @@ def _places(process: Process, ops: Sequence[Op], binding: Binding) -> dict[str, 
 
 
 def _in_view(op: Op, places: Mapping[str, str], ops: Sequence[Op], binding: Binding) -> bool:
-    if op.verb in ORDERING:
+    if op.verb in ORDERING or op.verb == DEFER:
         return True
     if op.verb in SECTIONS and not op.place:
         return any((k.verb, k.strength) == (op.verb, op.strength) for k in ops)
-    return op.verb in ACCESSES | SECTIONS and op.place in places
+    return op.verb in ACCESSES | SECTIONS | {FREE} and op.place in places
 
 
 def fits(p: Op, k: Op, places: Mapping[str, str]) -> bool:
     """Whether the operation `k` of the code is what `p` of the test stands for."""
     if (p.verb, p.strength) != (k.verb, k.strength):
         return False
+    if p.verb in (GRACE, DEFER):  # a grace period waits for the readers of its own domain
+        return places.get(p.place, p.place) == k.place
     return p.verb in ORDERING or places.get(p.place, p.place) == k.place
 
 

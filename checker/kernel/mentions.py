@@ -35,6 +35,7 @@ _INSTRUCTION = re.compile(
     rb"\b(?:dmb|dsb|isb|ldap?u?r[bh]?|ldaxrb?h?|ldaxp|stlu?r[bh]?|stlxr[bh]?|stlxp|(?:cas|swp|ld(?:add|clr|set|eor|smax|smin))p?[al]{0,2}[bh]?"
     rb"|mfence|lfence|sfence|lock|xchg[bwlq]?|cmpxchg\w*)\b", re.I
 )  # fmt: skip
+_CLAIM = re.compile(rb"\bs?rcu_dereference_(?:check|protected)\w*\s*\(")
 _CLOBBER = re.compile(rb'"memory"')
 
 
@@ -178,7 +179,10 @@ def mentions(data: bytes, *, assembly: bool = False) -> Iterator[Mention]:
             if _orders(found[0]) or _ASM.match(text, found.start()):
                 yield mention(found[0], found.start(), end)
     firsts = [start for start, _ in directives]
+    claims = [(found.end(), _closing(text, found.end())) for found in _CLAIM.finditer(text)]
     for found in _WORD.finditer(text):
+        if any(start <= found.start() < end for start, end in claims):
+            continue  # what lockdep is to check, and nobody executes
         number = bisect_right(firsts, found.start()) - 1
         if (number < 0 or found.start() >= directives[number][1]) and _orders(found[1]):
             yield mention(found[1], found.start(), _line_end(text, found.end()))

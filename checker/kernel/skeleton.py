@@ -22,6 +22,8 @@ from checker.kernel.primitives import (
     ACCESSES,
     CALL,
     CONCERNS,
+    DEFER,
+    FREE,
     JUMP,
     LOCK,
     READ,
@@ -43,6 +45,20 @@ MAX_OPS = 4000
 MAX_FOLLOWED = 400
 _MEMBER = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_HEAD = re.compile(r"& ?\(?([A-Za-z_]\w*) ?->.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Something that an operation stands in: one arm of a branch, a loop, a switch, a call. `id` is the same for all arms.
+
+    `tested`: the index of the read whose value decides, -1 where that is not known; `truth`: this arm is for values not 0.
+    """
+
+    kind: str
+    id: int
+    tested: int = -1
+    truth: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,8 @@ class Op:
 
     `branches` tells apart branches of one kind; `start` and `end` are the bytes of the call or access, `outer` those of the
     statement it is in; `via` the calls that lead from the bound function to it, `function` the one it is written in.
+    `frames` is everything it stands in, calls included. `freed` is the pointer that a free frees, or the callback queued here.
+    `named` are the places that a call that is not followed gets the addresses of.
     """
 
     verb: str
@@ -68,11 +86,20 @@ class Op:
     name: str = ""
     where: str = ""
     function: str = ""
+    frames: tuple[Frame, ...] = ()
+    freed: str = ""
+    callback: str = ""
+    named: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:
         """What makes two operations the same in two versions of the code."""
-        return self.verb, self.strength, self.place, self.inside
+        return (*self.sort, self.inside)
+
+    @property
+    def sort(self) -> tuple[object, ...]:
+        """What it does, wherever it stands."""
+        return self.verb, self.strength, self.place, (self.callback, self.freed) if self.verb == DEFER else self.named
 
     @property
     def concerns(self) -> bool:
@@ -159,8 +186,15 @@ class _Here:
     via: tuple[str, ...] = ()
     outer: tuple[int, int] = (0, 0)
     level: int = 0
+    frames: tuple[Frame, ...] = ()
     arms: int = 0
     """How many of the function's arms of conditional code are behind, or around the walk already."""
+
+    @property
+    def call(self) -> tuple[Frame, ...]:
+        """The call that this is in."""
+        calls = [i for i, frame in enumerate(self.frames) if frame.kind == "call"]
+        return self.frames[: calls[-1] + 1] if calls else ()
 
 
 class _Walk:
@@ -172,6 +206,9 @@ class _Walk:
         self.functions: list[tuple[str, str]] = []
         self.cut = False
         self.followed = 0
+        self.holds: dict[tuple[tuple[Frame, ...], str], tuple[int, bool]] = {}
+        self.scopes: dict[int, int] = {}
+        self.results: dict[tuple[Frame, ...], list[tuple[int, bool]]] = {}
 
     def follow(self, function: Function, here: _Here) -> None:
         self.functions.append((function.path, function.name))
@@ -206,16 +243,27 @@ class _Walk:
         for child in node.named_children:
             self.walk(child, here)
 
-    def _under(self, node: Node | None, here: _Here, kind: str) -> None:
+    def _under(self, node: Node | None, here: _Here, kind: str, test: tuple[int, bool] = (-1, True)) -> None:
         if node is not None:
-            inside, branches = (*here.inside, kind), (*here.branches, node.parent.id if node.parent is not None else 0)
-            self.walk(node, replace(here, inside=inside, branches=branches))
+            known = node.parent.id if node.parent is not None else 0
+            inside, branches = (*here.inside, kind), (*here.branches, known)
+            frames = (*here.frames, Frame(kind, known, *test))
+            self.walk(node, replace(here, inside=inside, branches=branches, frames=frames))
+
+    def _framed(self, node: Node, here: _Here, kind: str) -> _Here:
+        """A frame that is no branch: a call, a switch, a loop that runs at least once."""
+        return replace(here, frames=(*here.frames, Frame(kind, node.id)))
 
     def _if_statement(self, node: Node, here: _Here) -> None:
+        self._arms(node, here)
+
+    def _arms(self, node: Node, here: _Here) -> None:
+        test = (-1, True)
         if (condition := node.child_by_field_name("condition")) is not None:
             self.walk(condition, here)
-        self._under(node.child_by_field_name("consequence"), here, "if")
-        self._under(node.child_by_field_name("alternative"), here, "else")
+            test = self._tested(condition, here)
+        self._under(node.child_by_field_name("consequence"), here, "if", test)
+        self._under(node.child_by_field_name("alternative"), here, "else", (test[0], not test[1]))
 
     def _loop(self, node: Node, here: _Here, kind: str) -> None:
         for part in node.named_children:
@@ -225,7 +273,7 @@ class _Walk:
         self._loop(node, here, "while")
 
     def _do_statement(self, node: Node, here: _Here) -> None:
-        self.children(node, here)
+        self.children(node, self._framed(node, here, "do"))
 
     def _for_statement(self, node: Node, here: _Here) -> None:
         first = node.child_by_field_name("initializer")
@@ -235,38 +283,52 @@ class _Walk:
             if first is None or part.id != first.id:
                 self._under(part, here, "for")
 
+    def _switch_statement(self, node: Node, here: _Here) -> None:
+        if (condition := node.child_by_field_name("condition")) is not None:
+            self.walk(condition, here)
+        if (body := node.child_by_field_name("body")) is not None:
+            self.walk(body, self._framed(node, here, "switch"))
+
     def _case_statement(self, node: Node, here: _Here) -> None:
         self._loop(node, here, "case")
 
     def _compound_statement(self, node: Node, here: _Here) -> None:
         mark = len(self.ops)
         self.children(node, here)
-        for op in reversed(self.ops[mark:]):
+        for op in reversed(self.ops[self.scopes.pop(node.id, mark) :]):
             if op.name == "guard" and op.verb == LOCK and op.where == str(node.id):
-                self._emit(node, here, UNLOCK, op.strength, op.place, f"end of {op.text}", "guard")
+                self._emit(node, here, UNLOCK, op.strength, op.place, f"end of {op.text}", "guard", op.where)
 
     def _conditional_expression(self, node: Node, here: _Here) -> None:
-        if (condition := node.child_by_field_name("condition")) is not None:
-            self.walk(condition, here)
-        self._under(node.child_by_field_name("consequence"), here, "if")
-        self._under(node.child_by_field_name("alternative"), here, "else")
+        self._arms(node, here)
 
     def _binary_expression(self, node: Node, here: _Here) -> None:
         left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
         operator = node.child_by_field_name("operator")
         if left is not None:
             self.walk(left, here)
-        if right is not None:
-            lazy = operator is not None and operator.type in ("&&", "||")
-            self.walk(right, here) if not lazy else self._under(right, here, "if")
+        lazy = operator.type if operator is not None and operator.type in ("&&", "||") else ""
+        if right is not None and not lazy:
+            self.walk(right, here)
+        elif right is not None:
+            read, truth = self._tested(left, here) if left is not None else (-1, True)
+            self._under(right, here, "if", (read, truth if lazy == "&&" else not truth))
 
     def _return_statement(self, node: Node, here: _Here) -> None:
         self.children(node, here)
+        value = node.named_children[0] if node.named_children else None
+        self.results.setdefault(here.call, []).append(self._tested(value, here) if value is not None else (-1, True))
         self._emit(node, here, JUMP, "return", "", "return", "return")
 
     def _goto_statement(self, node: Node, here: _Here) -> None:
         label = node.child_by_field_name("label")
         self._emit(node, here, JUMP, "goto", word(label) if label is not None else "", word(node), "goto")
+
+    def _break_statement(self, node: Node, here: _Here) -> None:
+        self._emit(node, here, JUMP, "break", "", "break", "break")
+
+    def _continue_statement(self, node: Node, here: _Here) -> None:
+        self._emit(node, here, JUMP, "continue", "", "continue", "continue")
 
     def _labeled_statement(self, node: Node, here: _Here) -> None:
         label = node.child_by_field_name("label")
@@ -286,6 +348,50 @@ class _Walk:
             if operator is not None and operator.type != "=":
                 self.walk(left, here)
             self._access(left, here, WRITE, node)
+            if left.type == "identifier":
+                plain = operator is None or operator.type == "="
+                self._holds(word(left), right if plain else None, here)
+
+    def _init_declarator(self, node: Node, here: _Here) -> None:
+        self.children(node, here)
+        name, value = node.child_by_field_name("declarator"), node.child_by_field_name("value")
+        if name is not None and name.type == "identifier":
+            self._holds(word(name), value, here)
+
+    def _holds(self, name: str, value: Node | None, here: _Here) -> None:
+        """The variable `name` has from here on the value of a read, or another."""
+        read = self._tested(value, here) if value is not None else (-1, True)
+        self.holds.pop((here.call, name), None)
+        if read[0] >= 0:
+            self.holds[here.call, name] = read
+
+    def _tested(self, node: Node, here: _Here) -> tuple[int, bool]:
+        """The read whose value an expression just evaluated has, as far as being 0 goes, and whether it is not turned round."""
+        truth = True
+        for _ in range(MAX_DEPTH):
+            args = node.child_by_field_name("arguments")
+            if node.type == "parenthesized_expression" and len(node.named_children) == 1:
+                node = node.named_children[0]
+            elif node.type == "unary_expression" and word(node).startswith("!") and node.named_children:
+                node, truth = node.named_children[0], not truth
+            elif node.type == "call_expression" and args is not None and word(node).startswith(("likely(", "unlikely(")):
+                node = args.named_children[0]
+            elif node.type == "binary_expression" and (compared := _compared(node)) is not None:
+                node, truth = compared[0], truth == compared[1]
+            else:
+                break
+        if node.type == "identifier":
+            read = self.holds.get((here.call, word(node)), (-1, True))
+        elif node.type == "call_expression" and (found := self.results.get((*here.frames, Frame("call", node.id)))) is not None:
+            read = found[0] if len(found) == 1 else (-1, True)
+        else:
+            path = here.function.path
+            same = [
+                i for i, op in enumerate(self.ops)
+                if (op.start, op.end, op.path, op.verb) == (node.start_byte, node.end_byte, path, READ)
+            ]  # fmt: skip
+            read = (same[-1], True) if same else (-1, True)
+        return read[0], read[1] == truth
 
     def _update_expression(self, node: Node, here: _Here) -> None:
         inner = node.child_by_field_name("argument")
@@ -305,6 +411,8 @@ class _Walk:
             return
         if operator is not None and operator.type == "&":
             self._parts(inner, here)
+            if inner.type == "identifier":
+                self._holds(word(inner), None, here)
         else:
             self._access(node, here, READ, node)
 
@@ -360,6 +468,9 @@ class _Walk:
         name = word(callee) if callee.type == "identifier" else ""
         if name in SILENT:
             return
+        if name == "scoped_guard":
+            self._guard(node, node, args, here)
+            return
         known = primitive(name) if name else None
         if known is not None:
             self._primitive(node, name, known, args, here)
@@ -369,7 +480,8 @@ class _Walk:
         for arg in args:
             self.walk(arg, here)
         if name not in TRANSPARENT:
-            self._call(node, name or word(callee), here)
+            named = [place_of(word(arg)) for arg in args if arg.type == "pointer_expression" and word(arg).startswith("&")]
+            self._call(node, name or word(callee), here, tuple(named))
 
     def _primitive(self, node: Node, name: str, known: Primitive, args: list[Node], here: _Here) -> None:
         place, strength = "", known.strength
@@ -382,19 +494,39 @@ class _Walk:
                 place = place_of(word(arg))
         if known.of_null and len(args) > 1 and word(args[1]) in ("NULL", "0"):
             strength = known.of_null
-        self._emit(node, here, known.verb, strength, place, word(node), name)
+        freed = callback = ""
+        if known.verb in (DEFER, FREE) and args:
+            freed, callback = self._freed(name, known, args, here)
+        self._emit(node, here, known.verb, strength, place, word(node), name, freed=freed, callback=callback)
+
+    def _freed(self, name: str, known: Primitive, args: list[Node], here: _Here) -> tuple[str, str]:
+        """The pointer that is freed, now or by the callback, and the callback; "" for a callback that does other things."""
+        if known.verb == FREE:
+            return word(args[max(known.place, 0)]), ""
+        if not name.startswith("call_") or len(args) < 2:
+            return word(args[0]), ""
+        head, function = _HEAD.fullmatch(word(args[-2])), word(args[-1])
+        found = self.code.callee(here.function.path, function) if self.code is not None and function.isidentifier() else None
+        does = [op for op in own_ops(found) if op.concerns] if found is not None else []
+        alone = [op.verb for op in does] == [FREE]
+        return (head[1] if head is not None and alone else ""), function
 
     def _guard(self, node: Node, callee: Node, args: list[Node], here: _Here) -> None:
-        """`guard(mutex)(&m)`: a lock until the end of the block."""
-        kind = word(callee).partition("(")[2].rstrip(") ")
+        """`guard(mutex)(&m)`: a lock until the end of the block; `scoped_guard(mutex, &m) { }`: to that of the next one."""
+        scoped = callee.id == node.id
+        kind = word(args[0]) if scoped and args else word(callee).partition("(")[2].rstrip(") ")
+        args = args[1:] if scoped else args
         kinds = {"mutex": "mutex", "srcu": "srcu", "rcu": "rcu", "rwsem_read": "read", "rwsem_write": "write"}
         place = place_of(word(args[0])) if args else ""
-        block = node
+        block: Node = node
         while block.parent is not None and block.type != "compound_statement":
-            block = block.parent
+            follows = block.next_named_sibling
+            if scoped and follows is not None and follows.type == "compound_statement":
+                self.scopes[follows.id] = len(self.ops)
+            block = follows if scoped and follows is not None and follows.type == "compound_statement" else block.parent
         self._emit(node, here, LOCK, kinds.get(kind, "spin"), place, word(node), "guard", str(block.id))
 
-    def _call(self, node: Node, name: str, here: _Here) -> None:
+    def _call(self, node: Node, name: str, here: _Here, named: tuple[str, ...] = ()) -> None:
         found = None
         if self.code is not None and len(here.via) < self.depth and name not in here.via and name.isidentifier():
             if self.followed < MAX_FOLLOWED:
@@ -402,19 +534,35 @@ class _Walk:
             else:
                 self.cut = True
         if found is None or found.name == here.function.name:
-            self._emit(node, here, CALL, name, "", word(node), name)
+            self._emit(node, here, CALL, name, "", word(node), name, named=named)
             return
         self.followed += 1
-        self.follow(found, replace(here, function=found, via=(*here.via, name), arms=0))
+        inner = self._framed(node, here, "call")
+        self.results.pop(inner.frames, None)
+        self.follow(found, replace(inner, function=found, via=(*here.via, name), arms=0))
 
-    def _emit(self, node: Node, here: _Here, verb: str, strength: str, place: str, text: str, name: str, where: str = "") -> None:
+    def _emit(
+        self, node: Node, here: _Here, verb: str, strength: str, place: str, text: str, name: str, where: str = "",
+        freed: str = "", callback: str = "", named: tuple[str, ...] = (),
+    ) -> None:  # fmt: skip
         line = node.start_point.row + 1 + here.function.shift
         self.ops.append(
             Op(
-                verb, strength, place, text[:120], here.function.path, line, here.inside, here.branches, node.start_byte,
-                node.end_byte, here.outer, here.via, name, where, here.function.name,
+                verb, strength, place, text[:200], here.function.path, line, here.inside, here.branches, node.start_byte,
+                node.end_byte, here.outer, here.via, name, where, here.function.name, here.frames, freed, callback, named,
             )
         )  # fmt: skip
+
+
+def _compared(node: Node) -> tuple[Node, bool] | None:
+    """`x == 0` and the like: what is compared with 0, and whether the whole is true when that is not 0."""
+    left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+    operator = node.child_by_field_name("operator")
+    if left is None or right is None or operator is None or operator.type not in ("==", "!="):
+        return None
+    if word(right) not in ("0", "NULL", "false"):
+        return None
+    return left, operator.type == "!="
 
 
 def _conditional(node: Node, here: _Here) -> _Here:
@@ -428,7 +576,8 @@ def _conditional(node: Node, here: _Here) -> _Here:
 def _in_arm(arm: Arm, here: _Here) -> _Here:
     """Inside an arm of conditional code, which is a branch like any other."""
     for kind, number in arm.branches():
-        here = replace(here, inside=(*here.inside, kind), branches=(*here.branches, number))
+        frames = (*here.frames, Frame(kind, number))
+        here = replace(here, inside=(*here.inside, kind), branches=(*here.branches, number), frames=frames)
     return here
 
 

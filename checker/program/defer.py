@@ -9,8 +9,9 @@ them. So the call is a release of a hidden flag, and the callback a process that
 
 Which primitives defer and which wait, the table says: `__defer_srcu(S,F)`, `__flush_srcu(S)` and their kin. A
 `srcu_barrier(ss)` waits for the callbacks whose queueing it sees. `kfree_rcu(p, head)` makes a process that frees; these are
-waited for by kvfree_rcu_barrier(), not by rcu_barrier() (mm/slab_common.c). With the assumption "call_srcu-implementation" a
-call also has the two full barriers that today's code happens to execute.
+waited for by kvfree_rcu_barrier(), not by rcu_barrier() (mm/slab_common.c). call_srcu() as implemented has full barriers before
+and behind: __within_call_srcu() of the machines' tables, and of the kernel's model with "call_srcu-implementation" (see
+`assumptions`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from checker.core.source import Span, UnknownName, Unsupported
+from checker.program.assumptions import assumed, known
 from checker.program.ir import (
     Address,
     And,
@@ -47,8 +49,6 @@ from checker.program.ir import (
     Write,
 )  # fmt: skip
 
-ASSUMPTIONS = ("call_srcu-implementation",)
-
 _BUILT_IN = frozenset({"__defer", "__defer_srcu", "__defer_free", "__flush", "__flush_srcu", "__flush_free", "__free"})
 
 
@@ -67,9 +67,9 @@ class _Callback:
 
 def defer(test: Test, table: Table, assume: frozenset[str] = frozenset()) -> Test:
     """`test` with deferred work made explicit, as `table` has it; the very same test when it has none."""
-    unknown = sorted(assume - {*ASSUMPTIONS})
-    if unknown:
-        raise UnknownName(f"unknown assumption '{unknown[0]}'", hint=f"there is {', '.join(ASSUMPTIONS)}")
+    known(assume)
+    if test.arch == "C" and assume:
+        test = replace(test, threads=tuple(replace(thread, body=assumed(thread.body, assume)) for thread in test.threads))
     if test.arch != "C" or not any(_called(name, table) for name in set(_CALLS.findall(test.source.text))):
         return test
     work = _Deferral(test, table, assume)
@@ -159,8 +159,9 @@ class _Deferral:
         )
         value = args[0] if frees else Const(1)
         release = Do(Call("smp_store_release", (Const(Address(f"{name} queued")), value), (), call.span), call.span)
-        if ASSUMPTIONS[0] in self.assume:
-            fence = Do(Call("smp_mb", (), (), call.span), call.span)
+        inside = "smp_mb" if "call_srcu-implementation" in self.assume else "__within_call_srcu"
+        if what == "__defer_srcu" and inside in self.table:
+            fence = Do(Call(inside, (), (), call.span), call.span)
             return fence, release, fence
         return (release,)
 

@@ -55,9 +55,33 @@ int kvm_io_bus_read(struct kvm_vcpu *vcpu, enum kvm_bus idx, gpa_t addr, void *v
 	return device_read(bus->range[found].dev, val);
 }
 
+static struct kvm_io_bus *kvm_get_bus_for_destruction(struct kvm *kvm, enum kvm_bus idx)
+{
+	return rcu_dereference_protected(kvm->buses[idx], !refcount_read(&kvm->users_count));
+}
+
+static void kvm_destroy_vm(struct kvm *kvm)
+{
+	int i;
+
+	for (i = 0; i < KVM_NR_BUSES; i++) {
+		struct kvm_io_bus *bus = kvm_get_bus_for_destruction(kvm, i);
+
+		if (bus)
+			bus_destroy(bus);
+		kvm->buses[i] = NULL;
+	}
+	cleanup_srcu_struct(&kvm->irq_srcu);
+	srcu_barrier(&kvm->srcu);
+	cleanup_srcu_struct(&kvm->srcu);
+	kvm_arch_free_vm(kvm);
+}
+
 static void __free_bus(struct rcu_head *rcu)
 {
-	kfree(container_of(rcu, struct kvm_io_bus, rcu));
+	struct kvm_io_bus *bus = container_of(rcu, struct kvm_io_bus, rcu);
+
+	kfree(bus);
 }
 
 int kvm_io_bus_register_dev(struct kvm *kvm, enum kvm_bus idx, gpa_t addr, struct kvm_io_device *dev)

@@ -1,0 +1,180 @@
+"""What a patch does to a function, carried over to the process of a test: path by path.
+
+carry(process, processes, text, match, before, after, outside, wants)
+    Carried(transfers: what each new path makes of the process; stays: whether the process is done as before on some path)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from checker.kernel.binding import Process
+from checker.kernel.changes import Change, Difference, difference
+from checker.kernel.matching import Match
+from checker.kernel.paths import Path, TooManyPaths, Turn, family, paths, turns
+from checker.kernel.primitives import JUMP, ORDERING
+from checker.kernel.skeleton import Op
+from checker.kernel.strength import weakens
+from checker.kernel.transfer import Line, Transfer, relevant, transfer
+from checker.kernel.wording import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """`stays`: some path does all that the process does as it did before; `settled`: changes that no path shows.
+
+    `flat`: all that changed in the function, what it calls included, as it is written.
+    """
+
+    transfers: tuple[Transfer, ...] = ()
+    stays: bool = True
+    settled: tuple[Change, ...] = ()
+    flat: tuple[Change, ...] = ()
+
+    @property
+    def made(self) -> tuple[Change, ...]:
+        return tuple(dict.fromkeys(change for one in self.transfers for change in one.made))
+
+    @property
+    def failed(self) -> tuple[tuple[Change, str], ...]:
+        return tuple(dict.fromkeys(pair for one in self.transfers for pair in one.failed))
+
+    @property
+    def foreign(self) -> tuple[Change, ...]:
+        return tuple(dict.fromkeys(change for one in self.transfers for change in one.foreign))
+
+
+def carry(
+    process: Process, processes: Mapping[int, Process], text: bytes, match: Match, before: Sequence[Op], after: Sequence[Op],
+    outside: frozenset[str], wants: Mapping[str, int],
+) -> Carried:  # fmt: skip
+    """Carry a patch over. `wants` are the registers of the process that the question wants to have a certain value."""
+    flat = difference(before, after)
+    if not flat.changes:
+        return Carried()
+    told = [change for change in flat.changes if relevant(change, match) or _passes(change, flat, match)]
+    kinds = {family(before[k]) for k in match.pairs.values()}
+    kinds |= {family(op) for change in told for op in (change.before, change.after) if op is not None}
+    kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
+    kinds |= {family(op) for k in match.pairs.values() for op in _beside(before, k)}
+    try:
+        old, now = paths(before, kinds), paths(after, kinds)
+    except TooManyPaths as error:
+        return Carried((Transfer((), (), tuple((change, str(error)) for change in told[:1]), ()),), False, (), flat.changes)
+    stays = _stays(match, old, now)
+    made = []
+    for turn in turns(old, now, flat, frozenset(change.old for change in told)):
+        line = _line(process, processes, text, match, turn, outside, after)
+        taken = _taken(line, turn)
+        if not any(reg in wants and (wants[reg] != 0) != truth for reg, truth in taken):
+            made.append(replace(transfer(line), taken=taken))
+        else:  # on this path the outcome cannot be met, so the test says nothing of it
+            made.append(Transfer((), (), (), tuple(c for c in turn.difference.changes if relevant(c, line.match))))
+    gone = _gone(match, flat, process)
+    if gone:
+        made.append(Transfer((), (), gone, ()))
+    shown = {op for one in made for change in _all(one) for op in (_where(change.before), _where(change.after)) if op}
+    quiet = [c for c in told if c.op.verb != JUMP and not ({_where(c.before), _where(c.after)} & shown)]
+    return Carried(tuple(made), stays or not made, tuple(quiet), flat.changes)
+
+
+def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
+    """The changes by which some path of a function may lose order, whatever a test shows."""
+    flat = difference(before, after)
+    told = [c for c in flat.changes if any(op is not None and op.concerns for op in (c.before, c.after))]
+    if not told and not any(change.op.verb == JUMP for change in flat.changes):
+        return ()
+    kinds = {family(op) for change in told for op in (change.before, change.after) if op is not None}
+    kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
+    if not told:
+        kinds = {family(op) for op in before if op.concerns}
+    gone = frozenset(change.old for change in told)
+    try:
+        found = [
+            change for turn in turns(paths(before, kinds), paths(after, kinds), flat, gone) for change in turn.difference.changes
+        ]
+    except TooManyPaths:
+        found = told
+    return tuple(dict.fromkeys(c for c in found if weakens(c) and any(o is not None and o.concerns for o in (c.before, c.after))))
+
+
+def _all(one: Transfer) -> list[Change]:
+    return [*one.made, *[change for change, _ in one.failed], *one.foreign]
+
+
+def _where(op: Op | None) -> tuple[object, ...]:
+    return (op.path, op.start, op.end, op.via) if op is not None else ()
+
+
+def _passes(change: Change, flat: Difference, match: Match) -> bool:
+    """Whether other code is moved past something that the test has."""
+    if change.kind != "move" or change.op.verb == JUMP:
+        return False
+    return not set(match.pairs.values()).isdisjoint(_passed(change, flat))
+
+
+def _passed(change: Change, flat: Difference) -> list[int]:
+    return [old for old, new in flat.kept if (old < change.old) != (new < change.new)]
+
+
+def _beside(ops: Sequence[Op], k: int) -> list[Op]:
+    """What is always done with a fence, next to it: a path with the one and without the other is no path around both."""
+    if ops[k].verb not in ORDERING:
+        return []
+    found = []
+    for step in (-1, 1):
+        at = k + step
+        while 0 <= at < len(ops) and not _together(ops[k], ops[at]):
+            at += step
+        found += [ops[at]] if 0 <= at < len(ops) else []
+    return found
+
+
+def _together(fence: Op, op: Op) -> bool:
+    depth = len(fence.frames)
+    inner = {frame.kind for frame in op.frames[depth:]}
+    return op.verb not in (*ORDERING, JUMP) and op.frames[:depth] == fence.frames and inner <= {"call", "do"}
+
+
+def _stays(match: Match, old: Sequence[Path], now: Sequence[Path]) -> bool:
+    mine = set(match.pairs.values())
+    whole = [path.shape for path in old if mine <= set(path.indices)]
+    left = {path.shape for path in now}
+    return not whole or any(shape in left for shape in whole)
+
+
+def _line(
+    process: Process, processes: Mapping[int, Process], text: bytes, match: Match, turn: Turn, outside: frozenset[str],
+    code: Sequence[Op],
+) -> Line:  # fmt: skip
+    at = {index: i for i, index in enumerate(turn.before.indices)}
+    pairs = {i: at[k] for i, k in match.pairs.items() if k in at}
+    found = Match(pairs, match.places, ())
+    return Line(
+        process, processes, text, found, turn.difference, turn.before.ops, turn.after.ops, outside, (code, turn.after.indices)
+    )
+
+
+def _taken(line: Line, turn: Turn) -> tuple[tuple[str, bool], ...]:
+    """What the reads of the process must have given for a path to be taken: a register, and whether it is not 0."""
+    stays = [*line.difference.kept, *[(c.old, c.new) for c in line.difference.changes if c.kind == "replace"]]
+    old_of = {turn.after.indices[new]: old for old, new in stays}
+    of = {k: i for i, k in line.match.pairs.items()}
+    words = Words(line.text, line.process, line.processes, {})
+    found = []
+    for index, truth in sorted(turn.after.signs):
+        mine = of.get(old_of.get(index, -1))
+        register = words.register(line.process.ops[mine]) if mine is not None else ""
+        found += [(register, truth)] if register else []
+    return tuple(found)
+
+
+def _gone(match: Match, flat: Difference, process: Process) -> tuple[tuple[Change, str], ...]:
+    """What the process does and the function does on no path any more."""
+    of = {k: i for i, k in match.pairs.items()}
+    return tuple(
+        (change, f"{process.ops[of[change.old]].text} has no counterpart any more")
+        for change in flat.changes
+        if change.kind == "remove" and change.old in of and change.op.place and change.op.verb in ("read", "write", "rmw", "defer")
+    )

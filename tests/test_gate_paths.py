@@ -1,0 +1,184 @@
+"""Paths through functions, which order is at least another, how a change is told, and how a test is asked both ways."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from checker.core.source import Source, SyntaxProblem
+from checker.kernel.binding import processes
+from checker.kernel.carry import lost
+from checker.kernel.changes import difference
+from checker.kernel.paths import MAX_PATHS, TooManyPaths, family, paths
+from checker.kernel.signal import PLAIN, RETURN, other_signal
+from checker.kernel.skeleton import Code, Op, skeleton
+from checker.kernel.strength import at_least
+from checker.kernel.trees import FolderTree, Overlay
+
+NO_FILES = FolderTree(Path(__file__).parent / "kernel")
+
+
+def ops_of(body: str, more: str = "") -> tuple[Op, ...]:
+    code = Code(Overlay(NO_FILES, {"f.c": f"{more}\nvoid f(struct s *s)\n{{\n{body}\n}}\n".encode()}))
+    found = skeleton(code, "f.c", "f", 3)
+    assert found is not None
+    return found.ops
+
+
+def lines(body: str, more: str = "") -> set[str]:
+    """The paths of a function, each the places and fences on it."""
+    ops = ops_of(body, more)
+    kinds = {family(op) for op in ops if op.verb != "jump"}
+    return {" ".join(op.place or op.name for op in path.ops) for path in paths(ops, kinds)}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("s->a = 1; smp_mb(); s->b = 1;", {"a smp_mb b"}),
+        ("if (x) smp_mb(); s->b = 1;", {"smp_mb b", "b"}),
+        ("if (x) smp_mb(); else smp_wmb(); s->b = 1;", {"smp_mb b", "smp_wmb b"}),
+        ("if (x) return; smp_mb(); s->b = 1;", {"", "smp_mb b"}),
+        ("if (x) goto out; smp_mb();\nout:\ns->b = 1;", {"b", "smp_mb b"}),
+        ("again: s->a = 1; if (x) goto again; s->b = 1;", {"a b", "a a b", "a a a b"}),
+        ("while (x) { smp_rmb(); s->a = 1; } s->b = 1;", {"b", "smp_rmb a b"}),
+        ("do { smp_rmb(); if (x) break; s->a = 1; } while (y); s->b = 1;", {"smp_rmb b", "smp_rmb a b"}),
+        ("for (;;) { if (x) continue; s->a = 1; } s->b = 1;", {"b", "a b"}),
+        ("switch (x) { case 1: s->a = 1; case 2: s->b = 1; break; default: s->c = 1; }", {"", "a b", "b", "c"}),
+        ("x && (smp_mb(), 1); s->b = 1;", {"smp_mb b", "b"}),
+        ("x ? smp_mb() : smp_wmb(); s->b = 1;", {"smp_mb b", "smp_wmb b"}),
+        ("guard(mutex)(&s->m); if (x) return; s->a = 1;", {"m m", "m a m"}),
+        ("scoped_guard(mutex, &s->m) { s->a = 1; } s->b = 1;", {"m a m b"}),
+        ("if (READ_ONCE(s->a)) s->b = 1; s->c = 1;", {"a b c", "a c"}),
+        ("int a = READ_ONCE(s->a); if (a) s->b = 1; if (!a) s->c = 1;", {"a b", "a c"}),
+        ("int a = READ_ONCE(s->a); if (a) s->b = 1; a = x; if (!a) s->c = 1;", {"a b c", "a b", "a c", "a"}),
+        ("int a = READ_ONCE(s->a); if (a == 0) return; if (likely(a != 0)) s->b = 1; s->c = 1;", {"a", "a b c"}),
+    ],
+)  # fmt: skip
+def test_a_function_is_all_the_lines_that_its_branches_allow(body: str, expected: set[str]) -> None:
+    assert lines(body) == expected
+
+
+def test_a_return_ends_the_function_that_it_is_in_and_gives_its_value_to_the_caller() -> None:
+    helper = "int g(struct s *s)\n{\n\tif (x)\n\t\treturn 0;\n\tsmp_mb();\n\treturn 1;\n}"
+    assert lines("g(s); s->b = 1;", helper) == {"b", "smp_mb b"}
+    read = "int g(struct s *s)\n{\n\treturn READ_ONCE(s->a);\n}"
+    assert lines("if (g(s)) s->b = 1; if (!g(s)) s->c = 1;", read) == {"a b a", "a b a c", "a a", "a a c"}
+    assert lines("int a = g(s); if (a) s->b = 1; if (!a) s->c = 1;", read) == {"a b", "a c"}
+
+
+def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
+    body = " ".join(f"if (x{i}) s->a{i} = 1;" for i in range(MAX_PATHS.bit_length() + 1))
+    with pytest.raises(TooManyPaths, match="more than 256 paths"):
+        lines(body)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "less"),
+    [
+        ("smp_mb(); s->b = 1;", "if (x) goto out; smp_mb();\nout:\ns->b = 1;", True),
+        ("smp_mb(); s->b = 1;", "if (x) return; smp_mb(); s->b = 1;", True),
+        ("smp_mb(); s->b = 1;", "if (x) smp_mb(); else smp_mb(); s->b = 1;", False),
+        ("smp_rmb(); s->b = 1;", "smp_wmb(); s->b = 1;", True),
+        ("smp_wmb(); s->b = 1;", "smp_rmb(); s->b = 1;", True),
+        ("smp_wmb(); s->b = 1;", "smp_mb(); s->b = 1;", False),
+        ("smp_mb(); s->b = 1;", "smp_mb__after_atomic(); s->b = 1;", True),
+        ("WRITE_ONCE(s->a, 1);", "smp_store_release(&s->a, 1);", False),
+        ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1);", True),
+        ("call_srcu(&s->srcu, &p->rcu, g);", "call_rcu(&p->rcu, g);", True),
+        ("synchronize_srcu(&s->srcu);", "synchronize_srcu_expedited(&s->srcu);", False),
+        ("synchronize_srcu(&s->srcu);", "synchronize_srcu(&s->other);", True),
+        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->m); s->a = 1;", False),
+        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->n); s->a = 1;", True),
+        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "scoped_guard(mutex, &s->m) { s->a = 1; }", False),
+    ],
+)  # fmt: skip
+def test_what_some_path_loses_is_lost(before: str, after: str, less: bool) -> None:
+    assert bool(lost(ops_of(before), ops_of(after))) is less
+
+
+FENCES = [
+    "barrier()",
+    "smp_rmb()",
+    "smp_wmb()",
+    "smp_mb()",
+    "rmb()",
+    "wmb()",
+    "mb()",
+    "dma_rmb()",
+    "dma_wmb()",
+    "smp_mb__after_atomic()",
+]
+
+
+def test_at_least_as_strong_is_a_partial_order() -> None:
+    fences = [ops_of(f"{text};")[0] for text in FENCES]
+    for a, b, c in itertools.product(fences, repeat=3):
+        assert at_least(a, a)
+        assert not (at_least(a, b) and at_least(b, a)) or a.strength == b.strength
+        assert not (at_least(a, b) and at_least(b, c)) or at_least(a, c)
+    by_name = {op.strength: op for op in fences}
+    for one, other in (("smp_rmb", "smp_wmb"), ("wmb", "smp_mb"), ("dma_rmb", "smp_wmb"), ("rmb", "wmb")):
+        assert not at_least(by_name[one], by_name[other])
+        assert not at_least(by_name[other], by_name[one])
+
+
+def test_a_read_under_a_lock_may_be_plain_where_the_old_one_named_that_lock() -> None:
+    checked = ops_of("x = srcu_dereference_check(s->p, &s->srcu, lockdep_is_held(&s->m) || !refcount_read(&s->users));")[0]
+    for condition, fine in (
+        ("lockdep_is_held(&s->m)", True),
+        ("!refcount_read(&s->users)", True),
+        ("1", False),
+        ("lockdep_is_held(&s->n)", False),
+    ):
+        plain = ops_of(f"x = rcu_dereference_protected(s->p, {condition});")[0]
+        assert at_least(plain, checked) is fine
+
+
+def test_a_callback_is_what_it_frees_and_where() -> None:
+    free = "static void g(struct rcu_head *rcu)\n{\n\tstruct b *b = container_of(rcu, struct b, rcu);\n\n\tkfree(b);\n}\n"
+    (queued,) = ops_of("call_srcu(&s->srcu, &old->rcu, g);", free)
+    assert (queued.place, queued.freed, queued.callback) == ("srcu", "old", "g")
+    (unknown,) = ops_of("call_srcu(&s->srcu, &old->rcu, g);")
+    assert (unknown.freed, unknown.callback) == ("", "g")
+    change = difference([*ops_of("kfree(old);")], [queued]).changes
+    assert [str(c) for c in change] == ["kfree(old) becomes call_srcu(&s->srcu, &old->rcu, g)"]
+
+
+SIGNAL = """C t
+(*
+ * Signal: P0 = flag
+ *)
+{}
+
+P0(int *x, int *flag)
+{
+	WRITE_ONCE(*x, 1);
+	smp_store_release(flag, 1);
+}
+
+exists (x=1)
+"""
+
+
+def test_a_test_that_names_its_signal_is_asked_with_the_other_one_too() -> None:
+    source = Source("t.litmus", SIGNAL)
+    other = other_signal(source, processes(source))
+    assert other is not None
+    assert other[1:] == (PLAIN, RETURN)
+    assert other[0].text == SIGNAL.replace("smp_store_release(flag, 1)", "WRITE_ONCE(*flag, 1)")
+    back = other_signal(other[0], processes(other[0]))
+    assert back is not None
+    assert back[0].text == SIGNAL
+    assert back[1:] == (RETURN, PLAIN)
+
+
+def test_a_signal_that_is_no_store_of_the_test_is_an_error() -> None:
+    for line in ("P0 = nothing", "P1 = flag", "flag"):
+        source = Source("t.litmus", SIGNAL.replace("P0 = flag", line))
+        with pytest.raises(SyntaxProblem, match="this signal is no store of the test") as caught:
+            other_signal(source, processes(source))
+        assert caught.value.span is not None
+        assert caught.value.span.line == 3
