@@ -311,8 +311,8 @@ P1(spinlock_t *l) { spin_lock(l); spin_unlock(l); }
 P2(int *x) { WRITE_ONCE(*x, 1); }
 exists (c=3)
 """
-    assert check(parse(text), model(name), Options()).observation == "Unknown"
-    assert check(parse(text), model(name), Options(unroll=3)).observation == "Sometimes"
+    assert ask(text, name).observation == "Unknown"
+    assert ask(text, name, unroll=3).observation == "Sometimes"
 
 
 def test_a_loop_behind_which_another_process_reads_may_still_go_on() -> None:
@@ -322,4 +322,4 @@ P0(int *x, int *y, int *c) { int n = 0; while (READ_ONCE(*x) == 0) n = n + 1; WR
 P1(int *x, int *y) { int r0; r0 = READ_ONCE(*y); WRITE_ONCE(*x, r0); }
 exists (c=3)
 """
-    assert check(parse(text), model("lkmm"), Options()).observation == "Unknown"
+    assert ask(text).observation == "Unknown"
