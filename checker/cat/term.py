@@ -11,6 +11,7 @@ Terms are hash-consed, so equal subterms are one object, compared by identity an
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from checker.core.source import NOWHERE, Span, Unsupported
@@ -202,7 +203,7 @@ class Model:
     `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files; `answers` are
     the names under which a test may speak of it, the nearest first.
     `compiled`: C is taken as machine code made of it (the accesses of an expression come in some order that C allows), not as
-    herd has it (what C leaves open has no order).
+    herd has it (what C leaves open has no order). `coherent`: see the function of that name.
     """
 
     name: str
@@ -216,11 +217,12 @@ class Model:
     archs: tuple[str, ...] = ("C",)
     compiled: bool = False
     answers: tuple[str, ...] = ()
+    coherent: bool = False
 
-    @property
-    def coherent(self) -> bool:
-        """Whether an axiom has program order per location and rf agree: no read takes what its own thread writes later."""
-        return any(a.role == "check" and a.kind == "acyclic" and not a.negated and _coherent(a.term) for a in self.axioms)
+
+def coherent(axioms: Iterable[Axiom]) -> bool:
+    """Whether an axiom has program order per location and rf agree: no read takes what its own thread writes later."""
+    return any(a.role == "check" and a.kind == "acyclic" and not a.negated and _coherent(a.term) for a in axioms)
 
 
 def _coherent(term: Term) -> bool:

@@ -162,7 +162,8 @@ class Expander:
             self.code[-1] = replace(last, dst=dst)
             self.made[dst] = self.made.pop(last.dst)
         else:
-            self.made[dst] = _NONE.union(*[self.made.get(name, _NONE) for name in registers(result)])
+            if self.made:
+                self.made[dst] = _NONE.union(*[self.made.get(name, _NONE) for name in registers(result)])
             self.code.append(Assign(dst, result, span))
 
     def conditional(self, cond: Expr, then: tuple[Stmt, ...], orelse: tuple[Stmt, ...], span: Span) -> None:
