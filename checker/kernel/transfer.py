@@ -309,7 +309,7 @@ class _Work:
         return held
 
     def let_go(self) -> list[tuple[Change, str]]:
-        """Locks that a path gives back, and need not have taken itself: what they guard may change in between."""
+        """Locks that a path newly gives back, or takes again: what they guard may change in between."""
         ahead = Counter[tuple[str, str]]()
         found = []
         for change in self.difference.changes:  # what was given back further down
@@ -319,6 +319,8 @@ class _Work:
             key = change.op.place, change.op.strength
             if change.op.verb == LOCK:
                 ahead[key] += 1
+                if any(op.verb == UNLOCK and (op.place, op.strength) == key for op in self.after[: change.new]):
+                    found.append((change, f"{change.op.text} takes again what was let go of: it may have changed in between"))
             elif change.op.verb == UNLOCK:
                 ahead[key] -= 1
                 if ahead[key] < 0:
