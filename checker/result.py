@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from checker.program.ir import LIFETIME_FLAGS, Condition, Expectation
-from checker.solve.answer import NO, Answer, Answers, State
+from checker.solve.answer import NO, Answer, Answers
 from checker.solve.execution import Execution
 
 NEVER, SOMETIMES, ALWAYS, DEADLOCK, UNKNOWN = "Never", "Sometimes", "Always", "DEADLOCK", "Unknown"
@@ -76,10 +76,6 @@ class Result:
     def witness(self) -> Execution | None:
         """The execution that satisfies (for `forall`: violates) the proposition, if there is one."""
         return self.witnessing.execution
-
-    @property
-    def witness_state(self) -> State:
-        return self.witnessing.state
 
     @property
     def witnessing(self) -> Answer:

@@ -84,6 +84,34 @@ def test_an_unlock_that_only_a_later_round_forgets_is_unknown() -> None:
     assert "unmatched-rcu-lock" in ask(text, unroll=4).flags
 
 
+@pytest.mark.parametrize(
+    ("body", "more", "rounds", "flag"),
+    [
+        ("rcu_read_lock(); if (i != 2) { rcu_read_unlock(); }", "", (1, 2, 3), "unmatched-rcu-lock"),
+        ("if (i != 2) { spin_lock(l); } WRITE_ONCE(*x, i); spin_unlock(l);", "", (1, 2, 3), "unmatched-unlock"),
+        ("WRITE_ONCE(*x, i);", "if (n != 3) { spin_lock(l); } spin_unlock(l);", (1, 2, 3), "unmatched-unlock"),
+        ("if (i == 2) { break; } spin_unlock(l); spin_lock(l);", "", (1, 2, 3), ""),
+    ],
+)  # fmt: skip
+def test_what_two_rounds_pair_a_third_may_not(body: str, more: str, rounds: tuple[int, ...], flag: str) -> None:
+    """Every statement took part in two rounds, and nothing was wrong: that says nothing of a branch another round takes."""
+    text = litmus((LOOP % body) + more, *[f"WRITE_ONCE(*rounds, {n});" for n in rounds])
+    few, many = ask(text), ask(text, unroll=4)
+    assert (flag in many.flags) == bool(flag)
+    assert all(name in [*few.flags, *dict(few.unanswered)] for name in many.flags)
+
+
+def test_a_flag_that_wants_three_events_of_a_loop_is_unknown_after_two_rounds(tmp_path: Path) -> None:
+    cat = tmp_path / "three.cat"
+    cat.write_text('"three"\nflag ~empty ([W] ; po ; [W] ; po ; [W]) as three\n')
+    text = litmus(LOOP % "WRITE_ONCE(*x, 1);", *[f"WRITE_ONCE(*rounds, {n});" for n in (2, 3)])
+    lkmm = Path(__file__).parents[1] / "checker/models/lkmm"
+    model = load_model(str(cat), bell=str(lkmm / "lkmm.bell"), macros=str(lkmm / "linux.def"))
+    test = parse_test(Source("t.litmus", text))
+    assert dict(check(test, model, Options()).answers.flags)["three"].unknown
+    assert check(test, model, Options(unroll=4)).flags == ("three",)
+
+
 def test_a_use_after_free_in_a_later_round_is_unknown() -> None:
     body = "if (i == 2) { kfree(x); }"
     text = litmus(LOOP % body, "int r = READ_ONCE(*x);", "WRITE_ONCE(*rounds, 1);", "WRITE_ONCE(*rounds, 3);")

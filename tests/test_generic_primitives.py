@@ -77,6 +77,13 @@ def test_the_assembly_stores_a_null_as_the_kernel_does(value: str, mnemonic: str
 PUT = "WRITE_ONCE(*{mine}, 1); if ({put}) r0 = READ_ONCE(*{other});"
 
 
+@pytest.mark.parametrize(("kind", "value"), [("refcount_t", "REFCOUNT_INIT(2)"), ("struct kref", "KREF_INIT(2)")])
+def test_a_count_begins_as_the_kernel_writes_it(kind: str, value: str) -> None:
+    get, read = ("kref_get", "kref_read") if "kref" in kind else ("refcount_inc", "refcount_read")
+    text = f"C t\n{{ {kind} c={value}; }}\nP0({kind} *c)\n{{\n\t{get}(c);\n\tint r = {read}(c);\n}}\nexists (0:r=3)\n"
+    assert check(parse_test(Source("t.litmus", text)), load_model("lkmm")).observation == "Always"
+
+
 @pytest.mark.parametrize("put", ["refcount_dec_and_test(c)", "refcount_sub_and_test(1, c)", "atomic_dec_and_test(c)"])
 def test_who_drops_the_last_reference_sees_what_the_others_did(put: str) -> None:
     """P0 and P1 each write, then let go; the one that is last reads what the other wrote."""

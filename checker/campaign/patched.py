@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -26,7 +27,7 @@ from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE
+from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, WRITE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -267,7 +268,8 @@ def judge_patch(scenes: list[Scene], codes: tuple[Code, Code | None], patch: App
     for change, reason, scene, binding in failed.values():
         message = f"needs review: {reason}"
         yield _finding("review", message, policy, path=scene.path, line=binding.line, test=scene.name, kernel=change.place)
-    yield from _foreign(foreign, settled, scenes, policy)
+    doubted = {ident for change, *_ in failed.values() for ident in _idents(change)}
+    yield from _foreign(foreign, settled, doubted, scenes, policy)
     loud = {ident for change in [*foreign, *[change for change, *_ in failed.values()]] for ident in _idents(change)}
     yield from _quiet([change for change in quiet if not _idents(change) & loud], policy)
     yield from _uncovered(codes, patch, scenes, policy)
@@ -289,8 +291,10 @@ def _covered(scenes: Iterable[Scene]) -> set[tuple[str, str]]:
     return functions
 
 
-def _foreign(foreign: Iterable[Change], settled: set[Ident], scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
-    """Changes in covered functions that no test shows: those that may weaken need review."""
+def _foreign(
+    foreign: Iterable[Change], settled: set[Ident], doubted: set[Ident], scenes: list[Scene], policy: Policy
+) -> Iterator[Finding]:
+    """Changes in covered functions that no test shows: those that may weaken need review; what is `doubted` has been told."""
     covered = _covered(scenes)
     said: dict[tuple[str, tuple[str, int], str], None] = {}
     for change in foreign:
@@ -300,11 +304,19 @@ def _foreign(foreign: Iterable[Change], settled: set[Ident], scenes: list[Scene]
         if weakens(change):
             message = f"needs review: {change}, and no test of {change.op.function}() shows it"
             said["review", change.place, message] = None
-        else:
+        elif _anywhere(change):
+            said["review", change.place, f"needs review: {change}, and it may be to a place that a test has"] = None
+        elif not _idents(change) & doubted:
             message = f"{change}: it adds order, or concerns nothing that a test of {change.op.function}() forbids"
             said["harmless", change.place, message] = None
     for kind, place, message in sorted(said):
         yield _finding(kind, message, policy, kernel=place)
+
+
+def _anywhere(change: Change) -> bool:
+    """Whether it is a new marked write through a pointer by itself, of which nothing is known."""
+    op = change.after
+    return change.before is None and op is not None and op.verb == WRITE and bool(re.search(rf"\(\s*\*\s*{op.place}\b", op.text))
 
 
 def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Scene], policy: Policy) -> Iterator[Finding]:

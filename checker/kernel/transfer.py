@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -64,7 +65,8 @@ def transfer(line: Line) -> Transfer:
     work = _Work(line)
     ways: list[list[list[Edit]]] = []
     made, failed, foreign = [], [], []
-    unsaid = work.left_early()
+    let_go = work.let_go()
+    unsaid = [*work.left_early(), *[change for change, _ in let_go]]
     for change in line.difference.changes:
         if change in unsaid:
             continue
@@ -82,7 +84,7 @@ def transfer(line: Line) -> Transfer:
         else:
             made.append(change)
             ways.append(found)
-    failed += work.still_held()
+    failed += [*work.still_held(), *let_go]
     if math.prod(map(len, ways)) > MOST and all(change.kind == "add" and change.op.verb == FENCE for change in made):
         foreign += made  # wherever they then stand, fences that are added allow nothing
         made, ways = [], []
@@ -305,6 +307,25 @@ class _Work:
             if balance[LOCK] > balance[UNLOCK]:
                 held.append((change, f"a path ends without {op.text}"))
         return held
+
+    def let_go(self) -> list[tuple[Change, str]]:
+        """Locks that a path newly gives back, or takes again: what they guard may change in between."""
+        ahead = Counter[tuple[str, str]]()
+        found = []
+        for change in self.difference.changes:  # what was given back further down
+            if change.kind == "remove" and change.op.verb == UNLOCK:
+                ahead[change.op.place, change.op.strength] += 1
+        for change in sorted([c for c in self.difference.changes if c.kind == "add"], key=lambda c: c.new):
+            key = change.op.place, change.op.strength
+            if change.op.verb == LOCK:
+                ahead[key] += 1
+                if any(op.verb == UNLOCK and (op.place, op.strength) == key for op in self.after[: change.new]):
+                    found.append((change, f"{change.op.text} takes again what was let go of: it may have changed in between"))
+            elif change.op.verb == UNLOCK:
+                ahead[key] -= 1
+                if ahead[key] < 0:
+                    found.append((change, f"{change.op.text} is new: what was held may be let go of here"))
+        return found
 
 
 def _elsewhere(passed: Op, moved: Op) -> bool:

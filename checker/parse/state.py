@@ -26,7 +26,7 @@ MAX_ELEMENTS = 1024
 
 # Constants of the kernel that mean 0: an unlocked lock, a null pointer.
 _ZERO = frozenset({"NULL", "SPIN_LOCK_UNLOCKED", "__SPIN_LOCK_UNLOCKED", "RAW_SPIN_LOCK_UNLOCKED", "__RAW_SPIN_LOCK_UNLOCKED"})
-_INITIALISERS = frozenset({"ATOMIC_INIT", "ATOMIC64_INIT", "ATOMIC_LONG_INIT"})
+_INITIALISERS = frozenset({"ATOMIC_INIT", "ATOMIC64_INIT", "ATOMIC_LONG_INIT", "REFCOUNT_INIT", "KREF_INIT"})
 
 
 Members: TypeAlias = tuple[tuple[str, Value], ...]

@@ -45,17 +45,20 @@ class Beyond:
         seen = Counter([(e.tid, e.span, e.tags) for e in taken])
         self.all_seen = True
         self.shape = _SHAPE | {"loc"}
+        self.code: list[tuple[Sequence[Instr], list[range], dict[int, _Kind]]] = []
         for thread, code in zip(test.threads, codes, strict=True):
             assigned = {instr.dst for instr in code if isinstance(instr, Assign | Choose | Load | Mark)}
             fixed = set(thread.params) - assigned
             loops = _loops(code)
+            self.code.append((code, loops, {}))
             for i, instr in enumerate(code):
                 if isinstance(instr, Load | Store | Mark):
                     kind = "R" if isinstance(instr, Load) else "W" if isinstance(instr, Store) else "F"
                     place = "" if instr.addr is None else ANYWHERE
                     if isinstance(instr.addr, Reg) and instr.addr.name in fixed:
                         place = instr.addr.name
-                    kinds[_Kind(thread.tid, kind, instr.tags, place)] = None
+                    made = self.code[-1][2][i] = _Kind(thread.tid, kind, instr.tags, place)
+                    kinds[made] = None
                     rounds = 2 if any(i in loop for loop in loops) else 1
                     self.all_seen = self.all_seen and seen[thread.tid, instr.span, instr.tags] >= rounds
                     if place == ANYWHERE:
@@ -71,7 +74,7 @@ class Beyond:
         fails_when_full = (axiom.role == "flag") == axiom.negated
         if not fails_when_full:
             return True
-        if self.all_seen and self.of_shape(axiom.term):
+        if self.all_seen and self.of_shape(axiom.term) and self.steady(axiom.term):
             return False
         if axiom.term.kind == "set":
             return bool(self.set(axiom.term)[1])
@@ -197,12 +200,54 @@ class Beyond:
             if t.index in seen:
                 continue
             seen.add(t.index)
-            if t.op in ("orders", "choice", "values", "single"):
+            if t.op in ("orders", "choice", "values", "single", "fix"):  # a fixpoint may count rounds
                 return False
             if t.op == "leaf" and (t.name == "FW" or (t.kind == "rel" and t.name not in self.shape)):
                 return False
             todo.extend((*t.args, *t.bodies))
         return True
+
+    def steady(self, term: Term) -> bool:
+        """Whether the events that a term names are the same in every round, and two rounds are as many as it can tell apart."""
+        if any(times > 2 for times in _named(term, {}).values()):
+            return False
+        named = 0
+        for name in _sets(term):
+            named |= self.members(name)
+        known = {kind for i, kind in enumerate(self.kinds) if named >> i & 1}
+        for code, loops, kinds in self.code:
+            at = {instr.name: i for i, instr in enumerate(code) if isinstance(instr, Label)}
+            for i, instr in enumerate(code):
+                if not isinstance(instr, Branch) or (target := at[instr.target]) <= i:
+                    continue
+                left = max([loop for loop in loops if i in loop and target > loop.stop], key=len, default=None)
+                skipped = [*range(i, target)] if left is None else [*range(left.start, i), *range(left.stop, target)]
+                if any(kinds.get(k) in known for k in skipped):
+                    return False
+        return True
+
+
+def _sets(term: Term) -> set[str]:
+    """The sets of events that a term names, but for that of all events."""
+    seen: dict[int, Term] = {}
+    todo = [term]
+    while todo:
+        t = todo.pop()
+        if t.index not in seen:
+            seen[t.index] = t
+            todo.extend(t.args)
+    return {t.name for t in seen.values() if t.op == "leaf" and t.kind == "set" and t.name != "_"}
+
+
+def _named(term: Term, known: dict[int, Counter[str]]) -> Counter[str]:
+    """How many events of each set one instance of a term may be made of; what is taken away from it does not count."""
+    if term.index in known:
+        return known[term.index]
+    found = Counter({term.name: 1}) if term.op == "leaf" and term.kind == "set" else Counter[str]()
+    for part in [_named(a, known) for a in (term.args[:1] if term.op == "diff" else term.args)]:
+        found = found | part if term.op == "union" else found + part
+    known[term.index] = found = Counter(dict.fromkeys(found, 3)) if term.op == "plus" else found
+    return found
 
 
 def _loops(code: Sequence[Instr]) -> list[range]:
