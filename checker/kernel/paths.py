@@ -113,7 +113,7 @@ def _distance(turn: Turn, still: frozenset[int]) -> tuple[int, int]:
     """
     changes = turn.difference.changes
     besides = [c for c in changes if c.kind == "add" and c.op.verb not in (FENCE, GRACE)]
-    other = [c for c in changes if c.kind == "replace" and turn.before.indices[c.old] in still]
+    other = [c for c in changes if c.kind in ("replace", "move") and turn.before.indices[c.old] in still]
     return 3 * (len(besides) + len(other)) + len(changes), -len(turn.before.ops)
 
 
