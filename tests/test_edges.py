@@ -54,6 +54,26 @@ def test_no_row_of_another_version_of_the_tool_or_of_the_solver_is_found(
     assert verdicts.key("test", "lkmm", "files", "options") != before
 
 
+@pytest.mark.parametrize(
+    "file", ["checker/a.py", "checker/models/lkmm/lkmm.cat", "checker/b.bell", "checker/c.def", "grammar/g.lark"]
+)
+def test_a_change_of_anything_that_the_tool_is_made_of_makes_another_tool(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / file
+    made.parent.mkdir(parents=True)
+    monkeypatch.setattr(verdicts, "_PACKAGE", tmp_path / "checker")
+
+    def tool(text: str) -> str:
+        made.write_text(text, encoding="utf-8")
+        return verdicts.tool.__wrapped__()
+
+    assert tool("one") == tool("one") != tool("two")
+    before = tool("two")
+    made.rename(made.with_stem("renamed"))
+    assert verdicts.tool.__wrapped__() != before
+
+
 @pytest.mark.parametrize(("level", "shown"), [("error", "error"), ("block", "error"), ("warning", "warning"), ("note", None)])
 def test_what_blocks_is_an_error_to_code_scanning_and_a_note_is_left_out(level: str, shown: str | None) -> None:
     run = json.loads(sarif(Report((), (Finding("harmful", level, "message", path="t.litmus", line=1),))))["runs"][0]
