@@ -4,7 +4,8 @@ python -m tests.mutants [--count 40] [--seed 1] [--jobs 2] [--timeout 120] [modu
 
 Each mutant is made in a copy of the tree, one at a time, and tried with the test files named in TESTS. Prints each survivor
 with its place and the changed line, then a line for each folder. What runs out of time is counted apart: neither killed nor
-survived. Exits with 1 where more than a tenth of what was decided survive, with 2 where the tests fail without any change. docs/mutants.md tells what is known of survivors.
+survived. Exits with 1 where more than a tenth of what was decided survive, with 2 where the tests fail without any change.
+docs/mutants.md tells what is known of survivors.
 """
 
 from __future__ import annotations

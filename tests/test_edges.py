@@ -109,7 +109,7 @@ def test_a_variant_that_only_makes_a_data_race_is_harmful() -> None:
     assert same.kind == "harmless"
 
 
-COMPARES = st.sampled_from(["0:r0=0", "0:r0=1", "1:r0=1", "x=1", "y=2", "not (y=1)"])
+COMPARES = st.sampled_from(["0:r0=0", "0:r0=1", "1:r0=1", "x=1", "y=2", "y!=2", "not (y=1)"])
 PROPS = st.recursive(
     COMPARES, lambda p: st.tuples(p, st.sampled_from(["/\\", "\\/"]), p).map(lambda t: f"({t[0]} {t[1]} {t[2]})"), max_leaves=4
 )
