@@ -2,6 +2,8 @@
 # make test        style, types, layers, tests
 # make gate        what a change must pass: every scenario against its expectations and litmus/baseline.json
 # make conformance CORPUS=folder   compare with the verdicts in folder/oracle.jsonl
+# make mutate      which small changes of the checker no test notices: MUTANTS=40 of them, drawn with SEED=1 (docs/mutants.md)
+# make nightly     the laws on many more texts, others every night
 # make bench       how fast, and what got slower
 # make man         man pages from the help texts, in build/man
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -10,7 +12,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run gate test lint conformance bench man clean
+MUTANTS ?= 40
+SEED ?= 1
+
+.PHONY: run gate test lint conformance mutate nightly bench man clean
 
 run: $(READY)
 	$(BIN)/checker run --expected litmus
@@ -30,6 +35,12 @@ lint: $(READY)
 conformance: $(READY)
 	@test -n "$(CORPUS)" || { echo "say which corpus: make conformance CORPUS=folder" >&2; exit 2; }
 	$(BIN)/python -m checker.campaign.conformance $(CORPUS)
+
+mutate: $(READY)
+	$(BIN)/python -m tests.mutants --count $(MUTANTS) --seed $(SEED)
+
+nightly: $(READY)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2
 
 bench: $(READY)
 	$(BIN)/python -m checker.campaign.bench

@@ -120,6 +120,16 @@ def test_at_least_as_strong_is_a_partial_order() -> None:
         assert not (at_least(a, b) and at_least(b, a)) or a.strength == b.strength
         assert not (at_least(a, b) and at_least(b, c)) or at_least(a, c)
     by_name = {op.strength: op for op in fences}
+    assert all(at_least(by_name["mb"], fence) for fence in fences)
+    for above, below in (
+        ("wmb", "dma_wmb"),
+        ("rmb", "dma_rmb"),
+        ("dma_wmb", "smp_wmb"),
+        ("dma_rmb", "smp_rmb"),
+        ("smp_mb", "smp_wmb"),
+    ):
+        assert at_least(by_name[above], by_name[below])
+        assert not at_least(by_name[below], by_name[above])
     for one, other in (("smp_rmb", "smp_wmb"), ("wmb", "smp_mb"), ("dma_rmb", "smp_wmb"), ("rmb", "wmb")):
         assert not at_least(by_name[one], by_name[other])
         assert not at_least(by_name[other], by_name[one])

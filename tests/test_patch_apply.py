@@ -216,3 +216,15 @@ def test_without_git_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     with pytest.raises(NoGit, match="git is not installed"):
         applied(tree_of(tmp_path / "tree", BASE), read_patch("x", patch))
+
+
+@pytest.mark.parametrize("index", [True, False])
+def test_a_tree_that_has_a_patch_and_a_second_place_for_it_has_it_already(tmp_path: Path, index: bool) -> None:
+    patch = patch_of(tmp_path / "git", {NAME: BASE}, {NAME: WITH})
+    if not index:
+        patch = b"\n".join(line for line in patch.split(b"\n") if not line.startswith(b"index "))
+    before, after = b"".join([BASE, b"//\n" * 9, BASE]), b"".join([WITH, b"//\n" * 9, BASE])
+    made = applied(tree_of(tmp_path / "tree", after), read_patch("x", patch))
+    assert made.reversed
+    assert made.before.read(NAME) == before
+    assert made.after.read(NAME) == after
