@@ -93,6 +93,13 @@ def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
         ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->m); s->a = 1;", False),
         ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->n); s->a = 1;", True),
         ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "scoped_guard(mutex, &s->m) { s->a = 1; }", False),
+        ("if (x) { s->a = 1; smp_wmb(); s->b = 1; }", "if (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
+        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) {\n#ifdef CONFIG_X\nsmp_wmb();\n#endif\ns->b = 1; }", True),
+        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) goto over; smp_wmb();\nover: s->b = 1; }", True),
+        ("while (x) { s->a = 1; smp_wmb(); s->b = 1; }", "while (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
+        ("if (x) s->a = 1; smp_wmb();", "if (x) s->a = 1; if (y) goto over; smp_wmb();\nover: return;", True),
+        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) { smp_wmb(); s->b = 1; } else { smp_wmb(); s->b = 1; } }", False),
+        ("s->b = 1; smp_mb();", "s->b = 1; if (x) smp_mb(); else smp_mb();", False),
     ],
 )  # fmt: skip
 def test_what_some_path_loses_is_lost(before: str, after: str, less: bool) -> None:

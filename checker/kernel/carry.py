@@ -50,7 +50,7 @@ def carry(
     outside: frozenset[str], wants: Mapping[str, int],
 ) -> Carried:  # fmt: skip
     """Carry a patch over. `wants` are the registers of the process that the question wants to have a certain value."""
-    flat = difference(before, after)
+    flat = _with_jumps(difference(before, after), before, after)
     if not flat.changes:
         return Carried()
     told = [change for change in flat.changes if relevant(change, match) or _passes(change, flat, match)]
@@ -58,14 +58,15 @@ def carry(
     kinds |= {family(op) for change in told for op in (change.before, change.after) if op is not None}
     kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
     kinds |= {family(op) for k in match.pairs.values() for op in _beside(before, k)}
+    sides = _sides(before, flat)
     try:
-        old, now = paths(before, kinds), paths(after, kinds)
+        old, now = (paths(ops, kinds, [side[i] for side in sides]) for i, ops in ((1, before), (2, after)))
     except TooManyPaths as error:
         return Carried((Transfer((), (), tuple((change, str(error)) for change in told[:1]), ()),), False, (), flat.changes)
     stays = _stays(match, old, now)
     made = []
     for turn in turns(old, now, flat, frozenset(change.old for change in told)):
-        line = _line(process, processes, text, match, turn, outside, after)
+        line = _line(process, processes, text, match, turn, outside, after, sides)
         taken = _taken(line, turn)
         if not any(reg in wants and (wants[reg] != 0) != truth for reg, truth in taken):
             made.append(replace(transfer(line), taken=taken))
@@ -76,12 +77,16 @@ def carry(
         made.append(Transfer((), (), gone, ()))
     shown = {op for one in made for change in _all(one) for op in (_where(change.before), _where(change.after)) if op}
     quiet = [c for c in told if c.op.verb != JUMP and not ({_where(c.before), _where(c.after)} & shown)]
+    blind = [change for change in _blind(flat, sides) if change in quiet]
+    if blind:
+        made.append(Transfer((), (), tuple((c, f"{c}, and no path shows what that does") for c in blind), ()))
+        quiet = [c for c in quiet if c not in blind]
     return Carried(tuple(made), stays or not made, tuple(quiet), flat.changes)
 
 
 def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
     """The changes by which some path of a function may lose order, whatever a test shows."""
-    flat = difference(before, after)
+    flat = _with_jumps(difference(before, after), before, after)
     told = [c for c in flat.changes if any(op is not None and op.concerns for op in (c.before, c.after))]
     if not told and not any(change.op.verb == JUMP for change in flat.changes):
         return ()
@@ -90,10 +95,12 @@ def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
     if not told:
         kinds = {family(op) for op in before if op.concerns}
     gone = frozenset(change.old for change in told)
+    sides = _sides(before, flat)
     try:
-        found = [
-            change for turn in turns(paths(before, kinds), paths(after, kinds), flat, gone) for change in turn.difference.changes
-        ]
+        old, now = (paths(ops, kinds, [side[i] for side in sides]) for i, ops in ((1, before), (2, after)))
+        found = [change for turn in turns(old, now, flat, gone) for change in turn.difference.changes]
+        shown = {op for change in found for op in (_where(change.before), _where(change.after)) if op}
+        found += [change for change in _blind(flat, sides) if _where(change.before) not in shown]
     except TooManyPaths:
         found = told
     return tuple(dict.fromkeys(c for c in found if weakens(c) and any(o is not None and o.concerns for o in (c.before, c.after))))
@@ -131,6 +138,58 @@ def _beside(ops: Sequence[Op], k: int) -> list[Op]:
     return found
 
 
+def _sides(before: Sequence[Op], flat: Difference) -> tuple[tuple[int, int, int], ...]:
+    """What is always done with an operation that a condition now decides about: (the operation, its neighbour, and that now).
+
+    A path that has the neighbours without the operation is told by them from one that came by neither.
+    """
+    held = [c for c in flat.changes if c.kind == "replace" and c.before and c.after and c.before.sort == c.after.sort]
+    stays = dict(flat.kept) | {c.old: c.new for c in held}
+    found = []
+    for change in filter(_depends, held):
+        for step in (-1, 1):
+            at = change.old + step
+            while 0 <= at < len(before) and not _jumps(before, change.old, at):
+                if at in stays and _together(before[change.old], before[at]):
+                    found.append((change.old, at, stays[at]))
+                    break
+                at += step
+    return tuple(sorted(found))
+
+
+def _jumps(ops: Sequence[Op], k: int, at: int) -> bool:
+    """Whether `at` may keep those who come by `k` from coming further: a jump that is not only out of a call."""
+    return ops[at].verb == JUMP and not any(frame.kind == "call" for frame in ops[at].frames[len(ops[k].frames) :])
+
+
+def _depends(change: Change) -> bool:
+    """Whether a condition now decides about something that orders."""
+    before, after = change.before, change.after
+    return before is not None and after is not None and before.concerns and len(after.inside) > len(before.inside)
+
+
+def _blind(flat: Difference, sides: Sequence[tuple[int, int, int]]) -> list[Change]:
+    """What a condition decides about with nothing behind it by which a path without it could be told, and nothing in its place."""
+    seen = {k for k, old, _ in sides if old > k}
+    more = {change.op.sort for change in flat.changes if change.kind == "add"}
+    return [change for change in flat.changes if _depends(change) and change.old not in seen and change.op.sort not in more]
+
+
+def _with_jumps(flat: Difference, before: Sequence[Op], after: Sequence[Op]) -> Difference:
+    """What a new goto jumps over on its way to a new label, which is reached from above as well, depends on a condition now."""
+    new = {c.new: c.op for c in flat.changes if c.kind == "add" and c.op.verb == JUMP}
+    over: set[int] = set()
+    for i, op in new.items():
+        ends = [k for k, to in new.items() if k > i and (op.strength, to.strength, to.place) == ("goto", "label", op.place)]
+        depth = min((len(after[k].frames) for k in ends), default=0)
+        if ends and not any(after[k].verb == JUMP and len(after[k].frames) <= depth for k in range(i + 1, ends[0])):
+            over |= set(range(i + 1, ends[0]))
+    changed = [
+        Change("replace", i, k, before[i], replace(after[k], inside=(*after[k].inside, "goto"))) for i, k in flat.kept if k in over
+    ]
+    return replace(flat, changes=(*flat.changes, *filter(_depends, changed)))
+
+
 def _together(fence: Op, op: Op) -> bool:
     depth = len(fence.frames)
     inner = {frame.kind for frame in op.frames[depth:]}
@@ -146,14 +205,14 @@ def _stays(match: Match, old: Sequence[Path], now: Sequence[Path]) -> bool:
 
 def _line(
     process: Process, processes: Mapping[int, Process], text: bytes, match: Match, turn: Turn, outside: frozenset[str],
-    code: Sequence[Op],
+    code: Sequence[Op], sides: Sequence[tuple[int, int, int]],
 ) -> Line:  # fmt: skip
     at = {index: i for i, index in enumerate(turn.before.indices)}
     pairs = {i: at[k] for i, k in match.pairs.items() if k in at}
     found = Match(pairs, match.places, ())
-    return Line(
-        process, processes, text, found, turn.difference, turn.before.ops, turn.after.ops, outside, (code, turn.after.indices)
-    )
+    passed = frozenset(at[k] for k, old, new in sides if k in at and old > k and new in turn.after.indices)
+    whole = (code, turn.after.indices)
+    return Line(process, processes, text, found, turn.difference, turn.before.ops, turn.after.ops, outside, whole, passed)
 
 
 def _taken(line: Line, turn: Turn) -> tuple[tuple[str, bool], ...]:

@@ -65,10 +65,10 @@ def family(op: Op) -> Family:
     return (op.verb, op.place or op.strength)
 
 
-def paths(ops: Sequence[Op], families: Iterable[Family]) -> tuple[Path, ...]:
-    """The paths, with nothing on them but the operations of `families`. Raises TooManyPaths."""
+def paths(ops: Sequence[Op], families: Iterable[Family], also: Iterable[int] = ()) -> tuple[Path, ...]:
+    """The paths, with nothing on them but the operations of `families` and those numbered in `also`. Raises TooManyPaths."""
     known = frozenset(families)
-    wanted = frozenset(i for i, op in enumerate(ops) if op.verb != JUMP and family(op) in known)
+    wanted = frozenset(i for i, op in enumerate(ops) if op.verb != JUMP and family(op) in known) | frozenset(also)
     lines = {i: _line(ops[i]) for i in wanted}
     made = _Ways(ops, wanted).run()
     return tuple(Path(way.steps, tuple(lines[i] for i in way.steps), way.signs) for way in sorted(made, key=_order))

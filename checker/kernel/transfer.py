@@ -32,7 +32,8 @@ MOST = 24
 class Line:
     """A process, and a path of the code that it matches, before and after the patch.
 
-    `whole` is the function after the patch, and where in it the operations of the path stand.
+    `whole` is the function after the patch, and where in it the operations of the path stand; `passed` are the operations of
+    `before` that a condition now decides about, and behind which this path goes on as ever.
     """
 
     process: Process
@@ -44,6 +45,7 @@ class Line:
     after: Sequence[Op]
     outside: frozenset[str]
     whole: tuple[Sequence[Op], tuple[int, ...]]
+    passed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,8 @@ class _Work:
         gone = {c.old: c for c in self.difference.changes if c.kind == "remove" and c.old in self.of}
         last = max([old for old in self.of if old not in gone], default=-1)
         rest = [c for old, c in gone.items() if old > last]
+        if self.line.passed & {c.old for c in rest}:
+            return []  # it goes on as before, only without it
         return rest if any(c.op.verb not in ORDERING for c in rest) else []
 
     def still_held(self) -> list[tuple[Change, str]]:
