@@ -61,9 +61,12 @@ def modelled() -> list[str]:
     return [name for name in KERNEL if name not in WORDS and name not in deferred and not unmodelled(KERNEL[name])]
 
 
+PIECES = ("__even", "__within_call_srcu")  # words of the tables alone: no kernel code has them
+
+
 def test_every_name_of_every_table_is_known_to_the_gate() -> None:
     for table in (KERNEL, *MACHINES.values()):
-        assert [name for name in table if primitive(name) is None and name not in WORDS and not name.startswith("__even")] == []
+        assert [name for name in table if primitive(name) is None and name not in WORDS and not name.startswith(PIECES)] == []
     assert len(PRIMITIVES) > 590
 
 
