@@ -13,7 +13,7 @@ from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference, difference
 from checker.kernel.matching import Match
 from checker.kernel.paths import Path, TooManyPaths, Turn, family, paths, turns
-from checker.kernel.primitives import JUMP, ORDERING
+from checker.kernel.primitives import JUMP, ORDERING, SECTIONS
 from checker.kernel.skeleton import Op
 from checker.kernel.strength import weakens
 from checker.kernel.transfer import Line, Transfer, relevant, transfer
@@ -88,8 +88,9 @@ def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
     """The changes by which some path of a function may lose order, whatever a test shows."""
     flat = _with_jumps(difference(before, after), before, after)
     told = [c for c in flat.changes if any(op is not None and op.concerns for op in (c.before, c.after))]
+    crossed = [c for c in _crossed(flat, before, after) if weakens(c)]
     if not told and not any(change.op.verb == JUMP for change in flat.changes):
-        return ()
+        return tuple(crossed)
     kinds = {family(op) for change in told for op in (change.before, change.after) if op is not None}
     kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
     if not told:
@@ -103,7 +104,20 @@ def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
         found += [change for change in _blind(flat, sides) if _where(change.before) not in shown]
     except TooManyPaths:
         found = told
-    return tuple(dict.fromkeys(c for c in found if weakens(c) and any(o is not None and o.concerns for o in (c.before, c.after))))
+    less = [c for c in found if weakens(c) and any(o is not None and o.concerns for o in (c.before, c.after))]
+    return tuple(dict.fromkeys([*less, *crossed]))
+
+
+def _crossed(flat: Difference, before: Sequence[Op], after: Sequence[Op]) -> list[Change]:
+    """Fences, locks, acquires and releases that stay while other code is moved past them: to that code it is they that move."""
+    moved = [c for c in flat.changes if c.kind == "move" and c.op.verb != JUMP and not c.op.concerns]
+    passed = {old for change in moved for old in _passed(change, flat)}
+    return [Change("move", i, k, before[i], after[k]) for i, k in flat.kept if i in passed and _orders(before[i])]
+
+
+def _orders(op: Op) -> bool:
+    """Whether it orders what stands beside it."""
+    return op.verb in ORDERING | SECTIONS or op.strength.rpartition(" ")[2] in ("acquire", "release", "full", "mb")
 
 
 def _all(one: Transfer) -> list[Change]:
