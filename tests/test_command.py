@@ -36,6 +36,14 @@ def ring(threads: int) -> str:
     return f"C ring\n(* Result: Sometimes *)\n{{}}\n{code}\nexists ({outcome})\n"
 
 
+def contended(threads: int) -> str:
+    """Many read-modify-writes of one location: no checker is done with them at once."""
+    code = "\n".join(
+        f"P{i}(atomic_t *a) {{ int r = atomic_fetch_add({i + 1}, a); int s = atomic_fetch_sub(1, a); }}" for i in range(threads)
+    )
+    return f"C contended\n(* Result: Sometimes *)\n{{}}\n{code}\nlocations [0:r; 1:r; 2:r]\nexists (0:s=0)\n"
+
+
 def checker(*args: object, **more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", ""), **more}
     environment = {name: value for name, value in environment.items() if value}
@@ -133,7 +141,7 @@ def test_exit_zero_is_for_verdicts_and_not_for_errors(tmp_path: Path) -> None:
 def test_ctrl_c_is_exit_130_from_the_first_second(tmp_path: Path, command: str, delay: float) -> None:
     """As a terminal sends it: to all processes of the command."""
     for name in "ab":
-        (tmp_path / f"{name}.litmus").write_text(ring(30 if "run" in command else 60))
+        (tmp_path / f"{name}.litmus").write_text(contended(9))
     process = subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-m", "checker", *command.split(), str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,
@@ -333,7 +341,7 @@ def on_a_terminal(*args: str, cwd: Path) -> tuple[str, int]:
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo terminal")
 @pytest.mark.parametrize("command", [["run", "--states"], ["gate", "--no-cache"]])
 def test_progress_is_shown_after_a_second_and_cleared_before_anything_else(tmp_path: Path, command: list[str]) -> None:
-    (tmp_path / "a.litmus").write_text(ring(30 if "run" in command else 90))
+    (tmp_path / "a.litmus").write_text(contended(9))
     (tmp_path / "b.litmus").write_text("C b\n{}\nP0(int *x) { smp_mbb(); }\nexists (x=0)")
     text, code = on_a_terminal(*command, "-j", "1", "--timeout", "2.5", "a.litmus", "b.litmus", cwd=tmp_path)
     assert code == 2

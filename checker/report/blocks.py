@@ -126,7 +126,10 @@ def _block(alike: list[Finding], view: View) -> list[str]:
     rest = [f"    {printable(clean(line))}" for line in first.detail]
     if view.width is None or len(click.unstyle(short)) <= view.width:
         return [short, *rest]
-    return [f"{head}  {'  '.join(said)}", *_wrapped(message, "  ", view), *rest]
+    title = f"{head}  {'  '.join(said)}"
+    if len(click.unstyle(title)) <= view.width:
+        return [title, *_wrapped(message, "  ", view), *rest]
+    return [head, *[line for part in (*said, message) for line in _wrapped(part, "  ", view)], *rest]
 
 
 def _of_patch(first: Finding, alike: list[Finding], models: str, view: View) -> Iterator[str]:
