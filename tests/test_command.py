@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from kernel_c import contended
 
 from checker.campaign.corpus import Setup, run
 from checker.campaign.paths import plan
@@ -34,14 +35,6 @@ def ring(threads: int) -> str:
     )
     outcome = " /\\ ".join([f"{i}:r=0" for i in range(threads)])
     return f"C ring\n(* Result: Sometimes *)\n{{}}\n{code}\nexists ({outcome})\n"
-
-
-def contended(threads: int) -> str:
-    """Many read-modify-writes of one location: no checker is done with them at once."""
-    code = "\n".join(
-        f"P{i}(atomic_t *a) {{ int r = atomic_fetch_add({i + 1}, a); int s = atomic_fetch_sub(1, a); }}" for i in range(threads)
-    )
-    return f"C contended\n(* Result: Sometimes *)\n{{}}\n{code}\nlocations [0:r; 1:r; 2:r]\nexists (0:s=0)\n"
 
 
 def checker(*args: object, **more: str) -> subprocess.CompletedProcess[str]:

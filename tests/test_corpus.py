@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kernel_c import contended
 
 from checker.campaign import corpus
 from checker.campaign.corpus import Job, Outcome, Setup, decide, run
@@ -78,14 +79,9 @@ def test_a_worker_that_dies_is_one_unknown_result(monkeypatch: pytest.MonkeyPatc
     assert all(log.count(path) <= 2 for path in {job.path for job in JOBS})
 
 
-def endless(threads: int = 30) -> Text:
-    """Store buffering among many: nobody waits for all of its 2^n final states."""
-    code = "\n".join(
-        f"P{i}(int *x{i}, int *x{(i + 1) % threads}) {{ WRITE_ONCE(*x{i}, 1); int r = READ_ONCE(*x{(i + 1) % threads}); }}"
-        for i in range(threads)
-    )
-    outcome = " /\\ ".join([f"{i}:r=0" for i in range(threads)])
-    return Text("endless.litmus", f"C endless\n{{}}\n{code}\nexists ({outcome})\n".encode())
+def endless() -> Text:
+    """What nobody waits for."""
+    return Text("endless.litmus", contended(9).encode())
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
