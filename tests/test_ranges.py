@@ -123,3 +123,16 @@ exists (0:r0=1)
 def test_no_value_makes_itself_by_computation(operand: str) -> None:
     states = result(CIRCLE.format(operand).replace("int *y)", "int *y, int *z)")).states
     assert states == ("0:r0=0;",)
+
+
+@pytest.mark.parametrize(
+    ("question", "verdict"),
+    [
+        ("exists (~0:r0=0)", "Sometimes"),
+        ("exists (0:r0!=0)", "Sometimes"),
+        ("exists (0:r0=0:r0)", "Always"),
+        ("exists (0:r0!=1:r0)", "Never"),
+    ],
+)
+def test_a_question_may_be_about_a_value_that_nothing_determines(question: str, verdict: str) -> None:
+    assert result(CIRCLE.format("r0").replace("exists (0:r0=1)", question)).observation == verdict

@@ -104,7 +104,7 @@ def value_in(found: Execution, test: Test, loc: Loc) -> Value:
     return as_integer(value, width)  # type: ignore[no-any-return]
 
 
-_COMPARISONS = {"==": "eq", "!=": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+_COMPARISONS = {"==": "same", "!=": "other", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
 
 
 def proposition(graph: EventGraph, test: Test, prop: Prop) -> Lit:
@@ -126,7 +126,7 @@ def proposition(graph: EventGraph, test: Test, prop: Prop) -> Lit:
             name = _COMPARISONS[op]
             if name in INTEGER and any(isinstance(v, Address) for side in sides for v in side):
                 raise UnknownName(f"'{op}' compares addresses", span, hint="addresses are equal or not; only = and != make sense")
-            if name == "eq" and len(sides[1]) == 1:
+            if name == "same" and len(sides[1]) == 1:
                 return sides[0].get(next(iter(sides[1])), FALSE)
             return nonzero(apply(circuit, name, sides, span))
 
