@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from checker.core.source import Source, SyntaxProblem
-from checker.kernel.binding import processes
+from checker.kernel.binding import bindings, bound_skeleton, processes
 from checker.kernel.carry import lost
 from checker.kernel.changes import difference
 from checker.kernel.paths import MAX_PATHS, TooManyPaths, family, paths
@@ -203,3 +203,17 @@ def test_a_signal_that_is_no_store_of_the_test_is_an_error() -> None:
             other_signal(source, processes(source))
         assert caught.value.span is not None
         assert caught.value.span.line == 3
+
+
+def test_of_several_functions_each_ends_by_itself() -> None:
+    files = {"f.c": b"int f(struct s *s)\n{\n\ts->a = 1;\n\treturn 0;\n}\nvoid g(struct s *s)\n{\n\tsmp_mb();\n\ts->b = 1;\n}\n"}
+    (binding,) = bindings(Source("t.litmus", "(*\n * Source: P0 = f.c:f + f.c:g\n *)\n"))
+    found = bound_skeleton(Code(Overlay(NO_FILES, files)), binding, 3)
+    assert not isinstance(found, str)
+    kinds = {family(op) for op in found.ops if op.verb != "jump"}
+    assert {" ".join(op.place or op.name for op in path.ops) for path in paths(found.ops, kinds)} == {"a smp_mb b"}
+
+
+def test_what_is_on_no_path_is_not_called_unchanged() -> None:
+    before, after = ops_of("return; smp_mb(); s->b = 1;"), ops_of("return; smp_wmb(); s->b = 1;")
+    assert [str(change) for change in lost(before, after)] == ["smp_mb() becomes smp_wmb()"]

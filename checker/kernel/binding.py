@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from checker.core.source import Source, Span, SyntaxProblem
-from checker.kernel.skeleton import Code, Op, Skeleton, own_ops, skeleton
+from checker.kernel.skeleton import Code, Frame, Op, Skeleton, own_ops, skeleton
 from checker.kernel.syntax import Function, parse
 from checker.kernel.trees import tame
 
@@ -28,6 +28,9 @@ _NOTE = re.compile(r"(variant|partial)|([A-Za-z_]\w*)[ \t]+(outside)|([A-Za-z_]\
 _NOTES = "'place = member', 'place outside', 'partial' or 'variant'"
 _PROCESS = re.compile(r"^[ \t]*(?:(?:static|inline|void)[ \t]+)*P([0-9]+)[ \t]*\(", re.M)
 _TAIL = re.compile(r"^[ \t]*(?:~[ \t]*exists|not[ \t]+exists|exists|forall|locations|filter)\b", re.M)
+
+PARTS = 1 << 62
+"""Where the numbers of a binding's functions begin, away from those of branches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +96,17 @@ def bound_skeleton(code: Code, binding: Binding, depth: int) -> Skeleton | str:
         made.append(part)
     if len(made) == 1:
         return made[0]
-    return Skeleton(
-        tuple(op for part in made for op in part.ops),
-        tuple(dict.fromkeys(f for part in made for f in part.functions)),
-        any(part.cut for part in made),
-    )
+    ops: list[Op] = []
+    for number, part in enumerate(made):
+        ahead = len(ops)
+        ops += [_in_part(op, number, ahead) for op in part.ops]
+    return Skeleton(tuple(ops), tuple(dict.fromkeys(f for part in made for f in part.functions)), any(part.cut for part in made))
+
+
+def _in_part(op: Op, number: int, ahead: int) -> Op:
+    """An operation of one of several functions: what returns from it goes on with the next one."""
+    frames = tuple(replace(frame, tested=frame.tested + ahead) if frame.tested >= 0 else frame for frame in op.frames)
+    return replace(op, frames=(Frame("call", -(PARTS + number)), *frames))
 
 
 @dataclass(frozen=True, slots=True)

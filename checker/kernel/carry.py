@@ -62,7 +62,8 @@ def carry(
     try:
         old, now = (paths(ops, kinds, [side[i] for side in sides]) for i, ops in ((1, before), (2, after)))
     except TooManyPaths as error:
-        return Carried((Transfer((), (), tuple((change, str(error)) for change in told[:1]), ()),), False, (), flat.changes)
+        worrying = [c for c in told if weakens(c)] + [c for c in flat.changes if c.op.verb == JUMP]
+        return Carried((Transfer((), (), tuple((c, str(error)) for c in worrying[:1]), tuple(told)),), False, (), flat.changes)
     stays = _stays(match, old, now)
     made = []
     for turn in turns(old, now, flat, frozenset(change.old for change in told)):
@@ -75,6 +76,8 @@ def carry(
     gone = _gone(match, flat, process)
     if gone:
         made.append(Transfer((), (), gone, ()))
+    if unreached := _unreached(told, old, now):
+        made.append(Transfer((), (), tuple((c, f"{c.op.text} is on no path that can be told") for c in unreached), ()))
     shown = {op for one in made for change in _all(one) for op in (_where(change.before), _where(change.after)) if op}
     quiet = [c for c in told if c.op.verb != JUMP and not ({_where(c.before), _where(c.after)} & shown)]
     blind = [change for change in _blind(flat, sides) if change in quiet]
@@ -100,6 +103,7 @@ def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
     try:
         old, now = (paths(ops, kinds, [side[i] for side in sides]) for i, ops in ((1, before), (2, after)))
         found = [change for turn in turns(old, now, flat, gone) for change in turn.difference.changes]
+        found += _unreached(told, old, now)
         shown = {op for change in found for op in (_where(change.before), _where(change.after)) if op}
         found += [change for change in _blind(flat, sides) if _where(change.before) not in shown]
     except TooManyPaths:
@@ -208,6 +212,17 @@ def _together(fence: Op, op: Op) -> bool:
     depth = len(fence.frames)
     inner = {frame.kind for frame in op.frames[depth:]}
     return op.verb not in (*ORDERING, JUMP) and op.frames[:depth] == fence.frames and inner <= {"call", "do"}
+
+
+def _unreached(told: Sequence[Change], old: Sequence[Path], now: Sequence[Path]) -> list[Change]:
+    """The changes of what is on no path at all: nothing can be told of them."""
+    before, after = ({index for path in side for index in path.indices} for side in (old, now))
+    return [
+        c
+        for c in told
+        if JUMP not in {op.verb for op in (c.before, c.after) if op is not None}
+        and ((c.old >= 0 and c.old not in before) or (c.new >= 0 and c.new not in after))
+    ]
 
 
 def _stays(match: Match, old: Sequence[Path], now: Sequence[Path]) -> bool:
