@@ -1,0 +1,220 @@
+"""A reason as a path of edges that a person can follow: each between two accesses, with its relation and what makes it hold.
+
+A derivation is cut down to its base relations. Program order through a fence is one edge, held by the fence; a read that is
+overwritten later is one edge `fr`; an edge of program order has the name that the model gives it nearest (`po-rel`, `wmb`), and
+the sets in which an end had to be (Release, Acquire) tell which instruction does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from checker.cat.term import Model, Term, show
+from checker.core.rel import bits
+from checker.insight.explain import Reason
+from checker.insight.why import Derivations, Why
+from checker.cat.evaluate import Bounds
+from checker.program.events import Event
+from checker.solve.execution import Execution
+
+_DEPENDENCIES = {"addr": "address dependency", "data": "data dependency", "ctrl": "control dependency"}
+_MEMORY = {"rf": "reads from it", "co": "is overwritten by", "fr": "reads before it is overwritten by"}
+_FILTERS = frozenset({"int", "ext", "loc", "id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """From an event to the next: `relation` as the field calls it, `by` the events that make it hold besides its ends,
+    `because` in words."""
+
+    a: int
+    b: int
+    relation: str
+    by: tuple[int, ...] = ()
+    because: str = ""
+    kind: str = ""
+    """The base relation, `fr`, or `inverse`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A reason's cycle (or the path that must not be), edge by edge."""
+
+    reason: Reason
+    edges: tuple[Edge, ...]
+
+
+def told(reason: Reason, model: Model, bounds: Bounds) -> Told:
+    """The cycle of a reason, for people."""
+    speaker = _Speaker(model, reason.found, bounds)
+    path, found = reason.path, reason.found
+    if not path:
+        return Told(reason, ())
+    derive = Derivations(found, bounds, whole=True)
+    term = reason.axiom.term
+    if term.kind == "set":
+        return Told(reason, tuple(speaker.edges(derive.member(term, path[0]))))
+    ends = {"acyclic": path[1:] + path[:1], "irreflexive": path}.get(reason.axiom.kind, path[1:])
+    edges = [edge for a, b in zip(path, ends) for edge in speaker.edges(derive.pair(term, a, b))]
+    return Told(reason, tuple(speaker.joined(edges, closed=reason.axiom.kind != "empty")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    model: Model
+    found: Execution
+    bounds: Bounds
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        return self.found.graph.events
+
+    # ------------------------------------------------------------ from derivations to edges
+
+    def edges(self, why: Why, name: str = "", notes: tuple[str, ...] = ()) -> Iterator[Edge]:
+        """The edges of a derivation, in order. `name`: what the model calls the pair; `notes`: the sets an end must be in."""
+        term = why.term
+        if term.args:
+            name = self.name(term) or name
+        match term.op:
+            case "union" | "fix" | "var" | "diff" | "values" | "domain" | "range":
+                yield from self.edges(why.parts[0], name, notes)
+            case "inter":
+                telling = [part for part in why.parts if not self.filters(part.term)]
+                yield from self.edges((telling or why.parts)[0], name, notes)
+            case "seq":
+                yield from self.sequence(why, name, notes)
+            case "plus":
+                for part in why.parts:
+                    yield from self.edges(part)
+            case "inverse":
+                inner = list(self.edges(why.parts[0], name, notes))
+                for edge in reversed(inner):
+                    yield replace(edge, a=edge.b, b=edge.a, kind="rf^-1" if edge.kind == "rf" else "inverse")
+            case "id" | "product":
+                return
+            case _:
+                yield self.edge(why, name, notes)
+
+    def sequence(self, why: Why, name: str, notes: tuple[str, ...]) -> Iterator[Edge]:
+        """The parts of a sequence: the sets between them are notes on the edges beside."""
+        parts = list(_flat(why))
+        steps = [part for part in parts if part.a != part.b or part.term.op not in ("id", "union")]
+        said = [note for part in parts if part not in steps for note in self.note(part)]
+        whole = len(steps) == 1 and (steps[0].a, steps[0].b) == (why.a, why.b)
+        for step in steps:
+            mine = tuple([text for event, text in said if event in (step.a, step.b)])
+            yield from self.edges(step, name if whole else "", (*notes, *mine) if whole else mine)
+
+    def edge(self, why: Why, name: str, notes: tuple[str, ...]) -> Edge:
+        """The edge of a base relation."""
+        leaf = "co" if why.term.op == "orders" else why.term.name
+        apart = "e" if self.events[why.a].tid != self.events[why.b].tid else "i"
+        if leaf in _MEMORY:
+            return Edge(why.a, why.b, leaf + apart, (), _MEMORY[leaf], leaf)
+        if leaf in _DEPENDENCIES:
+            return Edge(why.a, why.b, leaf, (), _DEPENDENCIES[leaf], leaf)
+        return Edge(why.a, why.b, name or leaf, (), ", ".join(dict.fromkeys(notes)), leaf)
+
+    def joined(self, edges: list[Edge], *, closed: bool) -> list[Edge]:
+        """Edges joined where what lies between is no access: program order through a fence; rf backwards and co are fr."""
+        if closed and len(edges) > 1:  # begin where nothing is joined over the seam
+            for n in range(len(edges)):
+                turned = edges[n:] + edges[:n]
+                if self.join(turned[-1], turned[0]) is None:
+                    edges = turned
+                    break
+        made: list[Edge] = []
+        for edge in edges:
+            both = self.join(made[-1], edge) if made else None
+            if both is not None:
+                made[-1] = both
+            else:
+                made.append(edge)
+        return made
+
+    def join(self, first: Edge, second: Edge) -> Edge | None:
+        """One edge for two that follow each other, if they are to be told as one."""
+        if first.b != second.a:
+            return None
+        if first.kind == "rf^-1" and second.kind == "co":
+            apart = "e" if self.events[first.a].tid != self.events[second.b].tid else "i"
+            return Edge(first.a, second.b, "fr" + apart, (), _MEMORY["fr"], "fr")
+        middle = self.events[first.b]
+        if middle.kind == "F" and first.kind == second.kind == "po":
+            by = (*first.by, middle.eid, *second.by)
+            relation = self.covering(first.a, second.b) or f"{first.relation}; {second.relation}"
+            return Edge(first.a, second.b, relation, by, "", "po")
+        return None
+
+    # ------------------------------------------------------------ names
+
+    def name(self, term: Term) -> str:
+        """What the model calls a term."""
+        for name, named in self.model.names.items():
+            if named is term and not name.startswith("@"):
+                return name
+        return ""
+
+    def covering(self, a: int, b: int) -> str:
+        """The name of the smallest relation of the model that has (a, b) and is made of program order through fences."""
+        best, least = "", 0
+        for name, term in self.model.names.items():
+            if term.kind == "rel" and not term.free and _by_fence(term):
+                rows = self.found.bounds.of(term)[1]
+                if rows[a] >> b & 1:
+                    size = sum(row.bit_count() for row in rows)
+                    if not best or size < least:
+                        best, least = name, size
+        return best
+
+    def note(self, part: Why) -> list[tuple[int, str]]:
+        """The set that an event had to be in, where not all accesses of its kind are in it."""
+        if part.term.op != "id":
+            return []
+        term = part.term.args[0]
+        mask = self.found.bounds.of(term)[1]
+        kinds = [e for e in self.found.events() if e.kind == self.events[part.a].kind]
+        if all(mask >> e.eid & 1 for e in kinds) and self.events[part.a].kind != "F":
+            return []
+        return [(part.a, self.name(term) or show(term, 3))]
+
+    def filters(self, term: Term) -> bool:
+        """Whether a relation says only of which threads and locations events are, or of which sets."""
+        if term.op == "leaf":
+            return term.name in _FILTERS
+        if term.op in ("union", "inter", "diff"):
+            return all(map(self.filters, term.args))
+        return term.op in ("product", "id")
+
+
+def _flat(why: Why) -> Iterator[Why]:
+    """The parts of nested sequences."""
+    if why.term.op == "seq":
+        for part in why.parts:
+            yield from _flat(part)
+    elif why.term.op == "union" and why.a == why.b and why.parts and why.parts[0].term.op == "id":
+        yield why.parts[0]
+    else:
+        yield why
+
+
+def _by_fence(term: Term) -> bool:
+    """Whether a relation is made of program order and sets alone."""
+    if term.op == "leaf":
+        return term.kind == "set" or term.name in ("po", "int", "loc", "id", "rmw")
+    return term.op in ("union", "inter", "diff", "seq", "id", "product", "range", "domain", "inverse") and all(map(_by_fence, term.args))
+
+
+def mentioned(edges: tuple[Edge, ...]) -> int:
+    """The events that a path passes, as a set."""
+    mask = 0
+    for edge in edges:
+        for e in (edge.a, edge.b, *edge.by):
+            mask |= 1 << e
+    return mask
+
+
+def events_of(mask: int) -> list[int]:
+    return list(bits(mask))
