@@ -47,7 +47,10 @@ class Told:
 
 def told(reason: Reason, model: Model, bounds: Bounds) -> Told:
     """The cycle of a reason, for people."""
-    speaker = _Speaker(model, reason.found, bounds)
+    names: dict[int, str] = {}
+    for name, term in model.names.items():
+        names.setdefault(term.index, name)
+    speaker = _Speaker(reason.found, bounds, names, {term.index: term for term in model.names.values()})
     path, found = reason.path, reason.found
     if not path:
         return Told(reason, ())
@@ -62,9 +65,10 @@ def told(reason: Reason, model: Model, bounds: Bounds) -> Told:
 
 @dataclass(frozen=True, slots=True)
 class _Speaker:
-    model: Model
     found: Execution
     bounds: Bounds
+    names: dict[int, str]
+    terms: dict[int, Term]
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -75,27 +79,49 @@ class _Speaker:
     def edges(self, why: Why, name: str = "", notes: tuple[str, ...] = ()) -> Iterator[Edge]:
         """The edges of a derivation, in order. `name`: what the model calls the pair; `notes`: the sets an end must be in."""
         term = why.term
+        named = self.names.get(term.index, "")
+        if named.rstrip("ei") in _MEMORY:
+            yield self.memory(why, named.rstrip("ei"))
+            return
         if term.args:
-            name = self.name(term) or name
+            name = named or name
         match term.op:
             case "union" | "fix" | "var" | "diff" | "values" | "domain" | "range":
                 yield from self.edges(why.parts[0], name, notes)
             case "inter":
-                telling = [part for part in why.parts if not self.filters(part.term)]
-                yield from self.edges((telling or why.parts)[0], name, notes)
+                yield from self.several([part for part in why.parts if not self.filters(part.term)] or [why.parts[0]], name, notes)
             case "seq":
                 yield from self.sequence(why, name, notes)
             case "plus":
                 for part in why.parts:
                     yield from self.edges(part)
             case "inverse":
-                inner = list(self.edges(why.parts[0], name, notes))
-                for edge in reversed(inner):
-                    yield replace(edge, a=edge.b, b=edge.a, kind="rf^-1" if edge.kind == "rf" else "inverse")
+                yield from self.backwards(why.parts[0])
             case "id" | "product":
                 return
             case _:
                 yield self.edge(why, name, notes)
+
+    def several(self, parts: list[Why], name: str, notes: tuple[str, ...]) -> Iterator[Edge]:
+        """A pair in two relations at once: there by the first of them, and back by the others."""
+        yield from self.edges(parts[0], name, notes)
+        for part in parts[1:]:
+            if part.term.op == "inverse":
+                yield from self.edges(part.parts[0])
+            else:
+                yield from self.backwards(part)
+
+    def backwards(self, why: Why) -> Iterator[Edge]:
+        """The edges from its second event to its first; one edge where they stay in one thread."""
+        inner = self.joined(list(self.edges(why)), closed=False)
+        name = self.names.get(why.term.index) or (inner[0].relation if len(inner) == 1 else "")
+        if name and self.events[why.a].tid == self.events[why.b].tid:
+            by = tuple([e for edge in inner for e in edge.by])
+            yield Edge(why.b, why.a, f"{name}^-1", by, "", "inverse")
+            return
+        for edge in reversed(inner):
+            kind = "rf^-1" if edge.kind == "rf" else "inverse"
+            yield replace(edge, a=edge.b, b=edge.a, relation=f"{edge.relation}^-1", kind=kind)
 
     def sequence(self, why: Why, name: str, notes: tuple[str, ...]) -> Iterator[Edge]:
         """The parts of a sequence: the sets between them are notes on the edges beside."""
@@ -110,12 +136,16 @@ class _Speaker:
     def edge(self, why: Why, name: str, notes: tuple[str, ...]) -> Edge:
         """The edge of a base relation."""
         leaf = "co" if why.term.op == "orders" else why.term.name
-        apart = "e" if self.events[why.a].tid != self.events[why.b].tid else "i"
         if leaf in _MEMORY:
-            return Edge(why.a, why.b, leaf + apart, (), _MEMORY[leaf], leaf)
+            return self.memory(why, leaf)
         if leaf in _DEPENDENCIES:
             return Edge(why.a, why.b, leaf, (), _DEPENDENCIES[leaf], leaf)
         return Edge(why.a, why.b, name or leaf, (), ", ".join(dict.fromkeys(notes)), leaf)
+
+    def memory(self, why: Why, kind: str) -> Edge:
+        """An edge that the memory decided, between two threads or inside one."""
+        apart = "e" if self.events[why.a].tid != self.events[why.b].tid else "i"
+        return Edge(why.a, why.b, kind + apart, (), _MEMORY[kind], kind)
 
     def joined(self, edges: list[Edge], *, closed: bool) -> list[Edge]:
         """Edges joined where what lies between is no access: program order through a fence; rf backwards and co are fr."""
@@ -144,30 +174,22 @@ class _Speaker:
         middle = self.events[first.b]
         if middle.kind == "F" and first.kind == second.kind == "po":
             by = (*first.by, middle.eid, *second.by)
-            relation = self.covering(first.a, second.b) or f"{first.relation}; {second.relation}"
+            relation = self.covering(first.a, middle.eid, second.b) or f"{first.relation}; {second.relation}"
             return Edge(first.a, second.b, relation, by, "", "po")
         return None
 
     # ------------------------------------------------------------ names
 
-    def name(self, term: Term) -> str:
-        """What the model calls a term."""
-        for name, named in self.model.names.items():
-            if named is term and not name.startswith("@"):
-                return name
+    def covering(self, a: int, middle: int, b: int) -> str:
+        """What the model calls, first of all, going from a to b through the fence `middle`."""
+        derive = Derivations(self.found, self.bounds, whole=True)
+        for index, name in self.names.items():
+            term = self.terms[index]
+            if term.kind == "rel" and not term.free and term.args and _by_fence(term):
+                through = self.found.bounds.of(term)[1][a] >> b & 1
+                if through and any(f.a == middle for f in derive.pair(term, a, b).all_facts()):
+                    return name
         return ""
-
-    def covering(self, a: int, b: int) -> str:
-        """The name of the smallest relation of the model that has (a, b) and is made of program order through fences."""
-        best, least = "", 0
-        for name, term in self.model.names.items():
-            if term.kind == "rel" and not term.free and _by_fence(term):
-                rows = self.found.bounds.of(term)[1]
-                if rows[a] >> b & 1:
-                    size = sum(row.bit_count() for row in rows)
-                    if not best or size < least:
-                        best, least = name, size
-        return best
 
     def note(self, part: Why) -> list[tuple[int, str]]:
         """The set that an event had to be in, where not all accesses of its kind are in it."""
@@ -178,7 +200,7 @@ class _Speaker:
         kinds = [e for e in self.found.events() if e.kind == self.events[part.a].kind]
         if all(mask >> e.eid & 1 for e in kinds) and self.events[part.a].kind != "F":
             return []
-        return [(part.a, self.name(term) or show(term, 3))]
+        return [(part.a, self.names.get(term.index) or show(term, 3))]
 
     def filters(self, term: Term) -> bool:
         """Whether a relation says only of which threads and locations events are, or of which sets."""
