@@ -10,31 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from checker.cat.term import Model, Term, show
-from checker.core.rel import bits
-from checker.insight.explain import Reason
-from checker.insight.why import Derivations, Why
 from checker.cat.evaluate import Bounds
+from checker.cat.term import Model, Term
+from checker.insight.refute import Reason
+from checker.insight.why import Derivations, Why
 from checker.program.events import Event
 from checker.solve.execution import Execution
 
-_DEPENDENCIES = {"addr": "address dependency", "data": "data dependency", "ctrl": "control dependency"}
-_MEMORY = {"rf": "reads from it", "co": "is overwritten by", "fr": "reads before it is overwritten by"}
+_MEMORY = ("rf", "co", "fr")
+_DEPENDENCIES = ("addr", "data", "ctrl")
 _FILTERS = frozenset({"int", "ext", "loc", "id"})
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """From an event to the next: `relation` as the field calls it, `by` the events that make it hold besides its ends,
-    `because` in words."""
+    """From an event to the next: `relation` as the field calls it, `kind` the base relation it is made of (or fr, or inverse);
+    `by` are the events that make it hold, fences between the two or what an end of it is."""
 
     a: int
     b: int
     relation: str
+    kind: str
     by: tuple[int, ...] = ()
-    because: str = ""
-    kind: str = ""
-    """The base relation, `fr`, or `inverse`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,9 @@ def told(reason: Reason, model: Model, bounds: Bounds) -> Told:
     names: dict[int, str] = {}
     for name, term in model.names.items():
         names.setdefault(term.index, name)
-    speaker = _Speaker(reason.found, bounds, names, {term.index: term for term in model.names.values()})
+    memory = model.names.get("M")
+    accesses = reason.found.bounds.of(memory)[1] if memory is not None else reason.found.graph.sets["M"]
+    speaker = _Speaker(reason.found, bounds, names, {term.index: term for term in model.names.values()}, accesses)
     path, found = reason.path, reason.found
     if not path:
         return Told(reason, ())
@@ -60,7 +59,8 @@ def told(reason: Reason, model: Model, bounds: Bounds) -> Told:
         return Told(reason, tuple(speaker.edges(derive.member(term, path[0]))))
     ends = {"acyclic": path[1:] + path[:1], "irreflexive": path}.get(reason.axiom.kind, path[1:])
     edges = [edge for a, b in zip(path, ends) for edge in speaker.edges(derive.pair(term, a, b))]
-    return Told(reason, tuple(speaker.joined(edges, closed=reason.axiom.kind != "empty")))
+    told_edges = speaker.joined(edges, closed=reason.axiom.kind != "empty")
+    return Told(reason, tuple([edge for edge in told_edges if not speaker.same(edge)]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class _Speaker:
     bounds: Bounds
     names: dict[int, str]
     terms: dict[int, Term]
+    accesses: int
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -76,15 +77,15 @@ class _Speaker:
 
     # ------------------------------------------------------------ from derivations to edges
 
-    def edges(self, why: Why, name: str = "", notes: tuple[str, ...] = ()) -> Iterator[Edge]:
+    def edges(self, why: Why, name: str = "", notes: tuple[int, ...] = ()) -> Iterator[Edge]:
         """The edges of a derivation, in order. `name`: what the model calls the pair; `notes`: the sets an end must be in."""
         term = why.term
         named = self.names.get(term.index, "")
         if named.rstrip("ei") in _MEMORY:
             yield self.memory(why, named.rstrip("ei"))
             return
-        if term.args:
-            name = named or name
+        if named and term.args and _by_fence(term):
+            name = named
         match term.op:
             case "union" | "fix" | "var" | "diff" | "values" | "domain" | "range":
                 yield from self.edges(why.parts[0], name, notes)
@@ -102,7 +103,7 @@ class _Speaker:
             case _:
                 yield self.edge(why, name, notes)
 
-    def several(self, parts: list[Why], name: str, notes: tuple[str, ...]) -> Iterator[Edge]:
+    def several(self, parts: list[Why], name: str, notes: tuple[int, ...]) -> Iterator[Edge]:
         """A pair in two relations at once: there by the first of them, and back by the others."""
         yield from self.edges(parts[0], name, notes)
         for part in parts[1:]:
@@ -117,35 +118,35 @@ class _Speaker:
         name = self.names.get(why.term.index) or (inner[0].relation if len(inner) == 1 else "")
         if name and self.events[why.a].tid == self.events[why.b].tid:
             by = tuple([e for edge in inner for e in edge.by])
-            yield Edge(why.b, why.a, f"{name}^-1", by, "", "inverse")
+            yield Edge(why.b, why.a, f"{name}^-1", "inverse", by)
             return
         for edge in reversed(inner):
             kind = "rf^-1" if edge.kind == "rf" else "inverse"
             yield replace(edge, a=edge.b, b=edge.a, relation=f"{edge.relation}^-1", kind=kind)
 
-    def sequence(self, why: Why, name: str, notes: tuple[str, ...]) -> Iterator[Edge]:
+    def sequence(self, why: Why, name: str, notes: tuple[int, ...]) -> Iterator[Edge]:
         """The parts of a sequence: the sets between them are notes on the edges beside."""
         parts = list(_flat(why))
         steps = [part for part in parts if part.a != part.b or part.term.op not in ("id", "union")]
-        said = [note for part in parts if part not in steps for note in self.note(part)]
+        said = [part.a for part in parts if part not in steps and self.tells(part)]
         whole = len(steps) == 1 and (steps[0].a, steps[0].b) == (why.a, why.b)
         for step in steps:
-            mine = tuple([text for event, text in said if event in (step.a, step.b)])
+            mine = tuple([event for event in said if event in (step.a, step.b)])
             yield from self.edges(step, name if whole else "", (*notes, *mine) if whole else mine)
 
-    def edge(self, why: Why, name: str, notes: tuple[str, ...]) -> Edge:
+    def edge(self, why: Why, name: str, notes: tuple[int, ...]) -> Edge:
         """The edge of a base relation."""
         leaf = "co" if why.term.op == "orders" else why.term.name
         if leaf in _MEMORY:
             return self.memory(why, leaf)
         if leaf in _DEPENDENCIES:
-            return Edge(why.a, why.b, leaf, (), _DEPENDENCIES[leaf], leaf)
-        return Edge(why.a, why.b, name or leaf, (), ", ".join(dict.fromkeys(notes)), leaf)
+            return Edge(why.a, why.b, leaf, leaf)
+        return Edge(why.a, why.b, name or leaf, leaf, tuple(dict.fromkeys(notes)))
 
     def memory(self, why: Why, kind: str) -> Edge:
         """An edge that the memory decided, between two threads or inside one."""
         apart = "e" if self.events[why.a].tid != self.events[why.b].tid else "i"
-        return Edge(why.a, why.b, kind + apart, (), _MEMORY[kind], kind)
+        return Edge(why.a, why.b, kind + apart, kind)
 
     def joined(self, edges: list[Edge], *, closed: bool) -> list[Edge]:
         """Edges joined where what lies between is no access: program order through a fence; rf backwards and co are fr."""
@@ -170,13 +171,18 @@ class _Speaker:
             return None
         if first.kind == "rf^-1" and second.kind == "co":
             apart = "e" if self.events[first.a].tid != self.events[second.b].tid else "i"
-            return Edge(first.a, second.b, "fr" + apart, (), _MEMORY["fr"], "fr")
-        middle = self.events[first.b]
-        if middle.kind == "F" and first.kind == second.kind == "po":
-            by = (*first.by, middle.eid, *second.by)
-            relation = self.covering(first.a, middle.eid, second.b) or f"{first.relation}; {second.relation}"
-            return Edge(first.a, second.b, relation, by, "", "po")
+            return Edge(first.a, second.b, "fr" + apart, "fr")
+        middle = first.b
+        if first.kind == second.kind == "po" and not self.accesses >> middle & 1:
+            relation = self.covering(first.a, middle, second.b) or f"{first.relation}; {second.relation}"
+            between = [e for e in (*first.by, middle, *second.by) if e not in (first.a, second.b)]
+            return Edge(first.a, second.b, relation, "po", tuple(dict.fromkeys(between)))
         return None
+
+    def same(self, edge: Edge) -> bool:
+        """Whether it leads from one event of a statement to another."""
+        a, b = self.events[edge.a], self.events[edge.b]
+        return a.tid == b.tid >= 0 and a.span == b.span and edge.kind in ("po", "inverse")
 
     # ------------------------------------------------------------ names
 
@@ -191,16 +197,12 @@ class _Speaker:
                     return name
         return ""
 
-    def note(self, part: Why) -> list[tuple[int, str]]:
-        """The set that an event had to be in, where not all accesses of its kind are in it."""
+    def tells(self, part: Why) -> bool:
+        """Whether the set that an event had to be in is one that few are in: an acquire, a release, a fence."""
         if part.term.op != "id":
-            return []
-        term = part.term.args[0]
-        mask = self.found.bounds.of(term)[1]
-        kinds = [e for e in self.found.events() if e.kind == self.events[part.a].kind]
-        if all(mask >> e.eid & 1 for e in kinds) and self.events[part.a].kind != "F":
-            return []
-        return [(part.a, self.names.get(term.index) or show(term, 3))]
+            return False
+        mask = self.found.bounds.of(part.term.args[0])[1] & self.found.executed
+        return 2 * mask.bit_count() <= self.found.executed.bit_count()
 
     def filters(self, term: Term) -> bool:
         """Whether a relation says only of which threads and locations events are, or of which sets."""
@@ -227,16 +229,3 @@ def _by_fence(term: Term) -> bool:
     if term.op == "leaf":
         return term.kind == "set" or term.name in ("po", "int", "loc", "id", "rmw")
     return term.op in ("union", "inter", "diff", "seq", "id", "product", "range", "domain", "inverse") and all(map(_by_fence, term.args))
-
-
-def mentioned(edges: tuple[Edge, ...]) -> int:
-    """The events that a path passes, as a set."""
-    mask = 0
-    for edge in edges:
-        for e in (edge.a, edge.b, *edge.by):
-            mask |= 1 << e
-    return mask
-
-
-def events_of(mask: int) -> list[int]:
-    return list(bits(mask))

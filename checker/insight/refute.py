@@ -50,9 +50,10 @@ class Reason:
 class Refutation:
     """The reasons that refute an outcome; none where no execution of the program has the values, whatever the memory does.
 
-    `candidates` are how many executions had to be looked at."""
+    `bounds` are those of all executions, `candidates` how many of them had to be looked at."""
 
     graph: EventGraph
+    bounds: Bounds
     reasons: tuple[Reason, ...]
     candidates: int
 
@@ -83,7 +84,7 @@ def refute(test: Test, model: Model, options: Options, *, negated: bool = False)
     chosen = tuple([reason for reason, name in zip(reasons, names, strict=True) if name in kept])
     for reason in chosen:
         certify(reason, graph, bounds)
-    return Refutation(graph, chosen, candidates)
+    return Refutation(graph, bounds, chosen, candidates)
 
 
 def _solver(problem: Problem, roots: Iterable[Lit], deadline: float | None) -> Solver:

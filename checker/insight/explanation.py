@@ -1,0 +1,68 @@
+"""A verdict with its reason: what `checker explain` says of one test under one model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from checker.cat.term import Model
+from checker.check import RECURSION, Options, check
+from checker.core.depth import deep_recursion
+from checker.insight.edges import Told, told
+from checker.insight.refute import Refutation, refute
+from checker.insight.weak import Weakness, weakness
+from checker.program.ir import Test
+from checker.result import ALWAYS, DEADLOCK, NEVER, UNKNOWN, Result
+from checker.solve.solver import Timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A result and why it is so: of an outcome that never happens (for Always: of an execution without it) the cycles that
+    refute it, each of which breaks its check by itself; of one that happens its execution, and what would forbid it.
+
+    `seconds` are what the explanation took, `check_seconds` the check.
+    """
+
+    result: Result
+    summary: str
+    refutation: Refutation | None = None
+    cycles: tuple[Told, ...] = ()
+    weakness: Weakness | None = None
+    seconds: float = 0.0
+    check_seconds: float = 0.0
+
+
+def explain(test: Test, model: Model, options: Options) -> Explanation:
+    """Check a test, and say why the verdict is what it is. Raises CheckerError as `check` does."""
+    began = time.perf_counter()
+    result = check(test, model, options)
+    checked = time.perf_counter()
+    with deep_recursion(RECURSION):
+        try:
+            found = _explained(test, model, options, result)
+        except Timeout:
+            found = Explanation(result, f"the reason was not found within {options.timeout or 0:g} s")
+    return replace(found, seconds=time.perf_counter() - checked, check_seconds=checked - began)
+
+
+def _explained(test: Test, model: Model, options: Options, result: Result) -> Explanation:
+    match result.observation:
+        case word if word == UNKNOWN:
+            return Explanation(result, f"not decided: {result.unknown_because}")
+        case word if word == DEADLOCK:
+            return Explanation(result, "no execution of the program ends")
+        case word if word in (NEVER, ALWAYS):
+            refutation = refute(test, model, options, negated=word == ALWAYS)
+            cycles = tuple([told(reason, model, refutation.bounds) for reason in refutation.reasons])
+            return Explanation(result, _summary(refutation, cycles, word), refutation, cycles)
+    return Explanation(result, "", weakness=weakness(test, model, options, result))
+
+
+def _summary(refutation: Refutation, cycles: tuple[Told, ...], word: str) -> str:
+    outcome = "the outcome" if word == NEVER else "an execution without it"
+    if not cycles:
+        return f"{outcome} is impossible however memory behaves: no run of the program computes these values"
+    axioms = list(dict.fromkeys([cycle.reason.axiom.name for cycle in cycles]))
+    ways = "one cycle" if len(cycles) == 1 else f"{len(cycles)} cycles, one of which is in each way it could come about"
+    return f"{outcome} needs {ways}, forbidden by {' and '.join([', '.join(axioms[:-1]), axioms[-1]] if axioms[1:] else axioms)}"

@@ -1,0 +1,194 @@
+"""Why an outcome is possible: an execution that has it, why no interleaving does, and the order that is missing.
+
+An execution that is no interleaving has a cycle of program order and communication (Shasha and Snir 1988). Where the model
+keeps an edge of program order in it, that is no gap; of the others, the cheapest barriers between the two accesses that
+forbid this very execution are looked for: the program with all of them, each there or not by a free choice, the sources of
+reads and the coherence order as they are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from checker.cat.evaluate import Bounds
+from checker.cat.term import Model
+from checker.check import Options, stages
+from checker.core.circuit import FALSE, TRUE, Lit
+from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
+from checker.core.source import Source, Span
+from checker.insight.edges import Edge
+from checker.insight.statements import between
+from checker.program.events import Event, EventGraph
+from checker.program.ir import Call, Choose, Do, If, Reg, RegLoc, Stmt, Test
+from checker.result import Result
+from checker.solve.encode import Problem
+from checker.solve.execution import Execution
+from checker.solve.solver import Solver
+
+INSERTED = Span(Source("<inserted>", ""), 0, 0)
+BARRIERS = {("R", "R"): ("smp_rmb", "smp_mb"), ("W", "W"): ("smp_wmb", "smp_mb")}
+FULL = ("smp_mb",)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Two accesses of one thread that nothing keeps in order; `would` is a barrier that does, of one execution, if one is known."""
+
+    a: int
+    b: int
+    would: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Weakness:
+    """An execution: its accesses in an order in which they may happen; a cycle of program order and communication, empty where
+    it is an interleaving; and the gaps in it."""
+
+    found: Execution
+    order: tuple[int, ...]
+    cycle: tuple[Edge, ...]
+    gaps: tuple[Gap, ...]
+
+
+def weakness(test: Test, model: Model, options: Options, result: Result) -> Weakness | None:
+    """Why the outcome that `result` shows an execution of is possible; None where it shows none."""
+    found = result.witness
+    if found is None:
+        return None
+    rows = communication(model, found)
+    edges = _cycle(found, rows)
+    gaps = tuple([Gap(e.a, e.b) for e in edges if e.kind == "po" and not _kept(model, found, e)])
+    missing = [e for e in edges if e.kind == "po"]
+    if missing and test.arch == "C":
+        gaps = _closed(test, model, options, found, gaps or tuple([Gap(e.a, e.b) for e in missing]))
+    return Weakness(found, _in_time(model, found, rows), edges, gaps)
+
+
+def communication(model: Model, found: Execution) -> dict[str, Rows]:
+    """po, rf, co and fr of an execution, on its accesses of memory."""
+    memory = found.graph.sets["M"] & found.executed
+    co = found.bounds.of(model.names["co"])[1]
+    rf = found.graph.leaves["rf"][1]
+    fr = diff(compose(inverse(rf), co), identity(memory, found.graph.n))
+    made = {"rf": rf, "co": co, "fr": fr, "po": found.graph.leaves["po"][1]}
+    return {name: restrict(memory, rows, memory) for name, rows in made.items()}
+
+
+def _cycle(found: Execution, rows: dict[str, Rows]) -> tuple[Edge, ...]:
+    whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
+    path = cycle(whole)
+    edges = []
+    for a, b in zip(path, path[1:] + path[:1]):
+        kind = next(name for name in ("rf", "co", "fr", "po") if rows[name][a] >> b & 1)
+        events = found.graph.events
+        apart = "" if kind == "po" else "i" if events[a].tid == events[b].tid else "e"
+        edges.append(Edge(a, b, kind + apart, kind))
+    return tuple(edges)
+
+
+def _kept(model: Model, found: Execution, edge: Edge) -> bool:
+    """Whether an axiom keeps the two in order, by what their own thread does."""
+    inside = found.graph.leaves["int"][1]
+    for axiom in model.axioms:
+        if axiom.role == "check" and axiom.kind == "acyclic":
+            rows = closure(inter(found.bounds.of(axiom.term)[1], inside))
+            if rows[edge.a] >> edge.b & 1:
+                return True
+    return False
+
+
+def _in_time(model: Model, found: Execution, rows: dict[str, Rows]) -> tuple[int, ...]:
+    """The accesses in an order that goes with the model: with everything, if that is possible, else with its largest order."""
+    memory = found.graph.sets["M"] & found.executed & ~found.graph.sets["IW"]
+    whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
+    orders = [found.bounds.of(a.term)[1] for a in model.axioms if a.role == "check" and a.kind == "acyclic" and not a.negated]
+    best = max(orders, key=lambda r: sum(row.bit_count() for row in closure(r)), default=found.bounds.empty)
+    before = inverse(closure(best if components(whole) else whole))
+    done, order = 0, []
+    while left := memory & ~done:
+        n = next(n for n in bits(left) if not before[n] & left & ~(1 << n))
+        order.append(n)
+        done |= 1 << n
+    return tuple(order)
+
+
+# ---------------------------------------------------------------- what would forbid it
+
+
+def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: Sequence[Gap]) -> tuple[Gap, ...]:
+    """The gaps to be closed so that this execution is gone, each with the barrier that does it; as they were where none do."""
+    switches: list[tuple[int, str, str]] = []  # gap, barrier, register
+    made = test
+    for n, gap in enumerate(gaps):
+        a, b = found.graph.events[gap.a], found.graph.events[gap.b]
+        for barrier in BARRIERS.get((a.kind, b.kind), FULL):
+            register = f"%barrier{len(switches)}"
+            with_it = _with(made, a, b, barrier, register) if barrier in (model.primitives or {}) else None
+            if with_it is not None:
+                made = with_it
+                switches.append((n, barrier, register))
+    if not switches:
+        return tuple(gaps)
+    graph, _, problem = stages(made, model, options)
+    again = _same(graph, found, problem)
+    if again is None:
+        return tuple(gaps)
+    literals = {register: _chosen(graph, gaps, found, n, register) for n, _, register in switches}
+    with _solver(problem, [*again, *literals.values()]) as solver:
+        return _cheapest(gaps, switches, literals, lambda on: solver.satisfiable([*again, *on]))
+
+
+def _cheapest(
+    gaps: Sequence[Gap], switches: list[tuple[int, str, str]], literals: dict[str, Lit], possible: Callable[[list[Lit]], bool]
+) -> tuple[Gap, ...]:
+    """The fewest barriers without which it is possible; of as many, those that are less of a barrier."""
+    for size in range(1, len(gaps) + 1):
+        for some in itertools.combinations(switches, size):
+            if len({n for n, _, _ in some}) < size:
+                continue
+            there = {register for _, _, register in some}
+            if not possible([lit if register in there else -lit for register, lit in literals.items()]):
+                return tuple([replace(gaps[n], would=f"{barrier}()") for n, barrier, _ in some])
+    return tuple(gaps)
+
+
+def _with(test: Test, a: Event, b: Event, barrier: str, register: str) -> Test | None:
+    """The test with a barrier between two accesses, if `register` is 1."""
+    fence: Stmt = If(Reg(register), (Do(Call(barrier, (), (), INSERTED), INSERTED),), (), INSERTED)
+    threads = []
+    for thread in test.threads:
+        if thread.tid == a.tid:
+            body = between(thread.body, a.span, b.span, fence)
+            if body is None:
+                return None
+            thread = replace(thread, body=(Choose(register, INSERTED), *body))
+        threads.append(thread)
+    return replace(test, threads=tuple(threads))
+
+
+def _same(graph: EventGraph, found: Execution, problem: Problem) -> list[Lit] | None:
+    """That an execution of the program with barriers is `found` but for them: the same events, sources and coherence."""
+    old = list(found.graph.events)
+    new = [e for e in graph.events if e.span != INSERTED]
+    if len(old) != len(new):
+        return None
+    place = {o.eid: n.eid for o, n in zip(old, new, strict=True)}
+    lits = [e.guard if found.executed >> o.eid & 1 else -e.guard for o, e in zip(old, new, strict=True)]
+    terms = problem.encoder.bounds.terms
+    chosen = [(terms.make("leaf", "rel", name="rf"), found.graph.leaves["rf"][1])]
+    chosen += [(term, found.bounds.of(term)[1]) for term in terms.generators]
+    for term, rows in chosen:
+        lits += [problem.encoder.literal(term, place[a], place[b], up=True) for a, b in pairs(rows)]
+    return [lit for lit in lits if lit != TRUE]
+
+
+def _chosen(graph: EventGraph, gaps: Sequence[Gap], found: Execution, n: int, register: str) -> Lit:
+    value = graph.finals[RegLoc(found.graph.events[gaps[n].a].tid, register)]
+    return value.get(1, FALSE)
+
+
+def _solver(problem: Problem, roots: Iterable[Lit]) -> Solver:
+    wanted = list(roots)
+    return Solver(problem.circuit.clauses([*wanted, *[-lit for lit in wanted]]), len(problem.circuit.gates) - 1, None)
