@@ -17,6 +17,7 @@ import click
 from checker import __version__
 from checker.cli_compile import compile_tests
 from checker.cli_cost import cost
+from checker.cli_explain import explain
 from checker.cli_gate import gate, init
 from checker.cli_gp import gp
 from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, INTERRUPTED, Commands, ModelName, cores, exit_zero, loudness, prepare
@@ -177,6 +178,7 @@ def list_models() -> None:
 
 cli.add_command(compile_tests)
 cli.add_command(cost)
+cli.add_command(explain)
 cli.add_command(gate)
 cli.add_command(init)
 cli.add_command(gp)

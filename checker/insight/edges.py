@@ -201,7 +201,7 @@ class _Speaker:
         """Whether the set that an event had to be in is one that few are in: an acquire, a release, a fence."""
         if part.term.op != "id":
             return False
-        mask = self.found.bounds.of(part.term.args[0])[1] & self.found.executed
+        mask: int = self.found.bounds.of(part.term.args[0])[1] & self.found.executed
         return 2 * mask.bit_count() <= self.found.executed.bit_count()
 
     def filters(self, term: Term) -> bool:
@@ -228,4 +228,6 @@ def _by_fence(term: Term) -> bool:
     """Whether a relation is made of program order and sets alone."""
     if term.op == "leaf":
         return term.kind == "set" or term.name in ("po", "int", "loc", "id", "rmw")
-    return term.op in ("union", "inter", "diff", "seq", "id", "product", "range", "domain", "inverse") and all(map(_by_fence, term.args))
+    return term.op in ("union", "inter", "diff", "seq", "id", "product", "range", "domain", "inverse") and all(
+        map(_by_fence, term.args)
+    )

@@ -2,7 +2,7 @@
 
 The model's checks are taken away, and executions with the outcome are looked for. Each breaks some check; the shortest cycle of
 one that it breaks, descended to what the execution decides, is a reason, and no execution with that reason is looked at
-again. When none is left, the smallest set of reasons is kept that leaves none. Each reason is certified apart from the solver: in the
+again. When none is left, the smallest set of reasons is kept that leaves none. Each is certified apart from the solver: in the
 bounds of the executions of which nothing but the reason is known, the check is broken already.
 """
 

@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
 from checker.check import Options, stages
 from checker.core.circuit import FALSE, TRUE, Lit
@@ -34,11 +33,13 @@ FULL = ("smp_mb",)
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Two accesses of one thread that nothing keeps in order; `would` is a barrier that does, of one execution, if one is known."""
+    """Two accesses of one thread that nothing keeps in order (`kept`: in an order that other CPUs need not see); `would` is a
+    barrier that forbids the execution, with those of the other gaps, where one is known."""
 
     a: int
     b: int
     would: str = ""
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,11 @@ def weakness(test: Test, model: Model, options: Options, result: Result) -> Weak
         return None
     rows = communication(model, found)
     edges = _cycle(found, rows)
-    gaps = tuple([Gap(e.a, e.b) for e in edges if e.kind == "po" and not _kept(model, found, e)])
-    missing = [e for e in edges if e.kind == "po"]
-    if missing and test.arch == "C":
-        gaps = _closed(test, model, options, found, gaps or tuple([Gap(e.a, e.b) for e in missing]))
-    return Weakness(found, _in_time(model, found, rows), edges, gaps)
+    inside = [Gap(e.a, e.b, "", _kept(model, found, e)) for e in edges if e.kind == "po"]
+    gaps = [gap for gap in inside if not gap.kept]
+    if test.arch == "C":
+        gaps = _closed(test, model, options, found, gaps) or _closed(test, model, options, found, inside) or gaps
+    return Weakness(found, _in_time(model, found, rows), edges, tuple(gaps))
 
 
 def communication(model: Model, found: Execution) -> dict[str, Rows]:
@@ -100,12 +101,18 @@ def _kept(model: Model, found: Execution, edge: Edge) -> bool:
 
 
 def _in_time(model: Model, found: Execution, rows: dict[str, Rows]) -> tuple[int, ...]:
-    """The accesses in an order that goes with the model: with everything, if that is possible, else with its largest order."""
+    """The accesses in an order that goes with the model: with everything, if that is possible, else with what its axioms order,
+    those first that see to reads being after the writes they read from."""
     memory = found.graph.sets["M"] & found.executed & ~found.graph.sets["IW"]
     whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
+    external = inter(rows["rf"], found.graph.leaves["ext"][1])
     orders = [found.bounds.of(a.term)[1] for a in model.axioms if a.role == "check" and a.kind == "acyclic" and not a.negated]
-    best = max(orders, key=lambda r: sum(row.bit_count() for row in closure(r)), default=found.bounds.empty)
-    before = inverse(closure(best if components(whole) else whole))
+    orders.sort(key=lambda r: -sum(row.bit_count() for row in inter(r, external)))
+    known = found.bounds.empty
+    for more in [whole, *orders]:
+        if not components(union(known, more)):
+            known = union(known, more)
+    before = inverse(closure(known))
     done, order = 0, []
     while left := memory & ~done:
         n = next(n for n in bits(left) if not before[n] & left & ~(1 << n))
@@ -117,8 +124,8 @@ def _in_time(model: Model, found: Execution, rows: dict[str, Rows]) -> tuple[int
 # ---------------------------------------------------------------- what would forbid it
 
 
-def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: Sequence[Gap]) -> tuple[Gap, ...]:
-    """The gaps to be closed so that this execution is gone, each with the barrier that does it; as they were where none do."""
+def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: Sequence[Gap]) -> list[Gap]:
+    """The gaps to be closed so that this execution is gone, each with the barrier that does it; none where that is not enough."""
     switches: list[tuple[int, str, str]] = []  # gap, barrier, register
     made = test
     for n, gap in enumerate(gaps):
@@ -130,11 +137,11 @@ def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: 
                 made = with_it
                 switches.append((n, barrier, register))
     if not switches:
-        return tuple(gaps)
+        return []
     graph, _, problem = stages(made, model, options)
     again = _same(graph, found, problem)
     if again is None:
-        return tuple(gaps)
+        return []
     literals = {register: _chosen(graph, gaps, found, n, register) for n, _, register in switches}
     with _solver(problem, [*again, *literals.values()]) as solver:
         return _cheapest(gaps, switches, literals, lambda on: solver.satisfiable([*again, *on]))
@@ -142,7 +149,7 @@ def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: 
 
 def _cheapest(
     gaps: Sequence[Gap], switches: list[tuple[int, str, str]], literals: dict[str, Lit], possible: Callable[[list[Lit]], bool]
-) -> tuple[Gap, ...]:
+) -> list[Gap]:
     """The fewest barriers without which it is possible; of as many, those that are less of a barrier."""
     for size in range(1, len(gaps) + 1):
         for some in itertools.combinations(switches, size):
@@ -150,8 +157,8 @@ def _cheapest(
                 continue
             there = {register for _, _, register in some}
             if not possible([lit if register in there else -lit for register, lit in literals.items()]):
-                return tuple([replace(gaps[n], would=f"{barrier}()") for n, barrier, _ in some])
-    return tuple(gaps)
+                return [replace(gaps[n], would=f"{barrier}()") for n, barrier, _ in some]
+    return []
 
 
 def _with(test: Test, a: Event, b: Event, barrier: str, register: str) -> Test | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
 from checker.cat.evaluate import Bounds
 from checker.cat.recursion import names_of
@@ -107,11 +108,9 @@ class Derivations:
                 return Why(term, a, b, (self.pair(term.args[0], a, m), self.pair(term.args[1], m, b)))
             case "plus":
                 path = [a, *self.path(term.args[0], a, b)]
-                return Why(term, a, b, tuple([self.pair(term.args[0], x, y) for x, y in zip(path, path[1:])]))
+                return Why(term, a, b, tuple([self.pair(term.args[0], x, y) for x, y in pairwise(path)]))
             case "values":
-                values = tuple(
-                    Fact("value", e, e, value=next(iter(self.found.graph.events[e].value or {0: 0}))) for e in (a, b)
-                )
+                values = tuple(Fact("value", e, e, value=next(iter(self.found.graph.events[e].value or {0: 0}))) for e in (a, b))
                 return Why(term, a, b, (self.pair(term.args[0], a, b),), values)
             case "fix":
                 return self.recursive(term, a, b)

@@ -1,26 +1,27 @@
 """A reason for people: the statements of each process side by side, and below them the cycle, edge by edge.
 
-      P0                            P1
-      a  WRITE_ONCE(*buf, 1)        c  r0 = READ_ONCE(*flag)
-         smp_wmb()                     smp_rmb()
-      b  WRITE_ONCE(*flag, 1)       d  r1 = READ_ONCE(*buf)
+  P0                            P1
+  a  WRITE_ONCE(*buf, 1)        c  r0 = READ_ONCE(*flag)
+     smp_wmb()                     smp_rmb()
+  b  WRITE_ONCE(*flag, 1)       d  r1 = READ_ONCE(*buf)
 
-    happens-before (lkmm.cat:117: acyclic) forbids
-      c → d  rmb     smp_rmb() in line 26
-      d → a  fre     reads before it is overwritten by
+happens-before (lkmm.cat:117: acyclic) forbids
+  c → d  rmb     smp_rmb() in line 26
+  d → a  fre     reads before it is overwritten by
 """
 
 from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from checker.cat.term import Axiom
 from checker.core.source import printable
 from checker.insight.edges import Edge, Told
 from checker.insight.explanation import Explanation
+from checker.insight.weak import Gap, Weakness
 from checker.program.events import INIT_TID, Event, EventGraph
 from checker.report.records import clean
 from checker.report.spell import show_condition
@@ -75,72 +76,90 @@ def _letter(n: int) -> str:
 # ---------------------------------------------------------------- text
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of one process: its letter (empty for a fence) and its text."""
-
-    letter: str
-    text: str
-
-
 def text(explanation: Explanation, width: int | None = 80) -> str:
-    """The explanation as a text of at most `width` columns, where its statements allow that."""
+    """The explanation as a text of at most `width` columns, as far as the statements allow that."""
     result = explanation.result
-    lines = [f"{printable(result.test)} under {printable(result.model)}: {result.observation}", f"  {_condition(explanation)}", ""]
-    lines += [f"  {explanation.summary}"]
+    head = f"{printable(result.test)} under {printable(result.model)}: {result.observation}"
+    parts = [[head, f"  {printable(show_condition(result.condition))}"]]
+    parts += [_folded(explanation.summary, width)] if explanation.summary else []
     if explanation.cycles:
-        lines += ["", *_grid(explanation, width)]
-    for told in explanation.cycles:
-        lines += ["", *_cycle(told, explanation)]
-    return "\n".join(lines) + "\n"
+        parts.append(_grid(explanation, width))
+        parts += [_cycle(told, explanation) for told in explanation.cycles]
+    if explanation.weakness is not None:
+        parts += _weak(explanation.weakness, width)
+    return "\n\n".join(["\n".join(part) for part in parts]) + "\n"
 
 
-def _condition(explanation: Explanation) -> str:
-    return printable(show_condition(explanation.result.condition))
+def _folded(said: str, width: int | None) -> list[str]:
+    return textwrap.wrap(said, (width or 80) - 2, initial_indent="  ", subsequent_indent="  ")
 
 
 def _grid(explanation: Explanation, width: int | None) -> list[str]:
-    graph = explanation.graph
-    letters = letters_of(explanation)
-    processes: dict[int, list[Row]] = {}
-    seen: set[tuple[int, int]] = set()
+    """The statements that the cycles lead through, and the fences between, by process."""
+    assert explanation.refutation is not None
+    graph, letters = explanation.refutation.graph, letters_of(explanation)
     by = {n for told in explanation.cycles for edge in told.edges for n in edge.by}
+    processes: dict[int, dict[tuple[int, int], str]] = {}
+    wide = max(map(len, letters.values()), default=1)
     for n in sorted({*letters, *by}, key=lambda n: (graph.events[n].span.line, n)):
         e = graph.events[n]
-        place = (e.tid, e.span.line) if e.tid != INIT_TID else (e.tid, -n)
-        if place not in seen:
-            seen.add(place)
-            processes.setdefault(e.tid, []).append(Row(letters.get(n, ""), statement(e)))
-    wide = max(map(len, letters.values()), default=1)
-    columns = {}
-    for tid, rows in sorted(processes.items()):
-        head = f"P{tid}" if tid != INIT_TID else "before"
-        columns[tid] = [head, *[f"{row.letter:<{wide}}  {row.text}" for row in rows]]
-    if width is not None and 2 + sum(max(map(len, c)) + GAP for c in columns.values()) > width + GAP:
-        return [line for c in columns.values() for line in [f"  {c[0]}", *[f"    {row}" for row in c[1:]]]]
-    height = max(len(c) for c in columns.values())
-    filled = [[row.ljust(max(map(len, c))) for row in [*c, *[""] * (height - len(c))]] for c in columns.values()]
-    return ["  " + (" " * GAP).join(row).rstrip() for row in zip(*filled)]
+        place = (e.span.line, e.span.column) if e.tid != INIT_TID else (0, n)
+        if e.tid != INIT_TID:
+            place = (e.span.line, 0 if n not in letters else 1)
+        processes.setdefault(e.tid, {}).setdefault(place, f"{letters.get(n, ''):<{wide}}  {statement(e)}")
+    columns = {tid: [_who(tid), *_without_doubles(rows)] for tid, rows in sorted(processes.items())}
+    return _beside(list(columns.values()), width)
+
+
+def _without_doubles(rows: dict[tuple[int, int], str]) -> list[str]:
+    """One row a line: that with a letter, where there is one."""
+    return [row for (line, lettered), row in rows.items() if lettered or (line, 1) not in rows]
+
+
+def _beside(columns: list[list[str]], width: int | None) -> list[str]:
+    """Columns of text side by side, or one below the other where they do not fit."""
+    if not _fits(columns, width):
+        return [line for column in columns for line in [f"  {column[0]}", *[f"    {row}" for row in column[1:]]]]
+    widths = [max(map(len, column)) for column in columns]
+    height = max(map(len, columns))
+    filled = [
+        [row.ljust(w) for row in [*column, *[""] * (height - len(column))]] for column, w in zip(columns, widths, strict=True)
+    ]
+    return ["  " + (" " * GAP).join(row).rstrip() for row in zip(*filled, strict=True)]
+
+
+def _fits(columns: list[list[str]], width: int | None) -> bool:
+    return width is None or 2 + sum(max(map(len, column)) + GAP for column in columns) - GAP <= width
+
+
+def _who(tid: int) -> str:
+    return f"P{tid}" if tid != INIT_TID else "before"
 
 
 def letters_of(explanation: Explanation) -> dict[int, str]:
     """The letters of all events that the cycles lead through."""
+    assert explanation.refutation is not None
     ends = [n for told in explanation.cycles for edge in told.edges for n in (edge.a, edge.b)]
-    return names_of(explanation.graph, ends)
+    return names_of(explanation.refutation.graph, ends)
 
 
 def _cycle(told: Told, explanation: Explanation) -> list[str]:
-    letters = letters_of(explanation)
+    assert explanation.refutation is not None
     axiom = told.reason.axiom
     lines = [f"  {printable(axiom.name)} ({place(axiom)}, {axiom.kind}) forbids"]
     if not told.edges:
         return [*lines, "    this execution as a whole"]
-    wide = max(len(edge.relation) for edge in told.edges)
-    ends = [f"{letters[edge.a]} → {letters[edge.b]}" for edge in told.edges]
+    return [*lines, *_edges(told.edges, letters_of(explanation), explanation.refutation.graph)]
+
+
+def _edges(edges: Sequence[Edge], letters: dict[int, str], graph: EventGraph) -> list[str]:
+    wide = max(len(edge.relation) for edge in edges)
+    ends = [f"{letters[edge.a]} → {letters[edge.b]}" for edge in edges]
     room = max(map(len, ends))
-    for end, edge in zip(ends, told.edges, strict=True):
-        lines.append(f"    {end:<{room}}  {edge.relation:<{wide}}  {because(edge, explanation.graph)}".rstrip())
-    return lines
+    return [
+        f"    {end:<{room}}  {edge.relation:<{wide}}  {because(edge, graph)}".rstrip()
+        for end, edge in zip(ends, edges, strict=True)
+    ]
 
 
 def place(axiom: Axiom) -> str:
@@ -156,24 +175,62 @@ def because(edge: Edge, graph: EventGraph) -> str:
     return _SAYS.get(edge.kind, "")
 
 
+def _weak(weakness: Weakness, width: int | None) -> list[list[str]]:
+    """An execution in time, and what is missing."""
+    graph = weakness.found.graph
+    letters = names_of(graph, weakness.order)
+    wide = max(map(len, letters.values()), default=1)
+    tids = sorted({graph.events[n].tid for n in weakness.order})
+    row = {n: f"{letters[n]:<{wide}}  {statement(graph.events[n])}{_value(graph.events[n])}" for n in weakness.order}
+    columns = [[_who(tid), *[row[n] if graph.events[n].tid == tid else "" for n in weakness.order]] for tid in tids]
+    if _fits(columns, width):
+        shown = _beside(columns, width)
+    else:
+        shown = [f"  {_who(graph.events[n].tid):<{len(_who(tids[-1]))}}  {row[n]}" for n in weakness.order]
+    parts = [["  it happens, in this order:"], shown]
+    if not weakness.cycle:
+        return [*parts, _folded("CPUs that take turns do this: no barrier forbids it", width)]
+    parts.append(["  CPUs that take turns cannot do this, for it is a cycle:", *_edges(weakness.cycle, letters, graph)])
+    if not weakness.gaps:
+        said = ["the threads keep their own order; the writes reach the CPUs in different orders, and no barrier here is enough"]
+    else:
+        said = [_gap(gap, letters, graph) for gap in weakness.gaps]
+    return [*parts, [line for sentence in said for line in _folded(sentence, width)]]
+
+
+def _gap(gap: Gap, letters: dict[int, str], graph: EventGraph) -> str:
+    a, b = graph.events[gap.a], graph.events[gap.b]
+    first, second = f"{letters[gap.a]} (line {a.span.line})", f"{letters[gap.b]} (line {b.span.line})"
+    said = f"{first} comes before {second}, but not for all CPUs" if gap.kept else f"nothing orders {first} before {second}"
+    return f"{said}: {gap.would} between them would" if gap.would else said
+
+
+def _value(event: Event) -> str:
+    """What a read read: ` = 1`."""
+    return f"  reads {next(iter(event.value))}" if event.kind == "R" and event.value else ""
+
+
 # ---------------------------------------------------------------- for programs
 
 
 def record(explanation: Explanation) -> dict[str, object]:
     """One object, as JSON has it."""
-    result, graph = explanation.result, explanation.graph
+    result, weakness, refutation = explanation.result, explanation.weakness, explanation.refutation
     return {
         "file": clean(result.file), "test": clean(result.test), "model": clean(result.model), "observation": result.observation,
-        "certified": explanation.certified, "seconds": round(explanation.seconds, 6),
-        "check_seconds": round(explanation.check_seconds, 6), "candidates": explanation.candidates,
-        "summary": explanation.summary,
+        "certified": refutation is not None or weakness is not None, "seconds": round(explanation.seconds, 6),
+        "check_seconds": round(explanation.check_seconds, 6),
+        "candidates": refutation.candidates if refutation is not None else None, "summary": explanation.summary,
         "cycles": [
             {
                 "axiom": told.reason.axiom.name, "cat": place(told.reason.axiom),
-                "edges": [_edge(edge, graph) for edge in told.edges],
+                "edges": [_edge(edge, told.reason.found.graph) for edge in told.edges],
             }
             for told in explanation.cycles
         ],
+        "execution": None if weakness is None else [_where(weakness.found.graph.events[n]) for n in weakness.order],
+        "cycle": None if weakness is None else [_edge(edge, weakness.found.graph) for edge in weakness.cycle],
+        "gaps": None if weakness is None else [_missing(gap, weakness.found.graph) for gap in weakness.gaps],
     }  # fmt: skip
 
 
@@ -186,23 +243,29 @@ def _edge(edge: Edge, graph: EventGraph) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _missing(gap: Gap, graph: EventGraph) -> dict[str, object]:
+    a, b = graph.events[gap.a], graph.events[gap.b]
+    return {"from": _where(a), "to": _where(b), "lines": [a.span.line, b.span.line], "kept": gap.kept, "barrier": gap.would or None}
+
+
 def _where(event: Event) -> str:
-    who = f"P{event.tid}" if event.tid != INIT_TID else "before"
-    return f"{who}: {statement(event)}"
+    return f"{_who(event.tid)}: {statement(event)}"
 
 
 def dot(explanations: Sequence[Explanation]) -> str:
     """The cycles as graphs in the language of Graphviz: a cluster for each process, an edge for each edge."""
     parts = []
     for explanation in explanations:
-        graph, letters = explanation.graph, letters_of(explanation)
+        if explanation.refutation is None:
+            continue
+        graph, letters = explanation.refutation.graph, letters_of(explanation)
         for k, told in enumerate(explanation.cycles, 1):
             events = sorted({n for edge in told.edges for n in (edge.a, edge.b)})
             axiom = told.reason.axiom
             parts.append(f"digraph {_quoted(f'{explanation.result.test} {explanation.result.model} {k}')} {{")
             parts.append(f"  label={_quoted(f'{axiom.name} ({place(axiom)}) forbids')}; node [shape=plaintext];")
             for tid in sorted({graph.events[n].tid for n in events}):
-                parts.append(f"  subgraph {_quoted(f'cluster{tid}')} {{ label={_quoted(f'P{tid}' if tid >= 0 else 'before')};")
+                parts.append(f"  subgraph {_quoted(f'cluster{tid}')} {{ label={_quoted(_who(tid))};")
                 for letter, n in {letters[n]: n for n in reversed(events) if graph.events[n].tid == tid}.items():
                     parts.append(f"    {letter} [label={_quoted(f'{letter}: {statement(graph.events[n])}')}];")
                 parts.append("  }")
