@@ -57,17 +57,18 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
 
 
 def stages(
-    test: Test, model: Model, options: Options, lap: Callable[[str], None] = lambda _: None
-) -> tuple[EventGraph, Bounds, Problem]:
+    test: Test, model: Model, options: Options, lap: Callable[[str], None] = lambda _: None,
+    change: Callable[[EventGraph], EventGraph] = lambda graph: graph,
+) -> tuple[EventGraph, Bounds, Problem]:  # fmt: skip
     """Everything before the solver: the event graph, the bounds of the model's terms over it, and the problem encoded.
 
-    `lap` is called with the name of each stage when it is done.
+    `lap` is called with the name of each stage when it is done; `change` may put another graph in the place of the program's.
     """
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
     test = defer(test, model.primitives or {}, options.assume)
     codes = [unroll(code, options.unroll, t.span) for code, t in zip(expanded(test, model), test.threads, strict=True)]
-    graph = execute(test, codes, observed_memory(test), compiled=model.compiled, coherent=model.coherent)
+    graph = change(execute(test, codes, observed_memory(test), compiled=model.compiled, coherent=model.coherent))
     lap("execute")
     bounds = Bounds(graph, model.terms)
     bounds.all_of(model.plan)
