@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from checker import __version__
+from checker.cli_audit import audit
 from checker.cli_compile import compile_tests
 from checker.cli_cost import cost
 from checker.cli_explain import explain
@@ -176,6 +177,7 @@ def list_models() -> None:
     click.echo("\nVerdicts: Never, Sometimes, Always, DEADLOCK, Maybe. The path of a .cat file is a model too.")
 
 
+cli.add_command(audit)
 cli.add_command(compile_tests)
 cli.add_command(cost)
 cli.add_command(explain)

@@ -343,8 +343,9 @@ class _Auditor:
         minimal, complete = self.enough(choices, possible, bad, [len(level) - 1 for level in levels])
         used = frozenset().union(*minimal)
         shown = [n for n, site in enumerate(self.sites) if not site.kind or choices[n].status == LOAD_BEARING or n in used]
+        shown.sort(key=lambda n: (choices[n].line, choices[n].text))
         place = {n: k for k, n in enumerate(shown)}
-        sets = tuple([frozenset([place[n] for n in some]) for some in minimal])
+        sets = tuple(sorted([frozenset([place[n] for n in some]) for some in minimal], key=sorted))
         kept = " and ".join(
             ["never" if self.result.observation == NEVER else "always", *[k for k in self.bad if k != "the outcome"]]
         )
