@@ -195,6 +195,7 @@ def test_a_barrier_put_under_a_condition_is_judged(scenarios: Report, tmp_path: 
         {MAIN: below("#define smp_mb__after_srcu_read_lock() do { } while (0)\n")},
         {MAIN: below("#undef READ_ONCE\n#define READ_ONCE(x) (x)\n")},
         {MAIN: below("#define smp_rmb barrier\n")},
+        {MAIN: below("#define raw_spin_unlock_irq_rcu_node(...) do { } while (0)\n")},
         {"include/linux/kvm_order.h": ("", "#define smp_mb__after_srcu_read_lock() do { } while (0)\n")},
         {"include/linux/kvm_order.h": ("", "static inline void smp_rmb(void) { }\n")},
         {"arch/arm64/kvm/hyp.S": ("", "\tdmb ish\n\tret\n")},
@@ -215,6 +216,7 @@ def test_a_word_that_orders_does_not_change_in_silence(
         {MAIN: below("/* smp_rmb() and READ_ONCE() */\n")},
         {MAIN: below("#include <linux/smp.h>\n#define KVM_X 1\n")},
         {MAIN: below("\nstatic int kvm_x(int x)\n{\n\treturn x + 1;\n}\n")},
+        {MAIN: below('static const char said[] = "call_srcu(): twice";\nvoid kvm_x_release(struct kvm *kvm);\n')},
         {MAIN: ("\tsmp_mb__after_srcu_read_lock();\n", "\tsmp_mb__after_srcu_read_lock();  /* pairs with the grace period */\n")},
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ carry(process, processes, text, match, before, after, outside, wants)
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,9 +14,9 @@ from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference, difference
 from checker.kernel.matching import Match
 from checker.kernel.paths import Path, TooManyPaths, Turn, family, paths, turns
-from checker.kernel.primitives import JUMP, ORDERING, SECTIONS
+from checker.kernel.primitives import CALL, JUMP, LOCK, ORDERING, READ, SECTIONS, UNLOCK
 from checker.kernel.skeleton import Op
-from checker.kernel.strength import weakens
+from checker.kernel.strength import at_least, is_full, lacks, weakens
 from checker.kernel.transfer import Line, Transfer, relevant, transfer
 from checker.kernel.wording import Words
 
@@ -60,7 +61,7 @@ def carry(
     kinds |= {family(op) for k in match.pairs.values() for op in _beside(before, k)}
     sides = _sides(before, flat)
     try:
-        old, now = (paths(ops, kinds, [side[i] for side in sides]) for i, ops in ((1, before), (2, after)))
+        old, now = (paths(ops, kinds, {side[i]: side[1] for side in sides}) for i, ops in ((1, before), (2, after)))
     except TooManyPaths as error:
         worrying = [c for c in told if weakens(c)] + [c for c in flat.changes if c.op.verb == JUMP]
         return Carried((Transfer((), (), tuple((c, str(error)) for c in worrying[:1]), tuple(told)),), False, (), flat.changes)
@@ -91,25 +92,64 @@ def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
     """The changes by which some path of a function may lose order, whatever a test shows."""
     flat = _with_jumps(difference(before, after), before, after)
     told = [c for c in flat.changes if any(op is not None and op.concerns for op in (c.before, c.after))]
-    crossed = [c for c in _crossed(flat, before, after) if weakens(c)]
+    sure = [*[c for c in _crossed(flat, before, after) if weakens(c)], *_fewer(flat)]
     if not told and not any(change.op.verb == JUMP for change in flat.changes):
-        return tuple(crossed)
+        return tuple(sure)
     kinds = {family(op) for change in told for op in (change.before, change.after) if op is not None}
     kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
     if not told:
         kinds = {family(op) for op in before if op.concerns}
     gone = frozenset(change.old for change in told)
-    sides = _sides(before, flat)
+    sides = _sides(before, flat, ("replace", "remove"))
     try:
-        old, now = (paths(ops, kinds, [side[i] for side in sides]) for i, ops in ((1, before), (2, after)))
-        found = [change for turn in turns(old, now, flat, gone) for change in turn.difference.changes]
+        old, now = (paths(ops, kinds, {side[i]: side[1] for side in sides}) for i, ops in ((1, before), (2, after)))
+        found = [
+            change
+            for turn in turns(old, now, flat, gone)
+            for change in turn.difference.changes
+            if not _fenced(change, turn.after.indices, after)
+        ]
         found += _unreached(told, old, now)
         shown = {op for change in found for op in (_where(change.before), _where(change.after)) if op}
         found += [change for change in _blind(flat, sides) if _where(change.before) not in shown]
     except TooManyPaths:
         found = told
     less = [c for c in found if weakens(c) and any(o is not None and o.concerns for o in (c.before, c.after))]
-    return tuple(dict.fromkeys([*less, *crossed]))
+    seen = {_where(c.before) for c in less}
+    return tuple(dict.fromkeys([*less, *[c for c in sure if _where(c.before) not in seen]]))
+
+
+def _fewer(flat: Difference) -> list[Change]:
+    """What orders and is removed, with nothing new or elsewhere that orders as much: whatever other paths do without it.
+
+    Of locks that are taken and given back, only one without the other.
+    """
+    more = [c.after for c in flat.changes if c.after is not None and not _depends(c)]
+    less = [c for c in flat.changes if c.kind == "remove" and not any(at_least(op, c.op) for op in more)]
+    pairs = Counter((c.op.verb, c.op.place) for c in less if c.op.verb in SECTIONS)
+    return [
+        c for c in less
+        if (c.op.verb in ORDERING and weakens(c))
+        or (c.op.verb in SECTIONS and pairs[LOCK, c.op.place] != pairs[UNLOCK, c.op.place])
+        or (c.op.verb == CALL and c.op.concerns)
+    ]  # fmt: skip
+
+
+def _fenced(change: Change, indices: Sequence[int], after: Sequence[Op]) -> bool:
+    """Whether full fences beside an access give all the order that it loses itself: before a release, behind an acquire."""
+    before, now = change.before, change.after
+    if before is None or now is None or before.inside != now.inside or not (less := lacks(now, before)):
+        return False
+    steps = {step for one in less for step in {"release": (-1,), "acquire": (1,)}.get(one, (-1, 1))}
+    return all(_full_fence(indices[change.new], step, after) for step in steps)
+
+
+def _full_fence(k: int, step: int, ops: Sequence[Op]) -> bool:
+    """Whether a full fence comes right before or behind an access, but for what its own statement reads."""
+    at = k + step
+    while 0 <= at < len(ops) and ops[at].outer == ops[k].outer and (ops[at].verb, ops[at].strength) == (READ, "plain"):
+        at += step
+    return 0 <= at < len(ops) and ops[at].frames == ops[k].frames and is_full(ops[at])
 
 
 def _crossed(flat: Difference, before: Sequence[Op], after: Sequence[Op]) -> list[Change]:
@@ -156,15 +196,17 @@ def _beside(ops: Sequence[Op], k: int) -> list[Op]:
     return found
 
 
-def _sides(before: Sequence[Op], flat: Difference) -> tuple[tuple[int, int, int], ...]:
+def _sides(before: Sequence[Op], flat: Difference, kinds: Sequence[str] = ("replace",)) -> tuple[tuple[int, int, int], ...]:
     """What is always done with an operation that a condition now decides about: (the operation, its neighbour, and that now).
+
+    So too, where `kinds` has "remove", with one that is gone.
 
     A path that has the neighbours without the operation is told by them from one that came by neither.
     """
     held = [c for c in flat.changes if c.kind == "replace" and c.before and c.after and c.before.sort == c.after.sort]
     stays = dict(flat.kept) | {c.old: c.new for c in held}
     found = []
-    for change in filter(_depends, held):
+    for change in [c for c in flat.changes if c.kind in kinds and (_depends(c) if c.kind == "replace" else c.op.concerns)]:
         for step in (-1, 1):
             at = change.old + step
             while 0 <= at < len(before) and not _jumps(before, change.old, at):

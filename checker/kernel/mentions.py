@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from checker.kernel.changes import difference
 from checker.kernel.conditional import conditions
-from checker.kernel.primitives import primitive
+from checker.kernel.primitives import primitive, says_order
 from checker.kernel.skeleton import Code, own_ops
 from checker.kernel.syntax import Function, Functions
 
@@ -27,6 +27,8 @@ TEXT = (*CODE, ".S", ".rs", ".inc")
 _COMMENT = re.compile(rb'("(?:\\.|[^"\\\n])*")|/\*.*?(?:\*/|\Z)|//[^\n]*', re.S)
 _WORD = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)(?=\s*\()")
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)\b(?:[^\n\\]|\\\r?\n|\\.)*", re.M)
+_DEFINED = re.compile(rb"[ \t]*#[ \t]*(?:define|undef)[ \t]*(\w*)")
+_STRING = re.compile(rb"'(?:\\.|[^'\\\n])'|\"(?:\\.|[^\"\\\n])*\"")
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _ASM = re.compile(
     rb"\b(?:asm|__asm__|__asm)\b(?:\s+(?:volatile|__volatile__|inline|goto))*\s*\(|\basm_(?:volatile|inline|goto)\w*\s*\("
@@ -175,12 +177,13 @@ def mentions(data: bytes, *, assembly: bool = False) -> Iterator[Mention]:
 
     directives = [(found.start(), found.end()) for found in _DIRECTIVE.finditer(text)]
     for start, end in directives:
+        named = defined.start(1) if (defined := _DEFINED.match(text, start, end)) else -1
         for found in _NAME.finditer(text, start, end):
-            if _orders(found[0]) or _ASM.match(text, found.start()):
+            if _orders(found[0]) or _ASM.match(text, found.start()) or (found.start() == named and says_order(found[0].decode())):
                 yield mention(found[0], found.start(), end)
     firsts = [start for start, _ in directives]
     claims = [(found.end(), _closing(text, found.end())) for found in _CLAIM.finditer(text)]
-    for found in _WORD.finditer(text):
+    for found in _WORD.finditer(_STRING.sub(lambda m: b" " * len(m[0]), text)):
         if any(start <= found.start() < end for start, end in claims):
             continue  # what lockdep is to check, and nobody executes
         number = bisect_right(firsts, found.start()) - 1

@@ -9,7 +9,7 @@ is a path without that fence, and code that was only rearranged has the paths it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -65,11 +65,14 @@ def family(op: Op) -> Family:
     return (op.verb, op.place or op.strength)
 
 
-def paths(ops: Sequence[Op], families: Iterable[Family], also: Iterable[int] = ()) -> tuple[Path, ...]:
-    """The paths, with nothing on them but the operations of `families` and those numbered in `also`. Raises TooManyPaths."""
-    known = frozenset(families)
-    wanted = frozenset(i for i, op in enumerate(ops) if op.verb != JUMP and family(op) in known) | frozenset(also)
-    lines = {i: _line(ops[i]) for i in wanted}
+def paths(ops: Sequence[Op], families: Iterable[Family], also: Mapping[int, int] | None = None) -> tuple[Path, ...]:
+    """The paths, with nothing on them but the operations of `families` and those in `also`. Raises TooManyPaths.
+
+    `also` gives operations a number, by which they differ from others that do the same.
+    """
+    known, numbers = frozenset(families), also or {}
+    wanted = frozenset(i for i, op in enumerate(ops) if op.verb != JUMP and family(op) in known) | numbers.keys()
+    lines = {i: _line(ops[i], numbers.get(i)) for i in wanted}
     made = _Ways(ops, wanted).run()
     return tuple(Path(way.steps, tuple(lines[i] for i in way.steps), way.signs) for way in sorted(made, key=_order))
 
@@ -117,10 +120,10 @@ def _distance(turn: Turn, still: frozenset[int]) -> tuple[int, int]:
     return 3 * (len(besides) + len(other)) + len(changes), -len(turn.before.ops)
 
 
-def _line(op: Op) -> Op:
-    """An operation on a straight line: of what it stands in, only loops are left."""
+def _line(op: Op, number: int | None) -> Op:
+    """An operation on a straight line: of what it stands in, only loops are left, and the number it has."""
     loops = tuple(kind for kind in op.inside if kind in LOOPS)
-    return replace(op, inside=loops, branches=(), frames=())
+    return replace(op, inside=loops if number is None else (*loops, str(number)), branches=(), frames=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,17 @@ def primitive(name: str) -> Primitive | None:
     return replace(found, of_null=null[1] if null else "", strength=name if found.verb == CALL else found.strength)
 
 
+_ORDERLY = frozenset({"lock", "unlock", "trylock", "barrier", "fence", "mb", "rmb", "wmb", "acquire", "release"})
+_ASKING = frozenset({"lockdep", "assert", "held", "is"})
+
+
+@functools.cache
+def says_order(name: str) -> bool:
+    """Whether a call that no table has orders something by its name: raw_spin_lock_irqsave_rcu_node()."""
+    words = set(name.lower().split("_"))
+    return bool(words & _ORDERLY) and not words & _ASKING
+
+
 def _said(name: str, table: OneALine) -> Primitive | None:
     """What stands in brackets behind a definition; the place is the definition's where the brackets have none."""
     found = _ANNOTATION.match(table.comment(name))

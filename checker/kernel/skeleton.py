@@ -33,6 +33,7 @@ from checker.kernel.primitives import (
     WRITE,
     Primitive,
     primitive,
+    says_order,
 )  # fmt: skip
 from checker.kernel.syntax import MAX_DEPTH, Function, too_deep, word
 
@@ -103,7 +104,9 @@ class Op:
 
     @property
     def concerns(self) -> bool:
-        """Whether it orders anything, or is a marked access."""
+        """Whether it orders anything, is a marked access, or a call that says by its name that it orders."""
+        if self.verb == CALL:
+            return says_order(self.strength)
         return self.verb in CONCERNS or (self.verb in ACCESSES and self.strength != "plain")
 
     def __str__(self) -> str:

@@ -56,6 +56,20 @@ def at_least(after: Op, before: Op) -> bool:
     return False
 
 
+def lacks(after: Op, before: Op) -> frozenset[str]:
+    """What an access does not order any more ("acquire", "release", "full") that did the same to the same place before."""
+    (what, _, how), (was, _, order) = (op.strength.rpartition(" ") for op in (after, before))
+    if (after.verb, after.place, what) != (before.verb, before.place, was) or after.verb not in (READ, WRITE, RMW):
+        return frozenset()
+    left = _ORDERS.get(order, frozenset()) - _ORDERS.get(how, frozenset())
+    return frozenset() if "once" in left else left
+
+
+def is_full(op: Op) -> bool:
+    """Whether it is a fence that orders everything, whatever it stands beside."""
+    return op.verb == FENCE and _FENCES.get(op.strength, frozenset()) >= _FULL
+
+
 def _stronger(after: str, before: str) -> bool:
     known, wanted = _ORDERS.get(after), _ORDERS.get(before)
     return known is not None and wanted is not None and known >= wanted
