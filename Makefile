@@ -3,7 +3,7 @@
 # make gate        what a change must pass: every scenario against its expectations and litmus/baseline.json
 # make conformance CORPUS=folder   compare with the verdicts in folder/oracle.jsonl
 # make mutate      which small changes of the checker no test notices: MUTANTS=40 of them, drawn with SEED=1 (docs/mutants.md)
-# make nightly     the laws on many more texts, others every night
+# make nightly     the laws on TIMES=10 times as many texts, others every night
 # make bench       how fast, and what got slower
 # make man         man pages from the help texts, in build/man
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -14,6 +14,7 @@ READY := $(VENV)/.ready
 
 MUTANTS ?= 40
 SEED ?= 1
+TIMES ?= 10
 
 .PHONY: run gate test lint conformance mutate nightly bench man clean
 
@@ -40,7 +41,7 @@ mutate: $(READY)
 	$(BIN)/python -m tests.mutants --count $(MUTANTS) --seed $(SEED)
 
 nightly: $(READY)
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n 2
+	HYPOTHESIS_PROFILE=long TIMES=$(TIMES) $(BIN)/python -m pytest -n 2 -m hypothesis
 
 bench: $(READY)
 	$(BIN)/python -m checker.campaign.bench

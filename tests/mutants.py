@@ -1,11 +1,13 @@
 """Mutation testing: small changes of the checker that some test must notice.
 
-python -m tests.mutants [--count 40] [--seed 1] [--jobs 2] [--timeout 120] [module or folder …]
+python -m tests.mutants [--count 40] [--seed 1] [--jobs 2] [--timeout 900] [module or folder …]
 
-Each mutant is made in a copy of the tree, one at a time, and tried with the test files named in TESTS. Prints each survivor
-with its place and the changed line, then a line for each folder. What runs out of time is counted apart: neither killed nor
-survived. Exits with 1 where more than a tenth of what was decided survive, with 2 where the tests fail without any change.
-docs/mutants.md tells what is known of survivors.
+First every test file is run once, to learn which tests run which lines (tests/reach.py; kept in build/reach for the same files).
+Then each mutant is made in a copy of the tree, one at a time, and tried with the tests that run its line, the cheap ones first.
+Prints each with its place and the test that failed, a survivor with the changed line, then a line for each folder. A mutant
+that takes five times the CPU that the tests took, and 30 seconds, is killed; one that waits for longer than --timeout seconds
+is undecided, as is one that only a test kills which fails without it, too. Exits with 1 where more than a tenth of what was
+decided survive, with 2 where the tests fail without any change. docs/mutants.md tells what is known of survivors.
 """
 
 from __future__ import annotations
@@ -13,49 +15,21 @@ from __future__ import annotations
 import argparse
 import ast
 import concurrent.futures
-import contextlib
 import itertools
-import os
 import queue
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
+
+from tests.reach import Reach, digest, stop
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("checker/kernel", "checker/campaign", "checker/report", "checker/program")
-GATE = "gate_paths kernel_conditional kernel_kept gate_hostile gate_patches"
-REPORTS = "edges report_terminal report_herd gate_reports cli"
-C = "parse_c c_control sequencing integers ranges generic_primitives deferred_work grace_periods rwlocks parse_litmus"
-TESTS = {
-    "checker/kernel/[dgm][ia][ftil]*.py": "patch_apply patch_mail gate_hostile gate_series",
-    "checker/kernel/patch.py": "patch_apply patch_mail gate_hostile gate_series",
-    "checker/kernel/trees.py": "patch_apply gate_hostile kernel_kept",
-    "checker/kernel/primitives.py": f"primitives {GATE}",
-    "checker/kernel/*.py": f"{GATE} gate_series",
-    "checker/campaign/bench.py": "command",
-    "checker/campaign/conformance.py": "corpus command",
-    "checker/campaign/corpus.py": "corpus gate_pool command cli",
-    "checker/campaign/paths.py": "corpus gate_pool gate_series command cli",
-    "checker/campaign/pool.py": "gate_pool command",
-    "checker/campaign/starter.py": "gate_docs gate",
-    "checker/campaign/witness.py": "gate_reports gate",
-    "checker/campaign/*.py": "edges gate_docs gate_paths gate_reports gate gate_patches",
-    "checker/report/assembly*.py": "edges compile generic_primitives",
-    "checker/report/dump.py": "c_control cli parse_litmus",
-    "checker/report/timeline.py": "gp",
-    "checker/report/spell.py": "edges parse_litmus report_terminal report_herd",
-    "checker/report/*.py": REPORTS,
-    "checker/program/ranges.py": f"ranges {C}",
-    "checker/program/*.py": f"wellformed {C} parse_x86 parse_aarch64",
-}
-"""Which tests are asked about a module, by the first pattern that fits: the quickest and nearest first."""
 COMPARE: dict[type, str] = {
     ast.Eq: "!=", ast.NotEq: "==", ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.In: "not in", ast.NotIn: "in",
     ast.Is: "is not", ast.IsNot: "is",
@@ -64,10 +38,11 @@ COMPARE: dict[type, str] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """`path` with the bytes start…end replaced by `new`."""
+    """`path` with the bytes start…end replaced by `new`: within the statement that stands in `lines`."""
 
     path: str
     line: int
+    lines: range
     start: int
     end: int
     new: str
@@ -82,11 +57,6 @@ class Mutant:
         return f"{self.path}:{at + 1}\n    - {old[at].strip()}\n    + {new[at].strip() if at < len(new) else ''}"
 
 
-def tests_of(path: str) -> list[str]:
-    names = next(names for pattern, names in TESTS.items() if fnmatch(path, pattern))
-    return [f"tests/test_{name}.py" for name in dict.fromkeys(names.split())]
-
-
 def mutants(path: str) -> list[Mutant]:
     """Every place of a module with what may stand there instead."""
     data = (ROOT / path).read_bytes()
@@ -96,8 +66,15 @@ def mutants(path: str) -> list[Mutant]:
         end = starts[(node.end_lineno or 1) - 1] + (node.end_col_offset or 0)
         return starts[node.lineno - 1] + node.col_offset, end
 
-    changes = _changes(ast.parse(data), lambda node: data[slice(*span(node))].decode())
-    return list(dict.fromkeys(Mutant(path, node.lineno, *span(node), new) for node, new in changes))
+    tree = ast.parse(data)
+    statements: dict[int, range] = {}
+    for node in ast.walk(tree):  # the innermost comes last
+        if isinstance(node, ast.stmt):
+            first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+            last = max(node.lineno, node.body[0].lineno - 1) if hasattr(node, "body") else node.end_lineno or node.lineno
+            statements |= dict.fromkeys(range(first, (node.end_lineno or first) + 1), range(first, last + 1))
+    changes = _changes(tree, lambda node: data[slice(*span(node))].decode())
+    return list(dict.fromkeys(Mutant(path, node.lineno, statements[node.lineno], *span(node), new) for node, new in changes))
 
 
 def is_python(mutant: Mutant) -> bool:
@@ -143,27 +120,28 @@ def _changes(tree: ast.Module, source) -> Iterator[tuple[ast.expr | ast.stmt, st
                 yield node, repr(value + "X")
 
 
-def _pytest(where: Path, files: list[str], timeout: float) -> str:
-    """Passed, failed or timeout. No bytecode is left behind, and no verdict kept for the next."""
-    with tempfile.TemporaryDirectory() as cache:
-        env = {**os.environ, "PYTHONPATH": str(where), "XDG_CACHE_HOME": cache, "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *files]
-        quiet = subprocess.DEVNULL
-        with subprocess.Popen(command, cwd=where, env=env, stdout=quiet, stderr=quiet, start_new_session=True) as process:
-            try:
-                return "passed" if process.wait(timeout) == 0 else "failed"
-            except subprocess.TimeoutExpired:
-                return "timeout"
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
+def batches(tests: list[str]) -> Iterator[list[str]]:
+    """Those of six files at a time, the cheapest files first."""
+    of: dict[str, list[int]] = {}
+    for n, name in enumerate(tests):
+        of.setdefault(name.split("::")[0], []).append(n)
+    files = iter(sorted(of.values(), key=sum))
+    while some := list(itertools.islice(files, 6)):
+        yield [tests[n] for n in sorted(itertools.chain(*some))]
 
 
-def tried(mutant: Mutant, where: Path, timeout: float) -> str:
-    file = where / mutant.path
+def tried(mutant: Mutant, where: Path, reach: Reach, timeout: float) -> tuple[str, str]:
+    """How it ended, and by which test. A test may lean on what another one left in a cache: at last whole files are asked."""
+    file, tests = where / mutant.path, reach.tests(mutant.path, mutant.lines)
+    files = {name.split("::")[0] for name in tests}
+    rest = sorted({name for name in reach.seconds if name.split("::")[0] in files} - {*tests})
     try:
         file.write_text(mutant.text())
-        return _pytest(where, tests_of(mutant.path), timeout)
+        for some in [*batches(tests), *([rest] if rest else [])]:
+            end, by = reach.asked(where, some, timeout)
+            if end != "passed":
+                return end, by
+        return "survived", "" if tests else "no test runs this line"
     finally:
         shutil.copy2(ROOT / mutant.path, file)
 
@@ -183,40 +161,54 @@ def sample(names: list[str], count: int, seed: int) -> list[Mutant]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the checker.")
-    for option, default in (("--count", 40), ("--seed", 1), ("--jobs", 2), ("--timeout", 300)):
+    for option, default in (("--count", 40), ("--seed", 1), ("--jobs", 2), ("--timeout", 900)):
         parser.add_argument(option, type=int, default=default)
-    parser.add_argument("--no-check", action="store_true", help="trust that the tests pass without any change")
     parser.add_argument("names", nargs="*", default=list(FOLDERS))
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with tempfile.TemporaryDirectory() as scratch:
+        pool = concurrent.futures.ThreadPoolExecutor(given.jobs)
+        try:
+            return _all(given, [Path(scratch) / f"{n}" for n in range(given.jobs)], pool)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            pool.shutdown()
+
+
+def _all(given: argparse.Namespace, trees: list[Path], pool: concurrent.futures.Executor) -> int:
+    copies: queue.Queue[Path] = queue.Queue()
+    for tree in trees:
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv", "build", ".*_cache"))
+        copies.put(tree)
     chosen = sample(given.names, given.count, given.seed)
-    with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
-        copies: queue.Queue[Path] = queue.Queue()
-        for n in range(given.jobs):
-            shutil.copytree(ROOT, Path(scratch) / f"{n}", ignore=shutil.ignore_patterns(".git", ".venv", "build", ".*_cache"))
-            copies.put(Path(scratch) / f"{n}")
-        files = sorted({file for mutant in chosen for file in tests_of(mutant.path)})
-        if not given.no_check and _pytest(Path(scratch) / "0", files, 3600) != "passed":
-            print("the tests fail without any change", file=sys.stderr)
-            return 2
+    reach = Reach(trees[0], ROOT / "build" / "reach" / digest(trees[0]), pool)
+    if reach.failed and reach.asked(trees[0], reach.failed, 3600)[0] != "passed":  # some fail only while they are measured
+        print("the tests fail without any change:", *reach.failed, file=sys.stderr)
+        return 2
 
-        def job(mutant: Mutant) -> str:
-            where = copies.get()
-            try:
-                return tried(mutant, where, given.timeout)
-            finally:
-                copies.put(where)
+    def job(mutant: Mutant) -> tuple[str, str]:
+        where = copies.get()
+        try:
+            return tried(mutant, where, reach, given.timeout)
+        finally:
+            copies.put(where)
 
-        ends = []
-        for mutant, end in zip(chosen, pool.map(job, chosen)):
-            ends.append(end)
-            print(f"survived: {mutant}" if end == "passed" else f"{end}: {mutant.path}:{mutant.line}", flush=True)
-    for name in given.names:
-        here = [end for mutant, end in zip(chosen, ends) if mutant.path.startswith(name)]
-        slow, alive = here.count("timeout"), here.count("passed")
-        print(f"{name}: {len(here)} tried, {len(here) - alive - slow} killed, {slow} out of time, {alive} survived")
-    survived, decided = ends.count("passed"), len(ends) - ends.count("timeout")
-    print(f"{survived} of {decided} survived: {100 * survived / max(1, decided):.1f} % ({len(ends) - decided} out of time)")
-    return int(10 * survived > decided)
+    results = []
+    for mutant, (end, test) in zip(chosen, pool.map(job, chosen)):
+        results.append((mutant.path, end, test))
+        print(f"survived: {mutant} {test}" if end == "survived" else f"{end}: {mutant.path}:{mutant.line} {test}", flush=True)
+    killers = sorted({test for _, _, test in results if test in reach.seconds})
+    while killers and (failed := reach.asked(trees[0], killers, 3600)[1]) in killers:
+        print(f"fails without any change: {failed}")
+        killers.remove(failed)
+        results = [(path, "undecided" if test == failed else end, test) for path, end, test in results]
+    for name in [*given.names, ""]:
+        ends = [end for path, end, _ in results if path.startswith(name)]
+        alive, decided = ends.count("survived"), len(ends) - ends.count("undecided")
+        rate = f"{100 * alive / max(1, decided):.1f} %"
+        print(f"{name or 'all'}: {alive} of {decided} survived: {rate} ({len(ends) - decided} undecided)")
+    return int(10 * alive > decided)
 
 
 if __name__ == "__main__":

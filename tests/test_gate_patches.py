@@ -1,4 +1,9 @@
-"""Kernel patches before the gate: 40-odd single changes of barriers in a miniature kernel, each with what must come of it."""
+"""Kernel patches before the gate: single changes of barriers in a miniature kernel, each with what must come of it.
+
+Expect: harmful                                  what is found; nothing: there is no finding
+Shown: virt/kvm/kvm_main.c:106 bus-free-call-srcu under lkmm    where, and by which test: parts of what a finding says, by " … "
+Why: RCU does not wait for SRCU readers          for people
+"""
 
 from __future__ import annotations
 
@@ -32,10 +37,13 @@ def judged(scenarios: Report, diff: str | None) -> list[Finding]:
     return list(with_kernel(scenarios, str(TREE), diff, Request(()), Policy()).findings)
 
 
-def expected(patch: Path) -> tuple[str, str]:
+def expected(patch: Path) -> tuple[str, str, list[str]]:
+    """The kind, and of the finding that says so the place and parts of its words."""
     text = patch.read_text(encoding="utf-8")
-    kind, because = re.findall(r"^(?:Expect|Because): (.*)$", text, re.M)
-    return kind, because
+    found = re.match(r"Expect: (.+)\n(?:Shown: (\S+) (.+)\n)?Why: .+\n---\n", text)
+    assert found, text
+    assert (found[1] == "nothing") == (found[2] is None)
+    return found[1], found[2] or "", (found[3] or "").split(" … ")
 
 
 def test_the_scenarios_are_what_the_miniature_kernel_does(scenarios: Report) -> None:
@@ -51,12 +59,15 @@ def test_there_are_many_patches_of_each_sort() -> None:
 
 @pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
 def test_a_patch_is_judged_as_it_should_be(scenarios: Report, patch: Path) -> None:
-    kind, _ = expected(patch)
+    kind, place, words = expected(patch)
     findings = judged(scenarios, str(patch))
     found = {finding.kind for finding in findings}
     said = "\n".join(f"{f.kind} {f.path} {f.kernel} {f.model}: {f.message} {f.detail}" for f in findings)
     report = Report((), tuple(findings))
     assert "error" not in found, said
+    if kind != "nothing":
+        there = [f for f in findings if f.kind == kind and f.kernel and f"{f.kernel[0]}:{f.kernel[1]}" == place]
+        assert any(all(part in f"{f.test} under {f.model}: {f.message}" for part in words) for f in there), said
     match kind:
         case "harmful":
             assert "harmful" in found, said

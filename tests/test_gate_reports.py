@@ -211,6 +211,7 @@ REPORTS = st.builds(
     Report, rows=st.lists(ROWS, max_size=4).map(tuple), findings=st.lists(FINDINGS, max_size=4).map(tuple),
     models=st.dictionaries(st.sampled_from(["lkmm", "aarch64"]), st.just("0" * 16)), seconds=st.floats(0, 100),
 )  # fmt: skip
+SIGNS = {"✓", "✗", "·", "…"}
 FORMATS = ("table", "text", "junit", "sarif", "github", "markdown", "json")
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -438,9 +439,11 @@ def test_without_a_terminal_nothing_is_wrapped_or_cut(report: Report) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(REPORTS)
+@given(
+    REPORTS.filter(lambda report: not SIGNS & set(repr(report)))
+)  # a file may be called so, and Hypothesis tries what it reads here
 def test_a_mail_needs_no_unicode_of_ours(report: Report) -> None:
-    assert not {"✓", "✗", "·", "…"} & set(render("text", report))
+    assert not SIGNS & set(render("text", report))
 
 
 def test_quiet_is_what_blocks_and_verbose_is_everything() -> None:
