@@ -69,6 +69,10 @@ class Writer:
         if pick < 0.88:
             return f"({inner()} {self.rng.choice(('<<', '>>'))} ({inner()} & {self.rng.choice(('7', '31', '0x1fu', '15L'))}))"
         if pick < 0.94:
+            if self.rng.random() < 0.5:  # kept from what is undefined by a condition
+                d, op = inner(), self.rng.choice(("/", "%", "<<", ">>"))
+                fits = f"({d}) > 0 && ({d}) < {'31' if op in ('<<', '>>') else '0x7fffffff'}"
+                return f"({fits} ? {inner()} {op} ({d}) : {inner()})"
             divisor = f"(({inner()} & {self.rng.choice(('0x7f', '0xffffu', '0x7fffffffffL'))}) + 1)"
             return f"({inner()} {self.rng.choice('/%')} {divisor})"
         return f"({inner()} ? {inner()} : {inner()})"

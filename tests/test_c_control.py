@@ -281,6 +281,48 @@ def test_what_c_leaves_undefined_is_no_value(body: str, message: str) -> None:
     assert message in caught.value.message
 
 
+_GUARDED = """C t
+{{ x=0; }}
+P0(int *x) {{
+	int r = READ_ONCE(*x);
+	int s = -1;
+	{body}
+}}
+P1(int *x) {{ WRITE_ONCE(*x, {other}); }}
+locations [0:s;]
+exists (0:s=5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong", "other", "values"),
+    [
+        ("if (r < 31) s = 1 << r;", "if (r < 41) s = 1 << r;", 40, (-1, 1)),
+        ("if (r) s = 100 / r;", "if (r < 20) s = 100 / r;", 20, (-1, 5)),
+        ("if (r) s = (-2147483647 - 1) % (r - 1);", "s = (-2147483647 - 1) % (r - 1);", 3, (-1, 0)),
+        ("s = r && 7 % r;", "s = r || 7 % r;", 7, (0,)),
+        ("s = r == 0 || 12 / r == 4;", "s = r == 0 && 12 / r == 4;", 3, (1,)),
+        ("s = r ? 15 / r : 2;", "s = r ? 2 : 15 / r;", 3, (2, 5)),
+        ("s = (r > 0 && r < 8) << r;", "s = (r > 0) << r;", 32, None),
+    ],
+)
+@pytest.mark.parametrize("model", ["lkmm", "aarch64"])
+def test_what_is_undefined_is_refused_where_an_execution_gets_there(
+    body: str, wrong: str, other: int, values: tuple[int, ...] | None, model: str
+) -> None:
+    if values is not None:
+        found = result(_GUARDED.format(body=body, other=other), model)
+        assert found.states == tuple(sorted([f"0:s={v};" for v in values]))
+    with pytest.raises(CheckerError, match="no value can be given"):
+        result(_GUARDED.format(body=wrong, other=other), model)
+
+
+def test_a_loop_that_may_go_on_to_what_is_undefined_leaves_that_open() -> None:
+    body = "int r; int s; do { r = READ_ONCE(*x); } while (r != 5); while (!READ_ONCE(*y)) r = r - 3; s = 10 / (r + 1);"
+    found = result(text(body, question="exists (0:s=1)"))
+    assert found.answers.undefined.unknown
+
+
 def test_all_that_is_wrong_is_said_at_once_the_first_thing_first() -> None:
     written = text("int r;\nint r;\nWRITE_ONCE(x, 1);\nr = ;\ngoto nowhere;\nr = N << 40;\nbreak;", before="#define N 3")
     with pytest.raises(CheckerError) as caught:

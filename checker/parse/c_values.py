@@ -86,6 +86,7 @@ class Values:
         self.renamed = 0
         self.labels = 0
         self.temporaries = 0
+        self.idle = False  # whether what is read now is never evaluated, so that it may be undefined
 
     def temporary(self) -> str:
         self.temporaries += 1
@@ -277,6 +278,8 @@ class Values:
         t = common(a, b)
         if op in ("div", "mod"):
             x, y = convert(x, promoted(a), t), convert(y, promoted(b), t)
+            if self.idle:
+                return Op(_division(op, t), (x, y)), t
             if y == Const(0):
                 raise Unsupported("a division by zero", span, hint="C gives it no value")
             return folded(_division(op, t), (x, y), span), t
@@ -288,6 +291,8 @@ class Values:
     def shift(self, op: str, x: Expr, t: CType, y: Expr, span: Span) -> tuple[Expr, CType]:
         bits = t.bits if isinstance(t, Integer) else 64
         if isinstance(y, Const) and isinstance(y.value, int):
+            if not 0 <= y.value < bits and self.idle:
+                return x, t
             if not 0 <= y.value < bits:
                 raise Unsupported(f"a shift by {y.value}", span, hint=f"C defines shifts of {bits} bits by 0 to {bits - 1}")
         else:
@@ -321,20 +326,31 @@ class Values:
         return self.completed(e, first)
 
     def completed(self, e: Op, first: Expr) -> tuple[Expr, CType]:
-        second, a = self.value(e.args[1])
+        known = bool(first.value) if isinstance(first, Const) and isinstance(first.value, int) else None
+        second, a = self.unless(known is (e.op == "lor"), e.args[1])
         if e.op != "ite":
+            if known is (e.op == "lor"):
+                return Const(int(e.op == "lor")), BOOL
             result = folded(e.op, (first, second))
             return (e if _alike(result, e) else result), BOOL
-        third, b = self.value(e.args[2])
+        third, b = self.unless(known is True, e.args[2])
         if isinstance(a, Integer) and isinstance(b, Integer):
             t: CType = common(a, b)
             second, third = convert(second, promoted(a), t), convert(third, promoted(b), t)
         else:
             t = a if isinstance(a, Pointer) else b
-        if isinstance(first, Const) and isinstance(first.value, int):
-            return (second if first.value else third), t
+        if known is not None:
+            return (second if known else third), t
         result = Op("ite", (first, second, third))
         return (e if _alike(result, e) else result), t
+
+    def unless(self, idle: bool, e: Node) -> tuple[Expr, CType]:
+        """The value of an operand, which is not evaluated if `idle`."""
+        around, self.idle = self.idle, self.idle or idle
+        try:
+            return self.value(e)
+        finally:
+            self.idle = around
 
     def reference(self, e: Op) -> tuple[Expr, CType]:
         """`&r` of a local variable."""
