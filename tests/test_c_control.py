@@ -77,6 +77,14 @@ PAIRS = {
     "a step may be a value": ("int q = 3; int r = q++ + 1;", "int r = 4; int q = 4;"),
     "do once": ("int q = 0; int r = 0; do { r = READ_ONCE(*x); if (r) break; q = 1; } while (0);",
                 "int q = 0; int r = READ_ONCE(*x); if (!r) { q = 1; }"),
+    "statements in an expression come before its value": (
+        "int q = 0; int r = ({ int t = READ_ONCE(*x); smp_rmb(); if (t) q = 1; t + READ_ONCE(*y); });",
+        "int q = 0; int t = READ_ONCE(*x); smp_rmb(); if (t) { q = 1; } int r = t + READ_ONCE(*y);",
+    ),
+    "statements in a condition": (
+        "int q = 0; int r = 0; if (({ int t = READ_ONCE(*x); t == 2; })) WRITE_ONCE(*y, 1);",
+        "int q = 0; int r = 0; int t = READ_ONCE(*x); if (t == 2) WRITE_ONCE(*y, 1);",
+    ),
     "a block-scope name is a variable of its own": ("int q = 0; int r = 1; { int r = 2; q = r; }", "int r = 1; int q = 2;"),
     "likely and WARN_ON are their conditions": (
         "int q = 0; int r = 0; if (likely(READ_ONCE(*x) == 1)) r = 1; if (WARN_ON(!READ_ONCE(*z))) q = 1;",
@@ -186,6 +194,27 @@ exists (k.ready=2 /\\ k.in.a[0]=3 /\\ k.anon.z=255 /\\ x=7 /\\ 1:r1=k /\\ 1:r0=&
     found = result(written)
     assert found.observation == "Always"
     assert found.states == ("1:r0=k.in.a[1]; 1:r1=k; 1:r2=7; k.ready=2; k.in.a[0]=3; k.anon.z=255; [x]=7;",)
+
+
+def test_a_typedef_is_the_type_it_names() -> None:
+    before = "typedef u8 gen_t;\ntypedef struct { int a; gen_t g[2]; } thing_t;\ntypedef thing_t *ref_t;\n"
+    before += "typedef enum { NO, YES = 7 } answer_t;"
+    code = """P0(thing_t *k, gen_t *g, ref_t *p)
+{
+	answer_t r = YES;
+	gen_t s = 260;
+	ref_t q = k;
+	q->g[1] = 300;
+	*g = -1;
+	*p = k;
+	(*p)->a = (gen_t)513 + r;
+}
+exists (k.a=8 /\\ k.g[1]=44 /\\ g=255 /\\ 0:s=4 /\\ k.g[0]=3)
+"""
+    for place in (f"{before}\n{{ thing_t k; int z = 1; }}\n", f"{{ thing_t k; }}\n{before}\n"):
+        found = result(f"C t\n{place}{code.replace('0]=3', '0]=0')}")
+        assert found.observation == "Always"
+        assert result(f"C t\n{place}{code}").observation == "Never"
 
 
 def test_a_structure_nobody_initialises_exists() -> None:

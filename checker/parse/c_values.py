@@ -15,7 +15,7 @@ from checker.core.source import NOWHERE, Span, SyntaxProblem, Unsupported
 from checker.core.value import Undetermined, compute
 from checker.parse.c_layout import Layouts
 from checker.parse.c_prototypes import LOCATED, UNKNOWN, Prototype, prototype
-from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Node, Set, Step
+from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Node, Set, SizeOf, Statements, Step
 from checker.parse.c_text import HUGE, LEAST
 from checker.parse.c_types import (
     BOOL,
@@ -36,13 +36,13 @@ from checker.parse.c_types import (
     holds,
     promoted,
 )
+from checker.program.builtins import ALLOCATORS
 from checker.program.ir import Assign, Block, Call, Const, Deref, Expr, Op, Reg, Stmt, Write
 
 _COMPARISONS = {"eq": "eq", "ne": "ne", "lt": "ltu", "le": "leu", "gt": "gtu", "ge": "geu"}
 _TRUTH = frozenset({"WARN_ON", "WARN_ON_ONCE", "likely", "unlikely"})  # include/asm-generic/bug.h, linux/compiler.h: !!(x)
 _NEEDS_PLACE = frozenset({"READ_ONCE", "WRITE_ONCE", "rcu_dereference", "rcu_assign_pointer", "RCU_INIT_POINTER", "smp_store_mb"})
 _NO_FUNCTION = {
-    "sizeof": "how large something is has no part in a litmus test: write the number",
     "BUG_ON": "it would end the execution; set a variable, and ask for it in the condition",
     "BUG": "it would end the execution; set a variable, and ask for it in the condition",
     "container_of": "pass the address of the structure itself",
@@ -158,11 +158,23 @@ class Values:
                 return self.set(target, op, inner, span)
             case Step(target, op, after, span):
                 return self.step(target, op, after, span)
+            case SizeOf(of, span):
+                t = self.layouts.type(of, span) if isinstance(of, str) else self.type_of(of)
+                return Const(self.layouts.bytes(t, span)[0]), U64
+            case Statements():
+                return self.statements(e)
             case Comma(first, second):
                 value, _ = self.value(first)
                 result, t = self.value(second)
                 return self.after(value, result), t
         raise AssertionError(e)
+
+    def type_of(self, e: Node) -> CType:
+        """The type of an expression that is not evaluated."""
+        around, self.idle = self.idle, True
+        _, t = self.place(e) if isinstance(e, Deref | Member) else self.value(e)
+        self.idle = around
+        return promoted(t) if isinstance(e, Op) else t
 
     def read(self, e: Node, addr: Expr, t: CType) -> tuple[Expr, CType]:
         """What is at a place: an array is the address of its first element."""
@@ -414,7 +426,7 @@ class Values:
             return (value, t) if t is BOOL else (folded("ne", (value, Const(0)), e.span), BOOL)
         if name.startswith("smp_cond_load_") and len(e.args) == 2:
             return self.cond_load(e)
-        given = [self.value(arg) for arg in e.args]
+        given = [(Const(0), U64) if name in ALLOCATORS and isinstance(arg, SizeOf) else self.value(arg) for arg in e.args]
         known = prototype(name)
         if known is None:
             args = tuple([value for value, _ in given])
@@ -424,6 +436,9 @@ class Values:
     def called(self, call: Call) -> tuple[Expr, CType] | None:
         """The value of a function of the file; None where the file has none of that name."""
         return None
+
+    def statements(self, e: Statements) -> tuple[Expr, CType]:
+        raise Unsupported("'({ … })' where a constant must be", e.span, hint="write the number")
 
     def primitive(self, e: Call, known: Prototype, given: list[tuple[Expr, CType]]) -> tuple[Expr, CType]:
         location: CType = known.others or LONG
