@@ -69,8 +69,16 @@ class Writer:
         if pick < 0.88:
             return f"({inner()} {self.rng.choice(('<<', '>>'))} ({inner()} & {self.rng.choice(('7', '31', '0x1fu', '15L'))}))"
         if pick < 0.94:
+            if self.rng.random() < 0.5:  # kept from what is undefined by a condition
+                d, op = inner(), self.rng.choice(("/", "%", "<<", ">>"))
+                fits = f"({d}) > 0 && ({d}) < {'31' if op in ('<<', '>>') else '0x7fffffff'}"
+                return f"({fits} ? {inner()} {op} ({d}) : {inner()})"
             divisor = f"(({inner()} & {self.rng.choice(('0x7f', '0xffffu', '0x7fffffffffL'))}) + 1)"
             return f"({inner()} {self.rng.choice('/%')} {divisor})"
+        if pick < 0.97:
+            local = f"t{depth}"
+            value = self.expression((*names, local), depth - 1)
+            return f"({{ {self.rng.choice(list(TYPES))} {local} = {inner()}; {local} ^= 1; {value}; }})"
         return f"({inner()} ? {inner()} : {inner()})"
 
     def statement(self, names: tuple[str, ...], depth: int) -> str:
@@ -96,6 +104,43 @@ class Writer:
         variables = tuple([(n, self.rng.choice(list(TYPES)), self.rng.choice(LITERALS)) for n in names])
         statements = tuple([self.statement(names, depth) for _ in range(4)])
         return Case(variables, statements, self.size)
+
+
+SCALARS = (*TYPES, "int *", "struct unknown *", "void **", "enum e")
+
+
+def structures(rng: random.Random) -> tuple[str, list[str]]:
+    """Declarations of structures, each made of those before, and expressions that ask how large something is."""
+    declared, types = ["enum e { E0, E1 };"], list(SCALARS)
+    asked = ["sizeof('a')", "sizeof(1L + 1u)", "sizeof(1 == 2)", "sizeof(E1)", "sizeof(struct s0 *)"]
+    for i in range(4):
+        fields = []
+        for k in range(rng.randrange(1, 6)):
+            array = rng.choice(("", "", f"[{rng.randrange(1, 4)}]", "[2][3]"))
+            fields.append((f"m{k}", f"{rng.choice(types)} m{k}{array};"))
+        body = "{ " + " ".join([text for _, text in fields]) + " }"
+        if rng.random() < 0.5:
+            declared.append(f"typedef struct {body} s{i}_t;")
+            types.append(f"s{i}_t")
+        else:
+            declared.append(f"struct s{i} {body};")
+            types.append(f"struct s{i}")
+        asked.append(f"sizeof({types[-1]})")
+        name, _ = rng.choice(fields)
+        asked += [f"sizeof(g{i}->{name})", f"sizeof *g{i}", f"sizeof(&g{i}->{name})"]
+        declared.append(f"// {types[-1]} *g{i}")
+    return "\n".join(declared), asked
+
+
+def sizes(declared: str, asked: list[str], folder: Path) -> tuple[int, ...]:
+    """What gcc makes of them."""
+    pointers = "\n".join([line[3:] + ";" for line in declared.splitlines() if line.startswith("// ")])
+    shown = "".join([f'\tprintf("%ld ", (long)({e}));\n' for e in asked])
+    source, program = folder / "sizes.c", folder / "sizes"
+    source.write_text(f"{HEADER}\n{declared}\n{pointers}\nint main(void)\n{{\n{shown}}}\n")
+    subprocess.run(["gcc", "-w", "-o", str(program), str(source)], check=True, timeout=120)
+    output = subprocess.run([str(program)], check=True, timeout=20, capture_output=True, text=True).stdout
+    return tuple(map(int, output.split()))
 
 
 def compiled(cases: list[Case], folder: Path) -> list[tuple[int, ...]]:

@@ -77,6 +77,14 @@ PAIRS = {
     "a step may be a value": ("int q = 3; int r = q++ + 1;", "int r = 4; int q = 4;"),
     "do once": ("int q = 0; int r = 0; do { r = READ_ONCE(*x); if (r) break; q = 1; } while (0);",
                 "int q = 0; int r = READ_ONCE(*x); if (!r) { q = 1; }"),
+    "statements in an expression come before its value": (
+        "int q = 0; int r = ({ int t = READ_ONCE(*x); smp_rmb(); if (t) q = 1; t + READ_ONCE(*y); });",
+        "int q = 0; int t = READ_ONCE(*x); smp_rmb(); if (t) { q = 1; } int r = t + READ_ONCE(*y);",
+    ),
+    "statements in a condition": (
+        "int q = 0; int r = 0; if (({ int t = READ_ONCE(*x); t == 2; })) WRITE_ONCE(*y, 1);",
+        "int q = 0; int r = 0; int t = READ_ONCE(*x); if (t == 2) WRITE_ONCE(*y, 1);",
+    ),
     "a block-scope name is a variable of its own": ("int q = 0; int r = 1; { int r = 2; q = r; }", "int r = 1; int q = 2;"),
     "likely and WARN_ON are their conditions": (
         "int q = 0; int r = 0; if (likely(READ_ONCE(*x) == 1)) r = 1; if (WARN_ON(!READ_ONCE(*z))) q = 1;",
@@ -188,6 +196,27 @@ exists (k.ready=2 /\\ k.in.a[0]=3 /\\ k.anon.z=255 /\\ x=7 /\\ 1:r1=k /\\ 1:r0=&
     assert found.states == ("1:r0=k.in.a[1]; 1:r1=k; 1:r2=7; k.ready=2; k.in.a[0]=3; k.anon.z=255; [x]=7;",)
 
 
+def test_a_typedef_is_the_type_it_names() -> None:
+    before = "typedef u8 gen_t;\ntypedef struct { int a; gen_t g[2]; } thing_t;\ntypedef thing_t *ref_t;\n"
+    before += "typedef enum { NO, YES = 7 } answer_t;"
+    code = """P0(thing_t *k, gen_t *g, ref_t *p)
+{
+	answer_t r = YES;
+	gen_t s = 260;
+	ref_t q = k;
+	q->g[1] = 300;
+	*g = -1;
+	*p = k;
+	(*p)->a = (gen_t)513 + r;
+}
+exists (k.a=8 /\\ k.g[1]=44 /\\ g=255 /\\ 0:s=4 /\\ k.g[0]=3)
+"""
+    for place in (f"{before}\n{{ thing_t k; int z = 1; }}\n", f"{{ thing_t k; }}\n{before}\n"):
+        found = result(f"C t\n{place}{code.replace('0]=3', '0]=0')}")
+        assert found.observation == "Always"
+        assert result(f"C t\n{place}{code}").observation == "Never"
+
+
 def test_a_structure_nobody_initialises_exists() -> None:
     found = result("C t\nstruct s { int a; int b; };\n{}\nP0(struct s *s) { s->b = 1; }\nexists (s.a=0 /\\ s.b=1)\n")
     assert found.observation == "Always"
@@ -279,6 +308,48 @@ def test_what_c_leaves_undefined_is_no_value(body: str, message: str) -> None:
     with pytest.raises(CheckerError, match="no value can be given") as caught:
         result(text(body, question="exists (x=2)"))
     assert message in caught.value.message
+
+
+_GUARDED = """C t
+{{ x=0; }}
+P0(int *x) {{
+	int r = READ_ONCE(*x);
+	int s = -1;
+	{body}
+}}
+P1(int *x) {{ WRITE_ONCE(*x, {other}); }}
+locations [0:s;]
+exists (0:s=5)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong", "other", "values"),
+    [
+        ("if (r < 31) s = 1 << r;", "if (r < 41) s = 1 << r;", 40, (-1, 1)),
+        ("if (r) s = 100 / r;", "if (r < 20) s = 100 / r;", 20, (-1, 5)),
+        ("if (r) s = (-2147483647 - 1) % (r - 1);", "s = (-2147483647 - 1) % (r - 1);", 3, (-1, 0)),
+        ("s = r && 7 % r;", "s = r || 7 % r;", 7, (0,)),
+        ("s = r == 0 || 12 / r == 4;", "s = r == 0 && 12 / r == 4;", 3, (1,)),
+        ("s = r ? 15 / r : 2;", "s = r ? 2 : 15 / r;", 3, (2, 5)),
+        ("s = (r > 0 && r < 8) << r;", "s = (r > 0) << r;", 32, None),
+    ],
+)
+@pytest.mark.parametrize("model", ["lkmm", "aarch64"])
+def test_what_is_undefined_is_refused_where_an_execution_gets_there(
+    body: str, wrong: str, other: int, values: tuple[int, ...] | None, model: str
+) -> None:
+    if values is not None:
+        found = result(_GUARDED.format(body=body, other=other), model)
+        assert found.states == tuple(sorted([f"0:s={v};" for v in values]))
+    with pytest.raises(CheckerError, match="no value can be given"):
+        result(_GUARDED.format(body=wrong, other=other), model)
+
+
+def test_a_loop_that_may_go_on_to_what_is_undefined_leaves_that_open() -> None:
+    body = "int r; int s; do { r = READ_ONCE(*x); } while (r != 5); while (!READ_ONCE(*y)) r = r - 3; s = 10 / (r + 1);"
+    found = result(text(body, question="exists (0:s=1)"))
+    assert found.answers.undefined.unknown
 
 
 def test_all_that_is_wrong_is_said_at_once_the_first_thing_first() -> None:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from gcc_integers import Case, Writer, compiled
+from gcc_integers import Case, Writer, compiled, sizes, structures
 
 from checker.check import Options, check
 from checker.core.source import Source
@@ -52,3 +52,15 @@ def test_expressions_have_the_values_that_gcc_gives_them(seed: int, tmp_path: Pa
     for case, expected in zip(cases, compiled(cases, tmp_path), strict=True):
         assert values_of(in_registers(case)) == expected, in_registers(case)
         assert values_of(in_memory(case)) == expected, in_memory(case)
+
+
+@needs_gcc
+@pytest.mark.parametrize("seed", range(6))
+def test_things_are_as_large_as_gcc_makes_them(seed: int, tmp_path: Path) -> None:
+    declared, asked = structures(random.Random(seed))
+    params = ", ".join([line[3:] for line in declared.splitlines() if line.startswith("// ")])
+    names = [f"r{i}" for i in range(len(asked))]
+    body = "\n".join([f"\tlong {name} = {e};" for name, e in zip(names, asked, strict=True)])
+    shown = " ".join([f"0:{name};" for name in names])
+    text = f"C t\n{declared}\n{{}}\nP0({params})\n{{\n{body}\n}}\nlocations [{shown}]\nforall (true)\n"
+    assert values_of(text) == sizes(declared, asked, tmp_path), text

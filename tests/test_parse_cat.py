@@ -357,7 +357,7 @@ def test_an_error_says_where_and_what(text: str, place: str, message: str) -> No
 
 
 def test_an_error_says_what_would_work() -> None:
-    for text, options in [("enum E = a", ["'||'", "tag"]), ("flag a", ["'~'", "acyclic", "empty", "irreflexive"])]:
+    for text, options in [("enum E = a", ["'||'", "a tag"]), ("flag a", ["'~'", "acyclic", "empty", "irreflexive"])]:
         hint = error(text).hint
         assert hint.startswith("expected ")
         assert sorted(hint.removeprefix("expected ").split(" or ")) == options

@@ -45,6 +45,11 @@ class Undetermined(Exception):
     """An operator was applied to values it has no meaning for (the sum of two addresses)."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Undefined(Free):
+    """What has no value, though the text asks for it: its name says what (a division by zero). No register holds it."""
+
+
 def signed(value: int, width: int = _BITS) -> int:
     """`value` wrapped to a signed integer of `width` bits."""
     value &= (1 << width) - 1
@@ -120,6 +125,23 @@ INTEGER: dict[str, Callable[..., int]] = {
 }
 
 
+def result_of(op: str, args: Sequence[object]) -> object:
+    """`op` on known values; Undefined where it has none. What `&&`, `||` and `?:` do not evaluate does not count."""
+    if Undefined in map(type, args):
+        match op, args:
+            case "land", [0, _]:
+                return 0
+            case "lor", [a, _] if a != 0 and not isinstance(a, Free):
+                return 1
+            case "ite" | "pick", [a, b, c] if not isinstance(a, Free):
+                return b if a != 0 else c
+        return next(a for a in args if isinstance(a, Undefined))
+    try:
+        return compute(op, args)
+    except Undetermined as error:
+        return Undefined(str(error))
+
+
 def compute(op: str, args: Sequence[object]) -> object:
     """`op` on known values. Raises Undetermined where the operator says nothing about them."""
     match op, args:
@@ -155,7 +177,7 @@ def compute(op: str, args: Sequence[object]) -> object:
 
 def undetermined(value: object) -> bool:
     """Whether nothing determines `value`, so that nothing can be computed from it."""
-    return isinstance(value, Free) and value not in (FREED, COMPUTED)
+    return type(value) is Free and value not in (FREED, COMPUTED)
 
 
 _SAID = {"int8": "s8", "int16": "s16", "uint8": "u8", "uint16": "u16"}
@@ -206,7 +228,7 @@ def nonzero(value: Symbolic) -> Lit:
 def apply(circuit: Circuit, op: str, args: Sequence[Symbolic], span: Span) -> Symbolic:
     """The symbolic value of `op` over symbolic operands."""
     if all(len(a) == 1 for a in args):
-        return {compute(op, [next(iter(a)) for a in args]): TRUE}
+        return {result_of(op, [next(iter(a)) for a in args]): TRUE}
     found: dict[object, list[Lit]] = {}
     size = 1
     for a in args:
@@ -214,7 +236,7 @@ def apply(circuit: Circuit, op: str, args: Sequence[Symbolic], span: Span) -> Sy
     if size > DOMAIN_LIMIT:
         raise LimitExceeded(f"an expression has more than {DOMAIN_LIMIT} combinations of operand values", span)
     for values, lit in _combinations(circuit, args):
-        found.setdefault(compute(op, values), []).append(lit)
+        found.setdefault(result_of(op, values), []).append(lit)
     return _joined(circuit, found)
 
 

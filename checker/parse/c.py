@@ -41,6 +41,7 @@ from checker.parse.c_syntax import (
     Step,
     Structure,
     Switch,
+    Typedef,
     Unit,
     Update,
 )
@@ -165,8 +166,8 @@ class _Build(Expressions):
     # processes and definitions
 
     def grow_units(self, c: list[Any]) -> list[Unit]:
-        if c[1]:
-            c[0].append(c[1])
+        made = c[1] or []
+        c[0].extend(made if isinstance(made, list) else [made])
         return c[0]  # type: ignore[no-any-return]
 
     def function(self, c: list[Any]) -> Process:
@@ -195,17 +196,46 @@ class _Build(Expressions):
         body = (*c[2], *c[3])
         _check_depth(self, body, head)
         used = {n: self.at(t) for n, t in self.used.items()}
+        result = Helper(name, kind, params, body, used, frozenset(self.declared), span)
         self.used, self.declared, self.doubled = {}, set(), 0
-        return Helper(name, kind, params, body, used, span)
+        return result
 
     # structures and enumerations
 
-    def structure(self, c: list[Any]) -> Structure:
-        head: lark.Token = c[0]
-        words = head.split()
+    def structure(self, c: list[Any], span: Span | None = None) -> Structure:
+        words = c[0].split()
+        span = span or self.at(c[0])
         if words[0] == "union":
-            raise Unsupported("unions are not supported", self.at(head), hint="a location has one type: declare a structure")
-        return Structure(words[1], tuple(c[2]), self.at(head))
+            raise Unsupported("unions are not supported", span, hint="a location has one type: declare a structure")
+        return Structure(words[1], tuple(c[2]), span)
+
+    def typedef(self, c: list[Any]) -> Typedef:
+        f: Field = c[2]
+        return self._typedef(Field(f.name, f"{c[1]} {f.type}", f.sizes, (), f.span))
+
+    def typedef_structure(self, c: list[Any]) -> list[Unit]:
+        """`typedef struct tag { … } name;` is the structure, which has a tag of its own where none is given, and the name."""
+        f: Field = c[5]
+        words = c[1].split()
+        tag = words[1] if len(words) > 1 else f"({f.name})"
+        return [
+            self.structure([f"{words[0]} {tag}", None, c[3]], f.span),
+            self._typedef(Field(f.name, f"struct {tag} {f.type}", f.sizes, (), f.span)),
+        ]
+
+    def typedef_enumeration(self, c: list[Any]) -> list[Unit]:
+        f: Field = c[5]
+        words = c[1].split()
+        tag = words[1] if len(words) > 1 else f"({f.name})"
+        made = self.enumeration([f"enum {tag}", None, c[3]])
+        return [made, self._typedef(Field(f.name, f"enum {tag} {f.type}", f.sizes, (), f.span))]
+
+    def _typedef(self, f: Field) -> Typedef:
+        if not f.name.endswith("_t"):
+            raise Unsupported(
+                f"the type name '{f.name}'", f.span, hint=f"names of types end in '_t' here, as in the kernel: {f.name}_t"
+            )
+        return Typedef(f)
 
     def grow_fields(self, c: list[Any]) -> list[Field]:
         fields: list[Field] = c[0]
@@ -407,9 +437,6 @@ class _Build(Expressions):
 
     def return_value(self, c: list[Any]) -> Jump:
         return Jump("return", "", c[1], self.at(c[0]))
-
-    def sizeof(self, c: list[Any]) -> Any:
-        raise Unsupported("'sizeof' is not supported", self.at_columns(c[0], 6), hint="write the number")
 
     def forever(self, c: list[Any]) -> Expr:
         return Const(1)

@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _UNSUPPORTED = {
     "asm": ("assembly inside C is not supported", "use a primitive of the table"),
-    "typedef": ("'typedef' is not supported", "write the type itself: struct …, int, u64"),
+    "typedef": ("'typedef' is not supported here", "write it before the processes, for one name: typedef u64 gen_t;"),
     "float": ("floating-point numbers are not supported", "the kernel has none"),
     "double": ("floating-point numbers are not supported", "the kernel has none"),
     "typeof": ("'typeof' is not supported", "write the type"),
@@ -30,6 +30,7 @@ _STRAY = {
 }  # fmt: skip
 
 
+_FOR = re.compile(r"\bfor\s*\([^{}]*\Z")
 _LOCAL_ARRAY = re.compile(r"(?:[A-Za-z_]\w*[\s*]+)+[A-Za-z_]\w*")
 
 
@@ -79,6 +80,8 @@ def explain(text: str, source: Source, error: UnexpectedInput) -> CheckerError |
         return Unsupported(message, here, hint=hint)
     if word == "[" and _LOCAL_ARRAY.fullmatch(statement):
         return Unsupported("arrays as local variables are not supported", here, hint="declare it in the initial state: int a[2];")
+    if word == ")" and (begun := _FOR.search(text, 0, at)) and begun[0].count("(") > begun[0].count(")"):
+        return SyntaxProblem("a 'for' has three parts, with ';' between", here, hint="write 'for (i = 0; i < 2; i++)'")
     if word == "=" and re.match(r"(?:if|while)\s*\(", statement):
         return SyntaxProblem("an assignment as a condition", here, hint="write '==', or a second pair of parentheses")
     wanted = error.expected if isinstance(error, UnexpectedToken) else getattr(error, "allowed", None)
@@ -89,7 +92,7 @@ def explain(text: str, source: Source, error: UnexpectedInput) -> CheckerError |
 def _missing(word: str, statement: str, here: Span, behind: Span, wanted: set[str]) -> CheckerError | None:
     """What fails to stand between `statement` and `word`, as far as the wanted terminals tell."""
     inside = statement.count("(") > statement.count(")")
-    if wanted and wanted <= {"PROC", "HELPER", "STRUCT", "ENUM", "SEMI", "$END"} and "PROC" in wanted:
+    if wanted and wanted <= {"PROC", "HELPER", "STRUCT", "ENUM", "TYPEDEF", "SEMI", "$END"} and "PROC" in wanted:
         return SyntaxProblem(f"unexpected {word!r}", here, hint="a process is 'P0(int *x, int *y) { … }'")
     if "CALL" in wanted and wanted <= {"CALL", "$END"}:
         return SyntaxProblem(f"unexpected {word!r}", here, hint="a definition is 'f(X, V) expression' or 'f(X, V) { … }'")

@@ -14,7 +14,7 @@ import lark
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem, Unsupported
 from checker.parse.c_preprocess import Places
-from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Set, Step
+from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Set, SizeOf, Statements, Step
 from checker.parse.c_text import ATOMIC, BINARY, HUGE, LEAST, NAMED, PREFIX, RESERVED, bind, literal, prefix_operators, tags
 from checker.program.ir import Call, Const, Deref, Expr, Op, Reg
 
@@ -190,6 +190,20 @@ class Expressions:
     def step_before(self, c: list[Any]) -> Step:
         self.heavier(2, c[0])
         return Step(c[1], "add" if c[0][0] == "+" else "sub", False, self.at(c[0]))
+
+    def sizeof(self, c: list[Any]) -> SizeOf:
+        return SizeOf(c[1], self.at_columns(c[0], 6))
+
+    def sizeof_type(self, c: list[Any]) -> SizeOf:
+        return SizeOf(c[0].partition("(")[2].rstrip()[:-1], self.at_columns(c[0], 6))
+
+    def prefix_sizeof(self, c: list[Any]) -> Any:
+        return self.prefix([c[0], self.sizeof(c[1:])])
+
+    def statements(self, c: list[Any]) -> Statements:
+        if self.table:
+            raise Unsupported("'({ … })' in a table", self.at(c[0]), hint="a definition with a body does it")
+        return Statements(tuple(c[1]) if isinstance(c[1], list) else c[1].body, self.at(c[0]))
 
     def prefix_step(self, c: list[Any]) -> Any:
         return self.prefix([c[0], self.step_before(c[1:])])

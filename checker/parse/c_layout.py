@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from checker.core.source import LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
-from checker.parse.c_syntax import Enumeration, Field, Structure
-from checker.parse.c_types import INT, U32, Array, CType, Tagged, typed
+from checker.parse.c_syntax import Enumeration, Field, Structure, Typedef
+from checker.parse.c_types import INT, U32, VOID, Array, CType, Integer, Pointer, Tagged, typed, words_of
 from checker.program.ir import Expr
 
 MAX_MEMBERS = 1024
@@ -27,9 +27,15 @@ class Layouts:
     sizes: dict[str, int] = field(default_factory=dict)
     constants: dict[str, int] = field(default_factory=dict)
     enums: dict[str, CType] = field(default_factory=dict)
+    typedefs: dict[str, CType] = field(default_factory=dict)
 
     def type(self, text: str, span: Span) -> CType:
         """The type written as `text`."""
+        if self.typedefs and (words := words_of(text))[-1:] and words[-1] in self.typedefs:
+            found: CType | None = self.typedefs[words[-1]]
+            for _ in range(text.count("*")):
+                found = Pointer(found)  # type: ignore[arg-type]
+            return found  # type: ignore[return-value]
         found = typed(text)
         if found is None:
             raise Unsupported(f"the type '{' '.join(text.split())}'", span, hint="integers have at most 64 bits")
@@ -45,6 +51,27 @@ class Layouts:
             case Array(of, length):
                 return self.size(of) * length
         return 1
+
+    def bytes(self, t: CType, span: Span) -> tuple[int, int]:
+        """What `sizeof` says of a type, and what its address is a multiple of (LP64)."""
+        match t:
+            case Integer(bits):
+                return (bits + 7) // 8, (bits + 7) // 8
+            case Pointer():
+                return 8, 8
+            case Array(of, length):
+                size, align = self.bytes(of, span)
+                return size * length, align
+            case Tagged(tag) if tag in self.members:
+                at, widest = 0, 1
+                for _, member in self.members[tag].values():
+                    size, align = self.bytes(member, span)
+                    at = -(-at // align) * align + size
+                    widest = max(widest, align)
+                return -(-at // widest) * widest, widest
+        said = f"struct {t.tag}" if isinstance(t, Tagged) else getattr(t, "name", "it")
+        hint = "it depends on the kernel's configuration: write a number" if t != VOID else "write a number"
+        raise Unsupported(f"nothing says how large '{said}' is", span, hint=hint)
 
     def member(self, t: CType, name: str, span: Span) -> tuple[int, CType]:
         """Where member `name` of a structure begins, and its type."""
@@ -62,8 +89,13 @@ class Layouts:
 
     # ------------------------------------------------------------ declarations
 
-    def declare(self, unit: Structure | Enumeration, constant: Callable[[Expr, Span], int]) -> None:
+    def declare(self, unit: Structure | Enumeration | Typedef, constant: Callable[[Expr, Span], int]) -> None:
         """Take in a declaration; `constant` gives the value of a constant expression."""
+        if isinstance(unit, Typedef):
+            name, t = unit.field.name, self.array(self.type(unit.field.type, unit.field.span), unit.field, constant)
+            if self.typedefs.setdefault(name, t) != t:
+                raise SyntaxProblem(f"'{name}' is declared twice", unit.field.span)
+            return
         if isinstance(unit, Enumeration):
             self.enumerate(unit, constant)
             return
@@ -83,11 +115,7 @@ class Layouts:
                 t = self.type(f.type, f.span)
                 if isinstance(t, Tagged) and t.tag == tag:
                     raise SyntaxProblem(f"'struct {tag}' inside itself", f.span, hint="only a pointer to it can be a member")
-            for size in reversed(f.sizes):
-                length = constant(size, f.span)
-                if not 0 < length <= MAX_MEMBERS:
-                    raise SyntaxProblem(f"an array of {length} elements", f.span, hint=f"1 to {MAX_MEMBERS}")
-                t = Array(t, length)
+            t = self.array(t, f, constant)
             if f.name in members:
                 raise SyntaxProblem(f"two members are called '{f.name}'", f.span)
             members[f.name] = (at, t)
@@ -97,6 +125,15 @@ class Layouts:
         if not members:
             raise SyntaxProblem(f"'struct {tag}' has no members", span)
         self.members[tag], self.sizes[tag] = members, at
+
+    def array(self, t: CType, f: Field, constant: Callable[[Expr, Span], int]) -> CType:
+        """The type of a field whose elements are of type t."""
+        for size in reversed(f.sizes):
+            length = constant(size, f.span)
+            if not 0 < length <= MAX_MEMBERS:
+                raise SyntaxProblem(f"an array of {length} elements", f.span, hint=f"1 to {MAX_MEMBERS}")
+            t = Array(t, length)
+        return t
 
     def enumerate(self, unit: Enumeration, constant: Callable[[Expr, Span], int]) -> None:
         at = 0

@@ -10,7 +10,8 @@ A loop that counts from one constant to another is written out; other loops stay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +31,11 @@ from checker.parse.c_syntax import (
     Process,
     Scope,
     Set,
+    Statements,
     Step,
     Structure,
     Switch,
+    Typedef,
     Unit,
     Update,
 )
@@ -68,7 +71,7 @@ def lower(units: Sequence[Unit], problems: list[CheckerError]) -> tuple[tuple[Fu
     helpers: dict[str, Helper] = {}
     for unit in units:
         try:
-            if isinstance(unit, Structure | Enumeration):
+            if isinstance(unit, Structure | Enumeration | Typedef):
                 layouts.declare(unit, lambda e, span: Lowering(layouts, helpers, problems).constant(e, span))
             elif isinstance(unit, Helper):
                 if unit.name in helpers:
@@ -97,7 +100,7 @@ class Lowering(Values):
         self.returns: tuple[str, CType | None, str] = ("", None, "")
         self.returned = False
         self.branches = 0
-        self.statements = 0
+        self.count = 0
 
     def process(self, p: Process) -> Function:
         pointed: dict[str, CType] = {}
@@ -122,9 +125,9 @@ class Lowering(Values):
     def sequence(self, body: Sequence[Node]) -> None:
         """Add what `body` becomes. A statement that is wrong is left out, and said."""
         for s in body:
-            self.statements += 1
+            self.count += 1
             try:
-                if self.statements > MAX_STATEMENTS:
+                if self.count > MAX_STATEMENTS:
                     here = getattr(s, "span", None)
                     raise LimitExceeded(f"more than {MAX_STATEMENTS:,} statements, loops and functions written out", here)
                 _STATEMENTS[type(s)](self, s)
@@ -136,11 +139,17 @@ class Lowering(Values):
                 self.problems.append(error)
 
     def scope(self, body: Sequence[Node]) -> None:
-        """Add `body` as a block: what it declares is gone behind it."""
+        """Add `body` as a block."""
+        with self.block():
+            self.sequence(body)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """A block: what it declares is gone behind it."""
         names, here = self.names, self.here
         self.names, self.here = dict(names), {}
         try:
-            self.sequence(body)
+            yield
         finally:
             self.names, self.here = names, here
 
@@ -186,6 +195,9 @@ class Lowering(Values):
             call = Call("barrier", (), (), call.span)  # arch/*/include/asm/vdso/processor.h: nothing but a compiler barrier
         if type(call) is Call and call.name in self.helpers:
             self.inlined(call, used=False)
+            return
+        if isinstance(call, Statements):
+            self.scope(call.body)
             return
         value, _ = self.hoisted(self.value(call))
         if value is s.call:
@@ -311,17 +323,13 @@ class Lowering(Values):
         self.out.append(Label(end))
 
     def for_(self, s: For) -> None:
-        names, here = self.names, self.here
-        self.names, self.here = dict(names), {}
-        try:
-            values = self.counted(s)
+        with self.block():
+            trips = self.counted(s)
             self.sequence(s.start)
-            if values is None:
+            if trips is None:
                 self.loop(s.cond, s.body, s.step, s.span)
             else:
-                self.written_out(s, values)
-        finally:
-            self.names, self.here = names, here
+                self.written_out(s, trips)
 
     def written_out(self, s: For, trips: int) -> None:
         """The body and the step, as often as the loop runs."""
@@ -472,7 +480,7 @@ class Lowering(Values):
         for (name, text), arg in zip(helper.params, call.args, strict=True):
             names[name] = self.parameter(name, self.layouts.type(text, helper.span), arg, helper)
         for name, span in helper.used.items():
-            if name in names or name in self.layouts.constants or _declares(helper.body, name) or name == "VAL":
+            if name in names or name in self.layouts.constants or name in helper.declared or name == "VAL":
                 continue
             raise UnknownName(f"undeclared variable '{name}'", span, hint=f"give it to {helper.name}() as an argument")
         kept = (self.names, self.here, self.breaks, self.continues, self.cases, self.targets, self.wanted, self.placed)
@@ -519,12 +527,32 @@ class Lowering(Values):
 
     def called(self, call: Call) -> tuple[Expr, CType] | None:
         """A call of a helper, as a value."""
-        if call.name not in self.helpers:
-            return None
+        return self.inside(lambda: self.inlined(call, used=True)) if call.name in self.helpers else None
+
+    def statements(self, e: Statements) -> tuple[Expr, CType]:
+        """`({ … })`: what is done inside, and the value of the expression at its end."""
+        last = e.body[-1] if e.body else None
+        if not isinstance(last, Do):
+            raise Unsupported("'({ … })' without a value", e.span, hint="end it with an expression, as in '({ int r = *x; r; })'")
+
+        def done() -> tuple[Expr, CType]:
+            with self.block():
+                self.sequence(e.body[:-1])
+                value, kind = self.hoisted(self.value(last.call))
+                if isinstance(value, Const):
+                    return value, kind
+                result = self.local()
+                self.out.append(Assign(result, value, e.span))
+                return Reg(result), kind
+
+        return self.inside(done)
+
+    def inside(self, work: Callable[[], tuple[Expr, CType]]) -> tuple[Expr, CType]:
+        """The value that `work` gives, with the statements it adds before it."""
         before, self.out = self.out, []
         branches = self.branches
         try:
-            value, kind = self.inlined(call, used=True)
+            value, kind = work()
             body = scoped(self.out, self.label) if self.branches > branches else self.out
         finally:
             self.out = before
@@ -540,10 +568,6 @@ def inner(s: Node) -> Sequence[Node]:
         case For(start, _, step, body):
             return (*start, *step, *body)
     return ()
-
-
-def _declares(body: Sequence[Node], name: str) -> bool:
-    return any((isinstance(s, Declare) and s.name == name) or _declares(inner(s), name) for s in body)
 
 
 def _assigns(body: Any, name: str) -> bool:

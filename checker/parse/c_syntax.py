@@ -71,6 +71,22 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class SizeOf:
+    """`sizeof` of an expression, or of the type written as a text."""
+
+    of: Node | str
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """`({ … })`: its value is that of the expression at the end."""
+
+    body: tuple[Node, ...]
+    span: Span = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
 class Comma:
     first: Node
     second: Node
@@ -184,6 +200,7 @@ class Helper:
     params: tuple[tuple[str, str], ...]
     body: tuple[Node, ...]
     used: dict[str, Span]
+    declared: frozenset[str]
     span: Span
 
 
@@ -211,4 +228,11 @@ class Enumeration:
     names: tuple[tuple[str, Node | None, Span], ...]
 
 
-Unit: TypeAlias = Process | Helper | Structure | Enumeration
+@dataclass(frozen=True, slots=True)
+class Typedef:
+    """Another name for a type: that of a field, or of an enumeration."""
+
+    field: Field
+
+
+Unit: TypeAlias = Process | Helper | Structure | Enumeration | Typedef

@@ -75,11 +75,15 @@ _QUALIFIER = re.compile(r"\b(?:const|volatile|_Atomic|static|register|__rcu|__us
 _BASIC = frozenset({"unsigned", "signed", "short", "long", "int", "char"})
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a type, without stars and qualifiers."""
+    return _QUALIFIER.sub(" ", text.replace("*", " ")).split()
+
+
 @functools.lru_cache(maxsize=1024)
 def typed(text: str) -> CType | None:
     """The type that `text` names; None for integers of 128 bits and what is no type."""
-    words = _QUALIFIER.sub(" ", text.replace("*", " ")).split()
-    found = _base(words)
+    found = _base(words_of(text))
     for _ in range(text.count("*")):
         found = Pointer(found) if found is not None else None
     return found

@@ -15,7 +15,7 @@ from checker.core.source import NOWHERE, Span, SyntaxProblem, Unsupported
 from checker.core.value import Undetermined, compute
 from checker.parse.c_layout import Layouts
 from checker.parse.c_prototypes import LOCATED, UNKNOWN, Prototype, prototype
-from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Node, Set, Step
+from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Node, Set, SizeOf, Statements, Step
 from checker.parse.c_text import HUGE, LEAST
 from checker.parse.c_types import (
     BOOL,
@@ -36,13 +36,13 @@ from checker.parse.c_types import (
     holds,
     promoted,
 )
+from checker.program.builtins import ALLOCATORS
 from checker.program.ir import Assign, Block, Call, Const, Deref, Expr, Op, Reg, Stmt, Write
 
 _COMPARISONS = {"eq": "eq", "ne": "ne", "lt": "ltu", "le": "leu", "gt": "gtu", "ge": "geu"}
 _TRUTH = frozenset({"WARN_ON", "WARN_ON_ONCE", "likely", "unlikely"})  # include/asm-generic/bug.h, linux/compiler.h: !!(x)
 _NEEDS_PLACE = frozenset({"READ_ONCE", "WRITE_ONCE", "rcu_dereference", "rcu_assign_pointer", "RCU_INIT_POINTER", "smp_store_mb"})
 _NO_FUNCTION = {
-    "sizeof": "how large something is has no part in a litmus test: write the number",
     "BUG_ON": "it would end the execution; set a variable, and ask for it in the condition",
     "BUG": "it would end the execution; set a variable, and ask for it in the condition",
     "container_of": "pass the address of the structure itself",
@@ -86,6 +86,7 @@ class Values:
         self.renamed = 0
         self.labels = 0
         self.temporaries = 0
+        self.idle = False  # whether what is read now is never evaluated, so that it may be undefined
 
     def temporary(self) -> str:
         self.temporaries += 1
@@ -157,11 +158,23 @@ class Values:
                 return self.set(target, op, inner, span)
             case Step(target, op, after, span):
                 return self.step(target, op, after, span)
+            case SizeOf(of, span):
+                t = self.layouts.type(of, span) if isinstance(of, str) else self.type_of(of)
+                return Const(self.layouts.bytes(t, span)[0]), U64
+            case Statements():
+                return self.statements(e)
             case Comma(first, second):
                 value, _ = self.value(first)
                 result, t = self.value(second)
                 return self.after(value, result), t
         raise AssertionError(e)
+
+    def type_of(self, e: Node) -> CType:
+        """The type of an expression that is not evaluated."""
+        around, self.idle = self.idle, True
+        _, t = self.place(e) if isinstance(e, Deref | Member) else self.value(e)
+        self.idle = around
+        return promoted(t) if isinstance(e, Op) else t
 
     def read(self, e: Node, addr: Expr, t: CType) -> tuple[Expr, CType]:
         """What is at a place: an array is the address of its first element."""
@@ -277,6 +290,8 @@ class Values:
         t = common(a, b)
         if op in ("div", "mod"):
             x, y = convert(x, promoted(a), t), convert(y, promoted(b), t)
+            if self.idle:
+                return Op(_division(op, t), (x, y)), t
             if y == Const(0):
                 raise Unsupported("a division by zero", span, hint="C gives it no value")
             return folded(_division(op, t), (x, y), span), t
@@ -288,6 +303,8 @@ class Values:
     def shift(self, op: str, x: Expr, t: CType, y: Expr, span: Span) -> tuple[Expr, CType]:
         bits = t.bits if isinstance(t, Integer) else 64
         if isinstance(y, Const) and isinstance(y.value, int):
+            if not 0 <= y.value < bits and self.idle:
+                return x, t
             if not 0 <= y.value < bits:
                 raise Unsupported(f"a shift by {y.value}", span, hint=f"C defines shifts of {bits} bits by 0 to {bits - 1}")
         else:
@@ -321,20 +338,31 @@ class Values:
         return self.completed(e, first)
 
     def completed(self, e: Op, first: Expr) -> tuple[Expr, CType]:
-        second, a = self.value(e.args[1])
+        known = bool(first.value) if isinstance(first, Const) and isinstance(first.value, int) else None
+        second, a = self.unless(known is (e.op == "lor"), e.args[1])
         if e.op != "ite":
+            if known is (e.op == "lor"):
+                return Const(int(e.op == "lor")), BOOL
             result = folded(e.op, (first, second))
             return (e if _alike(result, e) else result), BOOL
-        third, b = self.value(e.args[2])
+        third, b = self.unless(known is True, e.args[2])
         if isinstance(a, Integer) and isinstance(b, Integer):
             t: CType = common(a, b)
             second, third = convert(second, promoted(a), t), convert(third, promoted(b), t)
         else:
             t = a if isinstance(a, Pointer) else b
-        if isinstance(first, Const) and isinstance(first.value, int):
-            return (second if first.value else third), t
+        if known is not None:
+            return (second if known else third), t
         result = Op("ite", (first, second, third))
         return (e if _alike(result, e) else result), t
+
+    def unless(self, idle: bool, e: Node) -> tuple[Expr, CType]:
+        """The value of an operand, which is not evaluated if `idle`."""
+        around, self.idle = self.idle, self.idle or idle
+        try:
+            return self.value(e)
+        finally:
+            self.idle = around
 
     def reference(self, e: Op) -> tuple[Expr, CType]:
         """`&r` of a local variable."""
@@ -398,7 +426,7 @@ class Values:
             return (value, t) if t is BOOL else (folded("ne", (value, Const(0)), e.span), BOOL)
         if name.startswith("smp_cond_load_") and len(e.args) == 2:
             return self.cond_load(e)
-        given = [self.value(arg) for arg in e.args]
+        given = [(Const(0), U64) if name in ALLOCATORS and isinstance(arg, SizeOf) else self.value(arg) for arg in e.args]
         known = prototype(name)
         if known is None:
             args = tuple([value for value, _ in given])
@@ -408,6 +436,9 @@ class Values:
     def called(self, call: Call) -> tuple[Expr, CType] | None:
         """The value of a function of the file; None where the file has none of that name."""
         return None
+
+    def statements(self, e: Statements) -> tuple[Expr, CType]:
+        raise Unsupported("'({ … })' where a constant must be", e.span, hint="write the number")
 
     def primitive(self, e: Call, known: Prototype, given: list[tuple[Expr, CType]]) -> tuple[Expr, CType]:
         location: CType = known.others or LONG

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -105,33 +105,38 @@ def syntax_problem(source: Source, error: UnexpectedInput) -> SyntaxProblem:
     match error:
         case UnexpectedToken(token=token) if token.type != "$END":
             return SyntaxProblem(
-                f"unexpected {str(token).strip()!r}", span_of(source, token), hint=_expected(error.accepts or error.expected)
+                f"unexpected {str(token).strip()!r}", span_of(source, token), hint=expected(error.accepts or error.expected)
             )
         case UnexpectedToken() | UnexpectedEOF():
             lines = source.text.rstrip().split("\n")
             wanted = getattr(error, "accepts", None) or error.expected
-            return SyntaxProblem(
-                "the text ends too early", Span(source, len(lines), max(1, len(lines[-1]))), hint=_expected(wanted)
-            )
+            return SyntaxProblem("the text ends too early", Span(source, len(lines), max(1, len(lines[-1]))), hint=expected(wanted))
         case UnexpectedCharacters():
             text = source.line(error.line)
             character = text[error.column - 1 : error.column] or "end of line"
             return SyntaxProblem(
-                f"unexpected {character!r}", Span(source, error.line, error.column), hint=_expected(error.allowed or set())
+                f"unexpected {character!r}", Span(source, error.line, error.column), hint=expected(error.allowed or set())
             )
     return SyntaxProblem(str(error), Span(source, 1, 1))
 
 
-_SPELLED = {
-    "SEMICOLON": ";", "COMMA": ",", "LPAR": "(", "RPAR": ")", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]",
-    "EQUAL": "=", "COLON": ":", "STAR": "*", "PLUS": "+", "MINUS": "-", "VBAR": "|", "AMPERSAND": "&", "DOT": ".",
-    "ARROW": "->", "BACKSLASH": "\\", "PLUSPLUS": "++", "QMARK": "?", "TILDE": "~", "UNDERSCORE": "_", "ZERO": "0",
-    "BARBAR": "||", "AMPAMP": "&&", "NEGATION": "~", "CONVERSE": "^-1",
+# What a terminal looks like to the one who writes; a keyword's name is its spelling.
+SPELLED = {
+    "SEMICOLON": "';'", "SEMI": "';'", "COMMA": "','", "LPAR": "'('", "RPAR": "')'", "LBRACE": "'{'", "RBRACE": "'}'",
+    "LSQB": "'['", "RSQB": "']'", "EQUAL": "'='", "ASSIGN": "'='", "COLON": "':'", "QUESTION": "'?'", "QMARK": "'?'",
+    "STAR": "'*'", "PLUS": "'+'", "VBAR": "'|'", "AMPERSAND": "'&'", "AMP": "'&'", "ARROW": "'->'", "BACKSLASH": "'\\'",
+    "PLUSPLUS": "'++'", "TILDE": "'~'", "NEGATION": "'~'", "CONVERSE": "'^-1'", "UNDERSCORE": "'_'", "ZERO": "'0'",
+    "BARBAR": "'||'", "AMPAMP": "'&&'", "STRING": "a string", "TAG": "a tag", "NAME": "a name", "DECL": "a name",
+    "CMP": "'='", "CONNECTIVE": "'/\\' or '\\/'", "TRUTH": "'true' or 'false'", "NUM": "a number",
+    "REGISTER": "a register like 0:r1", "QUANTIFIER": "'exists', '~exists' or 'forall'", "LOCATIONS": "'locations'",
+    "FILTER": "'filter'", "MEMBER": "a member like .ready",
+    "PROC": "a process like P0(int *x)", "HELPER": "a function", "STRUCT": "'struct'", "INNER": "'struct'", "TYPE": "a type",
+    "BINOP": "an operator", "OPERATOR": "an operator", "PREFIX": "an expression", "INCDEC": "'++'", "NUMBER": "a number",
+    "BUILTIN": "a call", "FENCE": "a call", "SIZEOF_TYPE": "'sizeof'", "JUMP": "'break;'",
 }  # fmt: skip
 
 
-def _expected(names: Any) -> str:
-    wanted = sorted({_SPELLED.get(n, n.lower().strip("_").replace("_", " ")) for n in names if n != "$END"})
-    if not wanted or len(wanted) > 12:
-        return ""
-    return "expected " + " or ".join(repr(w) if not w[0].isalpha() else w for w in wanted)
+def expected(names: Iterable[str]) -> str:
+    """What the parser would have taken; nothing where that is too much to say."""
+    wanted = sorted({SPELLED.get(name, name.lower()) for name in names if name != "$END"})
+    return "expected " + " or ".join(wanted) if 0 < len(wanted) <= 12 else ""

@@ -36,12 +36,13 @@ _BRACES = re.compile(r"\(\*|//|/\*|[{}]")
 _OUTSIDE = re.compile(r"\(\*|//|/\*|[{}]|(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not)(?![A-Za-z0-9_])|~")
 _TAIL_START = re.compile(r"(?<![A-Za-z0-9_])(?:exists|forall|locations|filter|final|not\s+exists)(?![A-Za-z0-9_])|~\s*exists|\(\*")
 _PROCESS = re.compile(r"\s*(?:(?:static|inline|void)\s+)*P[0-9]+\s*\(")
-# What C code may begin with before the initial state: a structure, an enumeration, a function, a line of the preprocessor's.
+# What C code may begin with before the initial state: a structure, an enumeration, the name of a type, a function.
 _DECLARATION = re.compile(
-    r"(?:struct|union)\s+\w+\s*\{|enum\s*(?:\w+\s*)?\{"
+    r"(?:typedef\s+)?(?:struct|union|enum)\s*(?:\w+\s*)?\{"
     r"|(?:(?!P[0-9]+[ \t]*\()[A-Za-z_]\w*[ \t*]+)+(?!P[0-9]+[ \t]*\()\w+[ \t]*\([^(){};]*\)\s*\{"
 )
-_SEMICOLON = re.compile(r"\s*;")
+_SEMICOLON = re.compile(r"[\s*]*(?:\w+\s*)?;")  # behind a declaration, with the name of a type
+_TYPEDEF = re.compile(r"typedef\b[^{};]*;")
 _DIRECTIVE = re.compile(r"#(?:[^\n\\]|\\.)*", re.S)
 _LINES = re.compile(r"^[ \t]*#(?:[^\n\\]|\\.)*", re.S | re.M)
 _NEXT = re.compile(r"^[ \t]*((?:void[ \t]+)?P[0-9]+[ \t]*\(|(?:~|not[ \t]+)?exists\b|forall\b|locations\b|filter\b)", re.M)
@@ -201,7 +202,7 @@ def _header(cut: _Cutter, at: int, *, c: bool) -> tuple[int, tuple[tuple[str, st
     while (at := cut.skip_blanks(at)) < len(text):
         if text[at] == "{":
             return at, tuple(info), code
-        if c and (found := _DIRECTIVE.match(text, at)):
+        if c and (found := _DIRECTIVE.match(text, at) or _TYPEDEF.match(text, at)):
             code.append((at, found.end()))
             at = found.end()
             continue

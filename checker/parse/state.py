@@ -18,7 +18,7 @@ import lark
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem, Unsupported
-from checker.parse.grammar import MAX_NESTING, parser, run, span_of
+from checker.parse.grammar import MAX_NESTING, expected, parser, run, span_of
 from checker.parse.quick import simple_tail
 from checker.program.ir import Address, And, Compare, Condition, Implies, Loc, MemLoc, Not, Or, Prop, RegLoc, Truth, Value
 
@@ -392,19 +392,10 @@ _UNSUPPORTED = {
     "PTE": "page tables are not modelled",
 }
 
-# What each terminal looks like to the one who writes.
-_SPELLED = {
-    "SEMI": "';'", "RPAR": "')'", "LPAR": "'('", "LSQB": "'['", "RSQB": "']'", "LBRACE": "'{'", "RBRACE": "'}'", "COMMA": "','",
-    "EQUAL": "'='", "CMP": "'='", "CONNECTIVE": "'/\\' or '\\/'", "NUM": "a number", "NAME": "a name", "DECL": "a name",
-    "REGISTER": "a register like 0:r1", "QUANTIFIER": "'exists', '~exists' or 'forall'", "LOCATIONS": "'locations'",
-    "FILTER": "'filter'",
-}  # fmt: skip
-
 
 def _hint(wanted: set[str]) -> str:
     if "CONNECTIVE" in wanted:
         wanted = wanted & {"CONNECTIVE", "RPAR"}
     elif "CMP" in wanted:
         wanted = {"CMP"}
-    words = sorted({_SPELLED[name] for name in wanted if name in _SPELLED})
-    return "expected " + " or ".join(words) if words else ""
+    return expected(wanted)

@@ -60,6 +60,7 @@ class Draft:
     finals: dict[RegLoc, Symbolic] = field(default_factory=dict)
     cut: list[tuple[Lit, Span]] = field(default_factory=list)
     wild: list[tuple[Lit, Span, str]] = field(default_factory=list)
+    undefined: list[tuple[Lit, Span, str]] = field(default_factory=list)
     assumed: list[tuple[Lit, Lit]] = field(default_factory=list)
     by_address: dict[Address, list[Site]] = field(default_factory=dict)
 

@@ -54,7 +54,8 @@ class EventGraph:
     `sets` are exact masks by cat name; `leaves` the base relations po, addr, data, ctrl, rmw, amo, loc, int, ext, id, rf;
     `finals` the value of every register a thread wrote, at its end; `writes_at` the writes that may touch a location.
     `final_write[x][w]` is the literal for "w is the last write to x". `cut` lists where a loop bound was reached,
-    `wild` accesses through something that is no address. `labels` tells what instruction text an event came from.
+    `wild` accesses through something that is no address,
+    `undefined` what is computed that has no value. `labels` tells what instruction text an event came from.
     """
 
     events: tuple[Event, ...]
@@ -68,6 +69,7 @@ class EventGraph:
     implied: tuple[int, ...] = field(repr=False)
     """implied[a]: the events that execute whenever a does."""
     threads: int = 0
+    undefined: tuple[tuple[Lit, Span, str], ...] = ()
 
     @property
     def n(self) -> int:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from checker.core.circuit import FALSE, TRUE, Lit
-from checker.core.source import Span, UnknownName, Unsupported
-from checker.core.value import UNSOLVED, Free, Symbolic, Undetermined, apply, known, merge, nonzero, undetermined
+from checker.core.source import Span, UnknownName
+from checker.core.value import UNSOLVED, Free, Symbolic, Undefined, apply, known, merge, nonzero, undetermined
 from checker.program.draft import Access, Cube, Deps, Draft, add
 from checker.program.events import INIT_TID, EventGraph
 from checker.program.graph import graph
@@ -245,20 +245,30 @@ class _Threads:
     # ------------------------------------------------------------ expressions
 
     def evaluate(self, e: Expr, path: _Path, span: Span) -> Register:
+        """The value of an operand. Where it is undefined it is noted, and 0, as `ranges` has it."""
+        found = self.computed(e, path, span)
+        if type(e) is not Op or Undefined not in map(type, found.value):
+            return found
+        value = dict(found.value)
+        zero = [lit for v, lit in found.value.items() if v == 0]
+        for v, lit in found.value.items():
+            if isinstance(v, Undefined):
+                self.draft.undefined.append((self.circuit.both2(path.guard, lit), span, v.name))
+                zero.append(value.pop(v))
+        return found._replace(value={**value, 0: self.circuit.either(zero)})
+
+    def computed(self, e: Expr, path: _Path, span: Span) -> Register:
         match e:
             case Const(constant):
                 return Register(known(constant), NONE, NONE)
             case Reg(name):
                 return path.env.get(name, UNSET)
             case Op(op, args):
-                operands = [self.evaluate(a, path, span) for a in args]
+                operands = [self.computed(a, path, span) for a in args]
                 values = [r.value for r in operands]
                 if not simplified(op, args):
                     values = [self.determined(value, path) for value in values]
-                try:
-                    value = apply(self.circuit, op, values, span)
-                except Undetermined as error:
-                    raise Unsupported(f"no value can be given to {error}", span) from None
+                value = apply(self.circuit, op, values, span)
                 if UNSOLVED in value:
                     value = self.determined(value, path)
                 if op == "pick":

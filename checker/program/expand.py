@@ -330,24 +330,24 @@ class Expander:
     def short_circuit(self, op: str, left: Expr, right: Expr) -> Expr:
         """The value of `left && right`, as `t = left != 0; if (t) t = right != 0;` has it."""
         since, result, end = self.units, Reg(self.local()), self.label("endlogic")
-        self.code.append(Assign(result.name, Op("ne", (self.flat(left), Const(0)))))
+        self.code.append(Assign(result.name, Op("ne", (self.flat(left), Const(0))), self.here))
         stop = Op("lnot", (result,)) if op == "land" else result
-        self.code.append(Branch(stop, end, scope=end))
+        self.code.append(Branch(stop, end, scope=end, span=self.here))
         with self.point(since):
-            self.code.append(Assign(result.name, Op("ne", (self.flat(right), Const(0)))))
+            self.code.append(Assign(result.name, Op("ne", (self.flat(right), Const(0))), self.here))
         self.code.append(Label(end))
         return result
 
     def choice(self, cond: Expr, yes: Expr, no: Expr) -> Expr:
         """The value of `cond ? yes : no`, as `t = cond; if (t) t = yes; else t = no;` has it."""
         since, result, other, end = self.units, Reg(self.local()), self.label("else"), self.label("endif")
-        self.code.append(Assign(result.name, self.flat(cond)))
-        self.code.append(Branch(Op("lnot", (result,)), other, scope=end))
+        self.code.append(Assign(result.name, self.flat(cond), self.here))
+        self.code.append(Branch(Op("lnot", (result,)), other, scope=end, span=self.here))
         with self.point(since):
-            self.code.append(Assign(result.name, self.flat(yes)))
-            self.code.append(Branch(Const(1), end, ctrl=False))
+            self.code.append(Assign(result.name, self.flat(yes), self.here))
+            self.code.append(Branch(Const(1), end, ctrl=False, span=self.here))
             self.code.append(Label(other))
-            self.code.append(Assign(result.name, self.flat(no)))
+            self.code.append(Assign(result.name, self.flat(no), self.here))
         self.code.append(Label(end))
         return result
 

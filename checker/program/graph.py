@@ -31,7 +31,7 @@ def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[i
     leaves["id"] = _exact(tuple([1 << a for a in range(n)]))
     return EventGraph(
         tuple(events), d.circuit, sets(d), leaves, d.finals, finals, tuple(d.cut), tuple(d.wild),
-        implied, len(d.codes),
+        implied, len(d.codes), tuple([(lit, span, what) for lit, span, what in d.undefined if lit != FALSE]),
     )  # fmt: skip
 
 

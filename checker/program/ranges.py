@@ -19,7 +19,7 @@ from itertools import product
 from typing import Any
 
 from checker.core.source import LimitExceeded, Span
-from checker.core.value import DOMAIN_LIMIT, UNSOLVED, Free, Undetermined, compute, undetermined
+from checker.core.value import DOMAIN_LIMIT, UNSOLVED, Free, Undefined, result_of, undetermined
 from checker.program.ir import (
     Address,
     Allocate,
@@ -239,8 +239,15 @@ def _merged(a: dict[str, Values] | None, b: dict[str, Values] | None) -> dict[st
 
 
 def evaluate(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool = False) -> Values:
-    """The values `e` may have. Operands without a meaning for the operator (address + address) add none, nor do values that
-    nothing determines; with `tokens` these are tokens, and leave their stain on what is computed from them."""
+    """The values `e` may have, 0 for what is undefined. Values that nothing determines add none; with `tokens` these are tokens,
+    and leave their stain on what is computed from them."""
+    found = _values(e, env, span, tokens=tokens)
+    if type(e) is Op and Undefined in map(type, found):
+        return frozenset([v for v in found if type(v) is not Undefined]) | ZERO
+    return found
+
+
+def _values(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool) -> Values:
     match e:
         case Const(value):
             return frozenset({value})
@@ -249,10 +256,8 @@ def evaluate(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool = Fals
         case Op(op, args):
             several = _used_twice(args, env)
             if several:  # r ^ r: both operands have one value
-                return frozenset().union(
-                    *[evaluate(e, {**env, several: frozenset({v})}, span, tokens=tokens) for v in env[several]]
-                )
-            domains = [evaluate(a, env, span, tokens=tokens) for a in args]
+                return frozenset().union(*[_values(e, {**env, several: frozenset({v})}, span, tokens=tokens) for v in env[several]])
+            domains = [_values(a, env, span, tokens=tokens) for a in args]
             solvable = simplified(op, args)
             size = 1
             for d in domains:
@@ -261,10 +266,7 @@ def evaluate(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool = Fals
                 raise LimitExceeded(f"an expression has more than {DOMAIN_LIMIT} combinations of operand values", span)
             found: set[Any] = set()
             for values in product(*domains):
-                try:
-                    made = compute(op, values) if solvable or not any(map(undetermined, values)) else UNSOLVED
-                except Undetermined:
-                    continue
+                made = result_of(op, values) if solvable or not any(map(undetermined, values)) else UNSOLVED
                 if made != UNSOLVED:
                     found.add(made)
                 elif tokens:

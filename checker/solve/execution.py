@@ -72,6 +72,7 @@ def execution(graph: EventGraph, encoder: Encoder, model: Model, holds: set[Lit]
         tuple([(TRUE, span) for lit, span in graph.cut if true(lit)]),
         tuple([(TRUE, span, what) for lit, span, what in graph.wild if true(lit)]),
         tuple([(1 << graph.n) - 1] * graph.n), graph.threads,
+        tuple([(TRUE, span, what) for lit, span, what in graph.undefined if true(lit)]),
     )  # fmt: skip
     bounds = Bounds(exact, model.terms)
     bounds.everything = executed
@@ -125,7 +126,7 @@ def certify(model: Model, found: Execution, *, flag: str = "", undefined: bool =
 
     It must raise `flag` when one is named, and be one that the model gives no meaning when that is what `undefined` asks.
     """
-    if found.graph.cut or found.graph.wild:
+    if found.graph.cut or found.graph.wild or found.graph.undefined:
         raise Uncertified("an execution was found that is not whole")
     well_formed(found)
     for axiom in model.axioms:

@@ -18,6 +18,7 @@ from itertools import pairwise, product
 from checker.cat.recursion import endless
 from checker.cat.term import Axiom, Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
+from checker.core.source import Unsupported
 from checker.core.value import Symbolic
 from checker.program.events import Event
 from checker.program.ir import Address, Loc, Test, Value
@@ -77,7 +78,7 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
     flags = sorted({a.name for a in model.axioms if a.role == "flag"})
     questions = _Questions(problem, model, test, prop, shown, choices, wanted, flags)
     roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
-    roots.extend([lit for lit, _ in problem.encoder.endless])
+    roots.extend([*[lit for lit, _ in problem.encoder.endless], *[lit for lit, _, _ in graph.undefined]])
     if questions.whole:
         roots.extend([e.guard for e in graph.events])
     for lit in [*[lit for _, value in shown for lit in value.values()], *(choices or ())]:
@@ -151,6 +152,11 @@ class _Questions:
             if engine.satisfiable([lit, *self.whole]):
                 raise endless(rounds.group, len(rounds.states) - 1)
         self.leftovers(engine, heard)
+        for lit, span, what in problem.graph.undefined:
+            if engine.satisfiable([lit, *self.whole]):
+                raise Unsupported(f"no value can be given to {what}", span, hint="an execution of the test gets there")
+            if heard.cut and engine.satisfiable([lit, problem.cut]):
+                heard.begun.add(UNDEFINED)
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not heard.unfinished:
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
@@ -237,7 +243,8 @@ class _Questions:
             return unknown(stopped)
         if said.yes or not heard.unfinished:
             return said
-        if name not in (POSITIVE, NEGATIVE) and (heard.said[POSITIVE].yes or heard.said[NEGATIVE].yes):
+        open_end = name == UNDEFINED and name in heard.begun  # of an operation's values nothing is known beyond the loop
+        if name not in (POSITIVE, NEGATIVE) and not open_end and (heard.said[POSITIVE].yes or heard.said[NEGATIVE].yes):
             role = (lambda a: FLAG + a.name == name and a.role == "flag") if name != UNDEFINED else (
                 lambda a: a.role not in ("check", "flag"))  # fmt: skip
             if not any(heard.beyond(axiom) for axiom in self.model.axioms if role(axiom)):
