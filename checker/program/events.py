@@ -13,6 +13,7 @@ from checker.core.circuit import Circuit, Lit
 from checker.core.rel import Rows
 from checker.core.source import Span
 from checker.core.value import Symbolic
+from checker.program.equal import Equal
 from checker.program.ir import Address, RegLoc
 
 INIT_TID = -1
@@ -54,8 +55,8 @@ class EventGraph:
     `sets` are exact masks by cat name; `leaves` the base relations po, addr, data, ctrl, rmw, amo, loc, int, ext, id, rf;
     `finals` the value of every register a thread wrote, at its end; `writes_at` the writes that may touch a location.
     `final_write[x][w]` is the literal for "w is the last write to x". `cut` lists where a loop bound was reached,
-    `wild` accesses through something that is no address,
-    `undefined` what is computed that has no value. `labels` tells what instruction text an event came from.
+    `wild` accesses through something that is no address, `undefined` what is computed that has no value. `equal`: the groups of
+    threads that nothing but their names tells apart.
     """
 
     events: tuple[Event, ...]
@@ -70,6 +71,7 @@ class EventGraph:
     """implied[a]: the events that execute whenever a does."""
     threads: int = 0
     undefined: tuple[tuple[Lit, Span, str], ...] = ()
+    equal: tuple[Equal, ...] = ()
 
     @property
     def n(self) -> int:

@@ -7,6 +7,7 @@ from itertools import combinations, groupby, permutations
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, mask_of
 from checker.program.draft import Draft
+from checker.program.equal import equal_threads
 from checker.program.events import INIT_TID, Event, EventGraph, Leaf
 from checker.program.ir import Address, Turn, Value
 from checker.program.memory import same_address
@@ -32,6 +33,7 @@ def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[i
     return EventGraph(
         tuple(events), d.circuit, sets(d), leaves, d.finals, finals, tuple(d.cut), tuple(d.wild),
         implied, len(d.codes), tuple([(lit, span, what) for lit, span, what in d.undefined if lit != FALSE]),
+        () if d.ranges.circles else equal_threads(d.test, d.codes, d.envs),
     )  # fmt: skip
 
 

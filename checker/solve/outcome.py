@@ -29,6 +29,7 @@ from checker.solve.proposition import final_value, observed, proposition, satisf
 from checker.solve.search import GiveUp, Search
 from checker.solve.settled import Settled
 from checker.solve.solver import Solver, Timeout
+from checker.solve.symmetry import Orders, image_count, images, orders_of
 
 COUNT_LIMIT = 500_000
 STATE_LIMIT = 2_000_000
@@ -76,9 +77,11 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
     choices = memory_choices(problem) if wanted.counts else None
     flags = sorted({a.name for a in model.axioms if a.role == "flag"})
-    questions = _Questions(problem, model, test, prop, shown, choices, wanted, flags)
+    orders = orders_of(problem, test, [loc for loc, _ in shown])
+    questions = _Questions(problem, model, test, prop, shown, choices, wanted, flags, orders)
     roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
     roots.extend([*[lit for lit, _ in problem.encoder.endless], *[lit for lit, _, _ in graph.undefined]])
+    roots.extend((orders.any, orders.prop, orders.states, orders.counted))
     if questions.whole:
         roots.extend([e.guard for e in graph.events])
     for lit in [*[lit for _, value in shown for lit in value.values()], *(choices or ())]:
@@ -123,6 +126,7 @@ class _Questions:
     choices: list[Lit] | None  # what tells executions apart, when they are to be counted
     wanted: Wanted
     flags: list[str]  # the names of all that the model has
+    orders: Orders
 
     @property
     def whole(self) -> list[Lit]:
@@ -149,7 +153,7 @@ class _Questions:
         """Put every question, and note what the engine says."""
         problem = self.problem
         for lit, rounds in problem.encoder.endless:
-            if engine.satisfiable([lit, *self.whole]):
+            if engine.satisfiable([lit, *self.whole, self.orders.any]):
                 raise endless(rounds.group, len(rounds.states) - 1)
         self.leftovers(engine, heard)
         for lit, span, what in problem.graph.undefined:
@@ -186,9 +190,9 @@ class _Questions:
     def leftovers(self, engine: Search | Solver, heard: _Heard) -> None:
         """Whether executions were left unfinished, and why."""
         cut, wild = self.problem.cut, self.problem.wild
-        if wild != FALSE and engine.satisfiable([wild]):
+        if wild != FALSE and engine.satisfiable([wild, self.orders.any]):
             heard.unfinished = "memory may be accessed through something that is no address"
-        if cut != FALSE and engine.satisfiable([cut, -wild]):
+        if cut != FALSE and engine.satisfiable([cut, -wild, self.orders.any]):
             heard.cut = True
             heard.unfinished = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
 
@@ -213,7 +217,7 @@ class _Questions:
     ) -> None:  # fmt: skip
         """Ask whether an execution has `lit`; where none does, whether one that was cut off has it already."""
         said = heard.said[name] = self.yes_or_no(engine, lit, flag=flag, undefined=undefined)
-        if said.no and heard.cut and lit != FALSE and engine.satisfiable([lit, self.problem.cut]):
+        if said.no and heard.cut and lit != FALSE and engine.satisfiable([lit, self.problem.cut, self.orders.any]):
             heard.begun.add(name)
 
     def yes_or_no(
@@ -221,7 +225,8 @@ class _Questions:
         shown: bool = True,
     ) -> Answer:  # fmt: skip
         """Whether a whole execution has `lit`; a yes shows it, certified to be what the question is about."""
-        if lit == FALSE or not engine.satisfiable([lit, *self.whole]):
+        order = self.orders.any if flag or undefined else self.orders.prop
+        if lit == FALSE or not engine.satisfiable([lit, *self.whole, order]):
             return NO
         if not shown or not self.wanted.witness:
             return YES
@@ -257,8 +262,8 @@ class _Questions:
         if self.choices is None:
             return None
         yes = no = 0
-        prop = self.prop
-        for table in engine.solutions(self.whole, self.choices, [*self.choices, prop], lambda _: False):
+        prop, orders = self.prop, self.orders
+        for table in engine.solutions([*self.whole, orders.counted], self.choices, [*self.choices, prop], lambda _: False):
             if table[prop] > 0:
                 yes += 1
             else:
@@ -266,7 +271,7 @@ class _Questions:
             if yes + no > COUNT_LIMIT:
                 raise TooMany(f"more than {COUNT_LIMIT:,} executions")
             self.check_time(yes + no)
-        return yes, no
+        return yes * orders.each, no * orders.each
 
     def check_time(self, rounds: int) -> None:
         if not rounds % 256 and self.wanted.deadline is not None and time.monotonic() > self.wanted.deadline:
@@ -276,30 +281,38 @@ class _Questions:
         """Every final state as text, with whether it satisfies the proposition."""
         bytewise = self.test.arch != "C"  # offsets of addresses count bytes
         columns = [
-            [
-                (lit if len(value) > 1 else TRUE, f"{show_location(loc)}={show_value(v, bytewise)};")
-                for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))
-            ]
-            for loc, value in self.shown
+            [(lit if len(value) > 1 else TRUE, v) for v, lit in sorted(value.items(), key=lambda x: abs(x[1]))]
+            for _, value in self.shown
         ]
+        words = [{v: f"{show_location(loc)}={show_value(v, bytewise)};" for v in value} for loc, value in self.shown]
         projected = [lit for column in columns if len(column) > 1 for lit, _ in column]
-        prop = self.prop
-        found: dict[str, bool] = {}
-        rounds = 0
-        for table in engine.solutions(self.whole, projected, [*projected, prop], _Blocks(self, columns).free):
-            rounds += 1
+        prop, asked = self.prop, [*self.whole, self.orders.states]
+        found: dict[tuple[Value, ...], bool] = {}
+        solutions = engine.solutions(asked, projected, [*projected, prop], _Blocks(self, columns, asked).free)
+        for rounds, table in enumerate(solutions, 1):
             self.check_time(rounds)
             holds = table[prop] > 0
-            words = [[word for lit, word in column if table[lit] > 0] for column in columns]
-            if all(words):
-                found[" ".join([word for (word,) in words])] = holds
-                continue
-            choices = [w or [word for lit, word in column if table[lit] == 0] for w, column in zip(words, columns)]
+            values = [[v for lit, v in column if table[lit] > 0] for column in columns]
+            choices = [vs or [v for lit, v in column if table[lit] == 0] for vs, column in zip(values, columns)]
             if len(found) + math.prod(map(len, choices)) > STATE_LIMIT:
                 raise TooMany(f"more than {STATE_LIMIT:,} final states")
-            for state in product(*choices):
-                found[" ".join(state)] = holds
-        return found
+            found.update(dict.fromkeys(product(*choices), holds))
+        if self.orders.shown:
+            found = self.closed(found)
+        return {" ".join([word[v] for word, v in zip(words, state)]): holds for state, holds in found.items()}
+
+    def closed(self, found: dict[tuple[Value, ...], bool]) -> dict[tuple[Value, ...], bool]:
+        """With the states in which equal threads have changed places."""
+        places = [loc for loc, _ in self.shown]
+        result: dict[tuple[Value, ...], bool] = {}
+        for state in found:
+            if state not in result:
+                if len(result) + image_count(self.orders.shown, places, state) > STATE_LIMIT:
+                    raise TooMany(f"more than {STATE_LIMIT:,} final states")
+                for image in images(self.orders.shown, places, state):
+                    self.check_time(len(result))
+                    result[image] = satisfied(self.test.condition.prop, dict(zip(places, image)).__getitem__)
+        return result
 
 
 BLOCK = 64
@@ -309,7 +322,7 @@ BLOCK_FAILURES = 24
 class _Blocks:
     """Whether all ways to fill in the columns a search has left open are states; asked only where that saves many visits."""
 
-    def __init__(self, questions: _Questions, columns: list[list[tuple[Lit, str]]]) -> None:
+    def __init__(self, questions: _Questions, columns: list[list[tuple[Lit, Value]]], asked: list[Lit]) -> None:
         circuit = questions.problem.circuit
         self.prop, self.failures = questions.prop, 0
         self.columns = [[lit for lit, _ in column] for column in columns if len(column) > 1]
@@ -318,7 +331,7 @@ class _Blocks:
         whole = all(len(o) == 1 for o in owners) and len(set().union(*owners)) == len(owners)
         sizes = all(len(c) == (2 if o < 0 else len(circuit.one_of[o])) for c, (o,) in zip(self.columns, owners)) if whole else False
         self.independent = free and sizes
-        self.questions = questions
+        self.circuit, self.asked = circuit, asked
         self.settled: Settled | None = None
 
     def free(self, table: Sequence[int]) -> bool:
@@ -330,7 +343,7 @@ class _Blocks:
         if size < BLOCK:
             return False
         if self.settled is None:
-            self.settled = Settled(self.questions.problem.circuit, self.questions.whole)
+            self.settled = Settled(self.circuit, self.asked)
         if self.settled.holds(table):
             self.failures = 0
             return True
