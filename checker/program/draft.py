@@ -11,14 +11,13 @@ from typing import TypeAlias
 from checker.core.circuit import FALSE, Circuit, Lit
 from checker.core.source import Span
 from checker.core.value import Symbolic
+from checker.program.branches import Place, Tree
 from checker.program.events import Event
 from checker.program.ir import Address, Instr, RegLoc, Test, Turn, Value
 from checker.program.ranges import Ranges, Site
 
 Deps: TypeAlias = dict[int, Lit]
 """Events something depends on; each with the condition under which it does (TRUE: whenever the event executes)."""
-Cube: TypeAlias = frozenset[Lit]
-"""A path, as the branch decisions it took."""
 DEPENDENCIES = ("addr", "data", "ctrl", "pick-addr", "pick-data")
 
 
@@ -34,9 +33,11 @@ class Access:
 @dataclass(slots=True)
 class Draft:
     """The events so far and what is known about them. `store_at` finds the event of a store (absent: it is on no path);
-    `group_of` says which full expression or instruction an event is of, `turns` when it has its turn there; `together` holds
-    the pairs of one group in which the second uses what the first read, or writes what it is a pair with. `compiled`: where C
-    leaves an order open there is one all the same; `coherent`: the model has reads and writes of one location in order."""
+    `trees` are the branches of the threads; `places` says of each event
+    where among the branches it is, `before` which may come before it on some path; `group_of` which full expression or instruction
+    it is of, `turns` when it has its turn there; `together` holds the pairs of one group in which the second uses what the first
+    read, or writes what it is a pair with. `compiled`: where C leaves an order open there is one all the same; `coherent`: the
+    model has reads and writes of one location in order."""
 
     test: Test
     codes: list[tuple[Instr, ...]]
@@ -48,7 +49,9 @@ class Draft:
     coherent: bool = True
     circuit: Circuit = field(default_factory=Circuit)
     events: list[Event] = field(default_factory=list)
-    cubes: list[list[Cube]] = field(default_factory=list)
+    trees: list[Tree] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    before: list[int] = field(default_factory=list)
     loads: list[Access] = field(default_factory=list)
     store_at: dict[Site, int] = field(default_factory=dict)
     group_of: list[tuple[int, int]] = field(default_factory=list)
@@ -69,17 +72,18 @@ class Draft:
         tid: int,
         kind: str,
         tags: frozenset[str],
-        guard: Lit,
+        place: Place,
         addr: Symbolic | None,
         value: Symbolic | None,
         span: Span,
-        cubes: list[Cube],
+        before: int = 0,
         size: int = 0,
     ) -> int:
         """Add an event; its eid."""
         eid = len(self.events)
-        self.events.append(Event(eid, tid, kind, tags, guard, addr, value, span, size))
-        self.cubes.append(cubes)
+        self.events.append(Event(eid, tid, kind, tags, place.guard, addr, value, span, size))
+        self.places.append(place)
+        self.before.append(before)
         self.group_of.append((tid, 0))
         return eid
 

@@ -10,13 +10,16 @@ dependencies are merged under the paths' guards. Every load chooses one store it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span, UnknownName
 from checker.core.value import UNSOLVED, Free, Symbolic, Undefined, apply, known, merge, nonzero, undetermined
-from checker.program.draft import Access, Cube, Deps, Draft, add
+from checker.program.branches import Place, Tree
+from checker.program.draft import Access, Deps, Draft, add
 from checker.program.events import INIT_TID, EventGraph
 from checker.program.graph import graph
 from checker.program.ir import (
@@ -61,10 +64,10 @@ UNSET = Register(known(0), NONE, NONE)
 
 @dataclass(slots=True)
 class _Path:
-    """Where a path stands: its decisions, its registers, and by scope the reads its branches depended on."""
+    """Where a path stands: its place among the branches, its registers, and by scope the reads its branches depended on."""
 
-    cubes: list[Cube]
-    guard: Lit
+    place: Place
+    before: int  # the events on the way here
     env: dict[str, Register]
     ctrl: dict[str, tuple[Deps, Deps]]  # scope -> (all reads, those that came through a register)
 
@@ -112,9 +115,12 @@ class _Threads:
     def thread(self, t: int) -> None:
         tid = self.draft.test.threads[t].tid
         env = {name: Register(known(value), NONE, NONE) for name, value in self.draft.envs[t].items()}
-        path: _Path | None = _Path([frozenset()], TRUE, env, {})
+        code = self.draft.codes[t]
+        self.tree = Tree(self.circuit, sum([isinstance(i, Branch) for i in code]))
+        self.draft.trees.append(self.tree)
+        path: _Path | None = _Path(self.tree.root, 0, env, {})
         pending: dict[str, list[_Path]] = {}
-        for i, instr in enumerate(self.draft.codes[t]):
+        for i, instr in enumerate(code):
             if isinstance(instr, Label):
                 arriving = pending.pop(instr.name, [])
                 if path is not None:
@@ -143,11 +149,11 @@ class _Threads:
             case Allocate(dst, name):
                 path.env[dst] = self.steered(Register(known(Address(name)), NONE, NONE), path)
             case Assume(cond, span):
-                self.draft.assumed.append((path.guard, nonzero(self.evaluate(cond, path, span).value)))
+                self.draft.assumed.append((path.place.guard, nonzero(self.evaluate(cond, path, span).value)))
             case Branch():
                 return self.branch(instr, path, pending)
             case Cut(span, after):
-                self.draft.cut.append((path.guard, span))
+                self.draft.cut.append((path.place.guard, span))
                 pending.setdefault(after, []).append(path)
                 return None
             case _:
@@ -179,17 +185,13 @@ class _Threads:
             if old is not None:
                 add(circuit, everything, old[0])
                 add(circuit, through, old[1])
-            path = _Path(path.cubes, path.guard, path.env, {**path.ctrl, instr.scope: (everything, through)})
-        if taken == FALSE:
-            return path
-        there = circuit.both2(path.guard, taken)
-        if there != FALSE:
-            cubes = path.cubes if taken == TRUE else [cube | {taken} for cube in path.cubes]
-            pending.setdefault(instr.target, []).append(_Path(cubes, there, path.env, path.ctrl))
-        here = circuit.both2(path.guard, -taken)
-        if taken == TRUE or here == FALSE:
+            path = replace(path, ctrl={**path.ctrl, instr.scope: (everything, through)})
+        there, here = self.tree.part(path.place, taken)
+        if there is not None:
+            pending.setdefault(instr.target, []).append(replace(path, place=there))
+        if here is None:
             return None
-        return _Path([cube | {-taken} for cube in path.cubes], here, dict(path.env), path.ctrl)
+        return replace(path, place=here, env=dict(path.env) if there is not None else path.env)
 
     def joined(self, paths: list[_Path], label: str) -> _Path | None:
         """The one path that goes on where `paths` meet; the scope `label` ends here."""
@@ -198,10 +200,9 @@ class _Threads:
         first = paths[0]
         if len(paths) == 1:
             ctrl = {s: d for s, d in first.ctrl.items() if s != label} if label in first.ctrl else first.ctrl
-            return _Path(first.cubes, first.guard, dict(first.env), ctrl)
+            return replace(first, env=dict(first.env), ctrl=ctrl)
         circuit = self.circuit
-        cubes = _simplified([cube for path in paths for cube in path.cubes])
-        guard = circuit.either([circuit.both(cube) for cube in cubes])
+        place, cases = self.tree.meet([path.place for path in paths])
         env: dict[str, Register] = {}
         names: dict[str, None] = {}
         for path in paths:
@@ -211,22 +212,19 @@ class _Threads:
             if all(v is values[0] for v in values):
                 env[name] = values[0]
                 continue
-            cases = [(path.guard, v) for path, v in zip(paths, values, strict=True)]
-            env[name] = Register(
-                merge(circuit, [(g, v.value) for g, v in cases]),
-                self.merged([(g, v.data) for g, v in cases]),
-                self.merged([(g, v.ctrl) for g, v in cases]),
-                self.merged([(g, v.pick) for g, v in cases]),
-            )
+            data, ctrls, picks = [
+                self.merged([(path.place.guard, v[k]) for path, v in zip(paths, values, strict=True)]) for k in (1, 2, 3)
+            ]
+            env[name] = Register(merge(circuit, [(lit, v.value) for lit, v in zip(cases, values, strict=True)]), data, ctrls, picks)
         scopes: dict[str, None] = {}
         for path in paths:
             scopes.update(dict.fromkeys(path.ctrl))
         scopes.pop(label, None)
         ctrl = {}
         for scope in scopes:
-            both = [(path.guard, path.ctrl.get(scope, (NONE, NONE))) for path in paths]
+            both = [(path.place.guard, path.ctrl.get(scope, (NONE, NONE))) for path in paths]
             ctrl[scope] = (self.merged([(g, d[0]) for g, d in both]), self.merged([(g, d[1]) for g, d in both]))
-        return _Path(cubes, guard, env, ctrl)
+        return _Path(place, reduce(or_, [path.before for path in paths]), env, ctrl)
 
     def merged(self, cases: list[tuple[Lit, Deps]]) -> Deps:
         """Dependencies after a join: each holds when a path was taken on which it does."""
@@ -253,7 +251,7 @@ class _Threads:
         zero = [lit for v, lit in found.value.items() if v == 0]
         for v, lit in found.value.items():
             if isinstance(v, Undefined):
-                self.draft.undefined.append((self.circuit.both2(path.guard, lit), span, v.name))
+                self.draft.undefined.append((self.circuit.both2(path.place.guard, lit), span, v.name))
                 zero.append(value.pop(v))
         return found._replace(value={**value, 0: self.circuit.either(zero)})
 
@@ -290,7 +288,7 @@ class _Threads:
         if not nothing:
             return value
         for v in nothing:
-            self.circuit.imply(path.guard, -value[v])
+            self.circuit.imply(path.place.guard, -value[v])
         return {v: lit for v, lit in value.items() if v not in nothing} or known(0)
 
     def united(self, a: Deps, b: Deps) -> Deps:
@@ -316,7 +314,7 @@ class _Threads:
         span = instr.span
         addr = self.evaluate(instr.addr, path, span) if instr.addr is not None else None
         if addr is not None:
-            self.check_address(addr.value, path.guard, span)
+            self.check_address(addr.value, path.place.guard, span)
         eid = len(self.draft.events)
         value: Symbolic | None = None
         written = UNSET
@@ -335,7 +333,8 @@ class _Threads:
                 if instr.value is not None and not instr.dst:
                     written = self.evaluate(instr.value, path, span)
                 kind, size = "F", 0
-        self.draft.event(tid, kind, instr.tags, path.guard, addr.value if addr else None, value, span, path.cubes, size)
+        self.draft.event(tid, kind, instr.tags, path.place, addr.value if addr else None, value, span, path.before, size)
+        path.before |= 1 << eid
         self.draft.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)
         if instr.turn is not None:
             self.draft.turns[eid] = instr.turn
@@ -393,7 +392,7 @@ class _Threads:
                 if lit != FALSE:
                     self.draft.rmw[read, eid] = lit
                     pairs.append(lit)
-        self.circuit.imply(path.guard, self.circuit.either(pairs))
+        self.circuit.imply(path.place.guard, self.circuit.either(pairs))
 
     def check_address(self, addr: Symbolic, guard: Lit, span: Span) -> None:
         """Note accesses through a value that is no address; refuse one that cannot be anything else."""
@@ -445,22 +444,3 @@ def _value_key(value: Value) -> tuple[int, int, str, int]:
         case Free(name):
             return 2, 0, name, 0
     return 0, value, "", 0
-
-
-def _simplified(cubes: list[Cube]) -> list[Cube]:
-    """The same paths with fewer decisions: two that differ in one decision only are one path without it."""
-    found = list(dict.fromkeys(cubes))
-    changed = True
-    while changed:
-        changed = False
-        for i, a in enumerate(found):
-            for j in range(i + 1, len(found)):
-                odd = a ^ found[j]
-                if len(odd) == 2 and sum(odd) == 0:
-                    found[i] = a & found[j]
-                    del found[j]
-                    changed = True
-                    break
-            if changed:
-                break
-    return found

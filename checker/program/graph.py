@@ -6,6 +6,7 @@ from itertools import combinations, groupby, permutations
 
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, mask_of
+from checker.program.branches import Place, exclusive
 from checker.program.draft import Draft
 from checker.program.equal import equal_threads
 from checker.program.events import INIT_TID, Event, EventGraph, Leaf
@@ -16,10 +17,13 @@ from checker.program.memory import same_address
 def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[int, Lit]]) -> EventGraph:
     events = d.events
     n = len(events)
-    implied = implied_by(d)
+    at: dict[Place, int] = {}
+    for e in events:
+        if e.guard != TRUE:
+            at[d.places[e.eid]] = at.get(d.places[e.eid], 0) | 1 << e.eid
     leaves: dict[str, Leaf] = {name: leaf(d, pairs, relative=True) for name, pairs in d.deps.items()}
     leaves["rf"] = leaf(d, rf, relative=False)
-    leaves["po"] = program_order(d)
+    leaves["po"] = program_order(d, exclusive(at))
     leaves["loc"] = locations(d)
     leaves["rmw"] = leaf(d, d.rmw, relative=True)
     leaves["amo"] = leaf(d, {p: lit for p, lit in d.rmw.items() if "X" not in events[p[0]].tags}, relative=True)
@@ -32,7 +36,7 @@ def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[i
     leaves["id"] = _exact(tuple([1 << a for a in range(n)]))
     return EventGraph(
         tuple(events), d.circuit, sets(d), leaves, d.finals, finals, tuple(d.cut), tuple(d.wild),
-        implied, len(d.codes), tuple([(lit, span, what) for lit, span, what in d.undefined if lit != FALSE]),
+        implied_by(d, at), len(d.codes), tuple([(lit, span, what) for lit, span, what in d.undefined if lit != FALSE]),
         () if d.ranges.circles else equal_threads(d.test, d.codes, d.envs),
     )  # fmt: skip
 
@@ -51,23 +55,19 @@ def sets(d: Draft) -> dict[str, int]:
     return found
 
 
-def implied_by(d: Draft) -> tuple[int, ...]:
+def implied_by(d: Draft, at: dict[Place, int]) -> tuple[int, ...]:
+    """For each event those that execute whenever it does."""
     always = mask_of(e.eid for e in d.events if e.guard == TRUE)
-    conditional = [e.eid for e in d.events if e.guard != TRUE]
     result = [always | 1 << e.eid for e in d.events]
-    for a in conditional:
-        for b in conditional:
-            if d.events[a].guard == d.events[b].guard or all(any(weaker <= cube for weaker in d.cubes[b]) for cube in d.cubes[a]):
-                result[a] |= 1 << b
+    if at:
+        for tree in d.trees:
+            for place, executed in tree.implied(at).items():
+                for eid in bits(at.get(place, 0)):
+                    result[eid] |= executed
     return tuple(result)
 
 
-def exclusive(d: Draft, a: int, b: int) -> bool:
-    """Whether a and b are on different branches."""
-    return all(any(-lit in right for lit in left) for left in d.cubes[a] for right in d.cubes[b])
-
-
-def program_order(d: Draft) -> Leaf:
+def program_order(d: Draft, apart: dict[Place, int]) -> Leaf:
     """Events of one thread in the order of the text; those of one full expression as `_within` has them."""
     rows = [0] * len(d.events)
     lits: dict[tuple[int, int], Lit] = {}
@@ -76,7 +76,6 @@ def program_order(d: Draft) -> Leaf:
         if e.tid != INIT_TID:
             by_thread.setdefault(e.tid, []).append(e)
     for thread in by_thread.values():
-        conditional = [e for e in thread if e.guard != TRUE]
         later = 0
         for e in reversed(thread):
             rows[e.eid] = later
@@ -85,12 +84,13 @@ def program_order(d: Draft) -> Leaf:
             group = list(together)
             if len(group) > 1:
                 _within(d, group, rows, lits)
-        for i, e in enumerate(conditional):
-            for f in conditional[i + 1 :]:
-                if exclusive(d, e.eid, f.eid):
-                    rows[e.eid] &= ~(1 << f.eid)
-                    lits.pop((e.eid, f.eid), None)
-                    lits.pop((f.eid, e.eid), None)
+        earlier = 0
+        for e in thread:
+            for a in bits(earlier & (~d.before[e.eid] | apart.get(d.places[e.eid], 0))):
+                rows[a] &= ~(1 << e.eid)
+                lits.pop((a, e.eid), None)
+                lits.pop((e.eid, a), None)
+            earlier |= 1 << e.eid
     if not lits:
         return _exact(tuple(rows))
     may = list(rows)

@@ -9,15 +9,17 @@ from checker.core.acyclic import forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span
 from checker.core.value import known
+from checker.program.branches import Tree
 from checker.program.draft import Draft
 from checker.program.events import INIT_TID
 from checker.program.ir import Address
 
 
 def initial_writes(d: Draft) -> None:
+    start = Tree(d.circuit, 0).root
     touched = {a for where in d.ranges.addresses.values() for a in where if isinstance(a, Address)}
     for index, address in enumerate(sorted(touched | d.observed)):
-        d.event(INIT_TID, "IW", frozenset(), TRUE, known(address), known(d.memory.get(address, 0)), test_span(d), [])
+        d.event(INIT_TID, "IW", frozenset(), start, known(address), known(d.memory.get(address, 0)), test_span(d))
         d.store_at[INIT_TID, index] = len(d.events) - 1
         d.by_address.setdefault(address, []).append((INIT_TID, index))
 

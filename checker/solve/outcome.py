@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise, product
 
@@ -288,7 +288,8 @@ class _Questions:
         projected = [lit for column in columns if len(column) > 1 for lit, _ in column]
         prop, asked = self.prop, [*self.whole, self.orders.states]
         found: dict[tuple[Value, ...], bool] = {}
-        solutions = engine.solutions(asked, projected, [*projected, prop], _Blocks(self, columns, asked).free)
+        free = _Blocks(self, columns, asked).free
+        solutions: Iterator[Mapping[int, int] | Sequence[int]] = engine.solutions(asked, projected, [*projected, prop], free)
         for rounds, table in enumerate(solutions, 1):
             self.check_time(rounds)
             holds = table[prop] > 0
