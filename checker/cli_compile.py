@@ -33,10 +33,10 @@ def compile_tests(paths: tuple[str, ...], *, arch: str, output: str | None, forc
     from checker.campaign.corpus import located
     from checker.campaign.paths import texts_of
     from checker.core.source import CheckerError
+    from checker.isa.aarch64.compile import AArch64
+    from checker.isa.compile import export
+    from checker.isa.x86.compile import X86
     from checker.library import load_model, test_in
-    from checker.report.assembly import export
-    from checker.report.assembly_aarch64 import AArch64
-    from checker.report.assembly_x86 import X86
     from checker.report.progress import Progress
 
     model, machine = load_model(_ARCHES[arch]), AArch64() if arch == "aarch64" else X86()

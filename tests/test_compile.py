@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from checker import CheckerError, Options, check, load_model, load_test
 from checker.cli import cli
 from checker.core.source import Source
+from checker.isa.aarch64.compile import AArch64
+from checker.isa.compile import export
+from checker.isa.text import Exported
+from checker.isa.x86.compile import X86
 from checker.parse.litmus import parse_test
 from checker.program import ir
-from checker.report.assembly import export
-from checker.report.assembly_aarch64 import AArch64
-from checker.report.assembly_text import Exported
-from checker.report.assembly_x86 import X86
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = sorted((ROOT / "litmus").glob("**/*.litmus"))

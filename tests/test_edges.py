@@ -16,14 +16,14 @@ from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import Policy
 from checker.campaign.variants import Verdicts
 from checker.core.source import Source
+from checker.isa.aarch64.compile import AArch64
+from checker.isa.compile import export
+from checker.isa.x86.compile import X86
 from checker.kernel.carry import lost
 from checker.kernel.skeleton import Code, Op, skeleton
 from checker.kernel.trees import FolderTree, Overlay
 from checker.parse.litmus import parse_test
 from checker.program.ir import Compare, Condition, Implies, MemLoc, Not, Prop, RegLoc
-from checker.report.assembly import export
-from checker.report.assembly_aarch64 import AArch64
-from checker.report.assembly_x86 import X86
 from checker.report.sarif import sarif
 from checker.report.spell import show_prop
 

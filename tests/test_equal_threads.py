@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from random import Random
 
@@ -13,11 +12,9 @@ from hypothesis import strategies as st
 from kernel_c import model, parse
 from random_kernel_c import HARDWARE, PARAMETERS, random_text
 
-from checker.check import Options, check, stages
+from checker.check import Options, check
 from checker.program.equal import equal_threads
 from checker.result import Result
-from checker.solve.proposition import observed
-from checker.solve.symmetry import orders_of
 
 PROCESS = re.compile(r"P\d+(\(.*?\n}\n)", re.DOTALL)
 LOOPS = (

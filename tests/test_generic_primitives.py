@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from checker import CheckerError, Options, check, load_model
 from checker.core.source import Source
+from checker.isa.aarch64.compile import AArch64
+from checker.isa.compile import export
 from checker.parse.litmus import parse_test
 from checker.program.ir import Address
-from checker.report.assembly import export
-from checker.report.assembly_aarch64 import AArch64
 from checker.result import Result
 
 MACHINES = ("aarch64", "aarch64-llsc", "x86-tso")

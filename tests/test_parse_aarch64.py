@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from checker.check import Options, check
 from checker.core.source import CheckerError, Source, UnknownName, Unsupported
+from checker.isa.aarch64.table import TABLE
 from checker.library import load_model
-from checker.parse.aarch64_table import TABLE
 from checker.parse.litmus import parse_test
 
 WORDS = st.one_of(st.integers(0, 2**64 - 1), st.sampled_from([0, 1, 2**31, 2**31 - 1, 2**32 - 1, 2**63, 2**63 - 1, 2**64 - 1]))

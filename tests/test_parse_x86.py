@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from checker.check import Options, check
 from checker.core.source import CheckerError, Source
 from checker.core.value import compute
+from checker.isa.x86.table import ROWS
 from checker.library import load_model
 from checker.parse.litmus import parse_test
-from checker.parse.x86_table import ROWS
 from checker.program import ir
 from checker.program.ir import Address, Assign, Branch, Const, Expr, Label, Load, Mark, MemLoc, Op, Reg, RegLoc, Store, Value
 

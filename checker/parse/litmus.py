@@ -89,7 +89,7 @@ def _assembly(module: str, function: str) -> Callable[[Source, str], Code]:
     """A front end that is loaded when a test needs it."""
 
     def read(source: Source, text: str) -> Code:
-        code: Code = getattr(importlib.import_module(f"checker.parse.{module}"), function)(source, text)
+        code: Code = getattr(importlib.import_module(f"checker.isa.{module}"), function)(source, text)
         return code
 
     return read

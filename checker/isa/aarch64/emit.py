@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 from checker.core.source import NOWHERE, Span
 from checker.core.value import Undetermined, compute, signed
-from checker.parse.aarch64_cell import Gpr, Imm, Instruction, Mem, Mod, Operand, Word
-from checker.parse.aarch64_table import CONDITIONS, EXTENSIONS, SHIFTS, Row
+from checker.isa.aarch64.cell import Gpr, Imm, Instruction, Mem, Mod, Operand, Word
+from checker.isa.aarch64.table import CONDITIONS, EXTENSIONS, SHIFTS, Row
 from checker.program.ir import (
     Address,
     Assign,

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from checker.core.source import CheckerError, SyntaxProblem, UnknownName, Unsupported
-from checker.parse.aarch64_table import CONDITIONS, EXTENSIONS, SHIFTS, TABLE, Row
+from checker.isa.aarch64.table import CONDITIONS, EXTENSIONS, SHIFTS, TABLE, Row
 
 
 class Gpr(NamedTuple):

@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checker.core.source import SyntaxProblem, Unsupported
-from checker.parse.aarch64_cell import Gpr, Imm, Mod, Operand, Problem, Word, condition
-from checker.parse.aarch64_emit import ONE, ZERO, Emitter, Family, arithmetic, constant, holds, op, trimmed, widened
-from checker.parse.aarch64_table import CONDITIONS, DOMAINS, EXTENSIONS, Row
+from checker.isa.aarch64.cell import Gpr, Imm, Mod, Operand, Problem, Word, condition
+from checker.isa.aarch64.emit import ONE, ZERO, Emitter, Family, arithmetic, constant, holds, op, trimmed, widened
+from checker.isa.aarch64.table import CONDITIONS, DOMAINS, EXTENSIONS, Row
 from checker.program.ir import Const, Expr, Mark, Reg
 
 

@@ -18,13 +18,13 @@ from functools import partial
 
 from checker.core.source import Source, UnknownName, Unsupported
 from checker.core.value import signed
-from checker.parse.asm import Column, Line, check_labels, columns, nearest
+from checker.isa.asm import Column, Line, check_labels, columns, nearest
+from checker.isa.x86.cell import ATT, INTEL, Instruction, Problem, Syntax, read
+from checker.isa.x86.emit import END, Emitter, flags_looked_at
+from checker.isa.x86.table import NARROW, WIDE, Part
 from checker.parse.code import Code
 from checker.parse.question import bytewise, declared_widths, refuse_variants, retyped, whole, width_of
 from checker.parse.state import Entry
-from checker.parse.x86_cell import ATT, INTEL, Instruction, Problem, Syntax, read
-from checker.parse.x86_emit import END, Emitter, flags_looked_at
-from checker.parse.x86_table import NARROW, WIDE, Part
 from checker.program.ir import Global, Label, Loc, MemLoc, RegLoc, Test, Thread, Value
 
 _PREFIX = re.compile(r"([;|:\s](?:lock|rep)\s*);", re.I)

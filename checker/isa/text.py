@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from checker.core.source import Unsupported
 from checker.core.value import Free
+from checker.isa.code import Code, Machine
 from checker.program.ir import (
     Address,
     And,
@@ -22,7 +23,6 @@ from checker.program.ir import (
     Truth,
     Value,
 )
-from checker.report.assembly_code import Code, Machine
 
 _BUSY = re.compile(r"(?i:[wxbhsdqrv]\d+|[re]?[abcd][xhl]|[re]?(?:si|di|sp|bp)l?|[wx]?zr|lr|pc|nzcv|ip\d?|r\d+[dwb]|p\d+)")
 """What an assembler takes for a register, or herd for a process."""

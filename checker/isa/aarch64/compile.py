@@ -7,8 +7,8 @@ xchg(x, 1)                      MOV X3,#1   SWPAL X3,X2,[X0]
 from __future__ import annotations
 
 from checker.core.value import Free
+from checker.isa.code import CALLED, SIZE, Code
 from checker.program.ir import Address, Const, Expr, Load, Op, Reg, Store
-from checker.report.assembly_code import CALLED, SIZE, Code
 
 _ALU = {"add": "ADD", "sub": "SUB", "and": "AND", "or": "ORR", "xor": "EOR", "shl": "LSL", "shr": "LSR", "sar": "ASR", "mul": "MUL"}
 _CONDITION = {

@@ -11,8 +11,8 @@ loop around a cmpxchg, with a `filter` for its success. Its cmpxchg has the memo
 from __future__ import annotations
 
 from checker.core.value import Free
+from checker.isa.code import CALLED, SIZE, Code
 from checker.program.ir import Address, Const, Expr, Load, Op, Reg, Store
-from checker.report.assembly_code import CALLED, SIZE, Code
 
 _JUMP = {"eq": "je", "ne": "jne", "lt": "jl", "le": "jle", "gt": "jg", "ge": "jge"}
 _OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "le": "gt", "gt": "le"}

@@ -19,6 +19,8 @@ from dataclasses import replace
 
 from checker.cat.term import Model
 from checker.core.source import Span, Unsupported
+from checker.isa.code import SIZE, Code, Machine
+from checker.isa.text import Exported, names_of, written
 from checker.program.defer import defer
 from checker.program.expand import expand
 from checker.program.ir import (
@@ -40,8 +42,6 @@ from checker.program.ir import (
     Test,
     Thread,
 )
-from checker.report.assembly_code import SIZE, Code, Machine
-from checker.report.assembly_text import Exported, names_of, written
 
 _SECTION = frozenset({"Rcu-lock", "Rcu-unlock", "Srcu-lock", "Srcu-unlock"})
 _PERIOD = frozenset({"Rcu-gp-start", "Rcu-gp-end", "Srcu-gp-start", "Srcu-gp-end"})

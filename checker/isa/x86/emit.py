@@ -14,8 +14,8 @@ from typing import NamedTuple, TypeAlias
 
 from checker.core.source import NOWHERE, Span, Unsupported
 from checker.core.value import compute
-from checker.parse.x86_cell import Instruction, Memory, Number, Operand, Problem, Syntax, Target
-from checker.parse.x86_table import LOOKS_AT, Flag, Part
+from checker.isa.x86.cell import Instruction, Memory, Number, Operand, Problem, Syntax, Target
+from checker.isa.x86.table import LOOKS_AT, Flag, Part
 from checker.program.ir import Address, Assign, Branch, Const, Expr, Instr, Label, Load, Mark, Op, Reg, Store
 
 LOCKED = frozenset({"X"})

@@ -15,8 +15,8 @@ from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from checker.core.source import CheckerError, SyntaxProblem, UnknownName, Unsupported
-from checker.parse.asm import nearest
-from checker.parse.x86_table import NARROW, ROWS, SUFFIXES, WIDE, Part, Row
+from checker.isa.asm import nearest
+from checker.isa.x86.table import NARROW, ROWS, SUFFIXES, WIDE, Part, Row
 
 
 class Number(NamedTuple):

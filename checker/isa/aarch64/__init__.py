@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from checker.core.source import Source, Span, Unsupported
-from checker.parse.aarch64_access import ACCESSING
-from checker.parse.aarch64_cell import Gpr, Instruction, Mem, Problem, read_cell
-from checker.parse.aarch64_compute import COMPUTING
-from checker.parse.aarch64_emit import Emitter
-from checker.parse.asm import Column, Line, check_labels, columns
+from checker.isa.aarch64.access import ACCESSING
+from checker.isa.aarch64.cell import Gpr, Instruction, Mem, Problem, read_cell
+from checker.isa.aarch64.compute import COMPUTING
+from checker.isa.aarch64.emit import Emitter
+from checker.isa.asm import Column, Line, check_labels, columns
 from checker.parse.code import Code
 from checker.parse.question import change, declared_widths, retyped, whole
 from checker.parse.state import Entry

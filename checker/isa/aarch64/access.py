@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checker.core.source import Unsupported
-from checker.parse.aarch64_cell import Gpr, Mem, Operand, Problem
-from checker.parse.aarch64_emit import ONE, SEXT, ZERO, ZEXT, Emitter, Family, op
-from checker.parse.aarch64_table import Row
+from checker.isa.aarch64.cell import Gpr, Mem, Operand, Problem
+from checker.isa.aarch64.emit import ONE, SEXT, ZERO, ZEXT, Emitter, Family, op
+from checker.isa.aarch64.table import Row
 from checker.program.ir import MONITOR, Choose, Const, Expr, Load, Reg, Store
 
 

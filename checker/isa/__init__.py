@@ -1,0 +1,1 @@
+"""Machines: how their instructions are read, what they mean, and how a C test is written in them (`compile.py`)."""
