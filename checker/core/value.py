@@ -10,8 +10,9 @@ fold at once; nothing of this reaches the solver but the literals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.source import LimitExceeded, Span
@@ -23,8 +24,7 @@ _BITS = 64
 _MASK = (1 << _BITS) - 1
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Free:
+class Free(Struct, frozen=True, order=True):
     """A value nothing determines: reads that, through plain copies, get their value from themselves. Equal only to itself."""
 
     name: str

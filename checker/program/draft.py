@@ -5,8 +5,9 @@ A `Draft` belongs to one call of `execute` and is thrown away with it; what stay
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from checker.core.circuit import FALSE, Circuit, Lit
 from checker.core.source import Span
@@ -22,8 +23,7 @@ Cube: TypeAlias = frozenset[Lit]
 DEPENDENCIES = ("addr", "data", "ctrl", "pick-addr", "pick-data")
 
 
-@dataclass(slots=True)
-class Access:
+class Access(Struct):
     """A load that became an event, and the store it chooses to read from."""
 
     eid: int
@@ -31,8 +31,7 @@ class Access:
     choice: dict[Site, Lit] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The events so far and what is known about them. `store_at` finds the event of a store (absent: it is on no path);
     `group_of` says which full expression or instruction an event is of, `turns` when it has its turn there; `together` holds
     the pairs of one group in which the second uses what the first read, or writes what it is a pair with. `compiled`: where C

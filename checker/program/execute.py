@@ -10,8 +10,9 @@ dependencies are merged under the paths' guards. Every load chooses one store it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span, UnknownName, Unsupported
@@ -59,8 +60,7 @@ class Register(NamedTuple):
 UNSET = Register(known(0), NONE, NONE)
 
 
-@dataclass(slots=True)
-class _Path:
+class _Path(Struct):
     """Where a path stands: its decisions, its registers, and by scope the reads its branches depended on."""
 
     cubes: list[Cube]
