@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
@@ -27,8 +28,7 @@ from checker.solve.solver import Timeout
 RECURSION = 200_000
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(Struct, frozen=True):
     """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model;
     `assume`: what is taken for granted beyond the documentation (see program/defer.py). `strict` makes a remark on the
     question (a value that nothing writes) an error."""

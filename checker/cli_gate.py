@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +58,8 @@ def gate(
 
     PATHs are those of the policy unless given. Exit code: 0 clean, 1 blocked, 2 something could not be checked.
     """
+    from msgspec.structs import replace
+
     from checker.campaign.gate import Interrupted, Request, gate
     from checker.campaign.policy import load_policy
     from checker.campaign.pool import executor_of

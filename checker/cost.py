@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import cast
+
+from msgspec import Struct
 
 from checker.cat.term import Model
 from checker.core.source import Unsupported
@@ -54,16 +55,14 @@ _BY_VERB = {GRACE: "waits", DEFER: "defers", FREE: "frees"}
 CATEGORIES = ("waits", "defers", "frees", "sections", "full", "partial", "ordered", "atomic", "plain")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Item:
+class Item(Struct, frozen=True, order=True):
     """One kind of thing that is paid for; `category` is one of CATEGORIES, `name` an instruction or a primitive."""
 
     category: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
+class Range(Struct, frozen=True):
     """How often: at least, at most."""
 
     low: int
@@ -77,8 +76,7 @@ NEVER = Range(0, 0)
 Counts = dict[Item, Range]
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
+class Price(Struct, frozen=True):
     """What process `tid` of `test` pays under `model`, in the order of CATEGORIES."""
 
     test: str

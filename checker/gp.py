@@ -22,15 +22,15 @@ the unharmed figures of that thread: 137 µs for x86's first KVM_CREATE_VCPU, 16
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 STRATEGIES = ("synchronize_srcu_expedited", "call_srcu", "call_srcu_expedited", "keyed off created vCPUs")
 ARCHS = ("x86", "arm64")
 REGISTER, UPDATE, VCPU = "register", "memslot", "vcpu"
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """`hz` ticks a second; times in µs: one scan, the gap between two ioctls, what each ioctl takes without any waiting."""
 
     hz: int = 100
@@ -57,16 +57,14 @@ class Machine:
         return (tick + 2 - self.phase) * self.jiffy
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(Struct, frozen=True):
     """What a VMM does, in order. A VCPU step on x86 has a memslot update inside: the APIC access page."""
 
     arch: str
     steps: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One ioctl: when it began, how long it took, how much of that it waited for a grace period. Times in µs."""
 
     kind: str
@@ -75,8 +73,7 @@ class Step:
     waited: float
 
 
-@dataclass(frozen=True, slots=True)
-class GracePeriod:
+class GracePeriod(Struct, frozen=True):
     """From its request to its end; the scans begin at `scan`, after the timer if it had one."""
 
     start: float
@@ -84,8 +81,7 @@ class GracePeriod:
     end: float
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(Struct, frozen=True):
     strategy: str
     machine: Machine
     steps: tuple[Step, ...]
@@ -147,8 +143,7 @@ def simulate(plan: Boot, strategy: str, machine: Machine) -> Timeline:
     return Timeline(strategy, machine, tuple(steps), tuple(srcu.done), deferred)
 
 
-@dataclass(slots=True)
-class _Srcu:
+class _Srcu(Struct):
     """One srcu_struct. Grace periods are numbered; `needed` and `needed_exp` are the last ones asked for.
 
     A grace period that runs has a `start`; its scans begin at `scan`. `done` are those that ended.

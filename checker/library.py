@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from checker.cat import syntax
 from checker.cat.elaborate import elaborate
@@ -29,8 +30,7 @@ KERNEL = "Linux-kernel memory consistency model"
 """What linux-kernel.cat calls itself: the kernel's `Result:` lines speak of it, wherever it lies."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shipped:
+class Shipped(Struct, frozen=True):
     """A model that comes with the checker: its files (relative to models/), and which tests it takes.
 
     `gate`: kernel patches are judged by it. Not by one that allows less than another does.

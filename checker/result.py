@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker.program.ir import LIFETIME_FLAGS, Condition, Expectation
 from checker.solve.answer import NO, Answer, Answers
@@ -13,8 +14,7 @@ NEVER, SOMETIMES, ALWAYS, DEADLOCK, UNKNOWN = "Never", "Sometimes", "Always", "D
 _OBSERVATIONS = {("yes", "yes"): SOMETIMES, ("yes", "no"): ALWAYS, ("no", "yes"): NEVER, ("no", "no"): DEADLOCK}
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The verdict of one test under one model: the answers to its questions, and what follows from them.
 
     `states` are all final states, sorted, in herd's spelling (None unless asked for); `counts` how many executions satisfy the

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.source import NOWHERE
 from checker.parse.c_syntax import Cast
@@ -41,10 +42,10 @@ def bare(node: Any) -> Any:
         return bare(node.value)
     if isinstance(node, tuple):
         return tuple(bare(x) for x in node)
-    if not is_dataclass(node) or isinstance(node, type):
+    if not isinstance(node, Struct):
         return node
-    changes = {f.name: bare(getattr(node, f.name)) for f in fields(node) if f.name != "span"}
-    if any(f.name == "span" for f in fields(node)):
+    changes = {name: bare(getattr(node, name)) for name in node.__struct_fields__ if name != "span"}
+    if "span" in node.__struct_fields__:
         changes["span"] = NOWHERE
     return replace(node, **changes)
 

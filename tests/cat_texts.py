@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 from itertools import chain
 from typing import Any
 
@@ -46,7 +45,7 @@ def bare(node: Any) -> Any:
         return tuple(map(bare, node))
     if isinstance(node, (str, bool)) or node is None:
         return node
-    return type(node)(**{f.name: NOWHERE if f.name == "span" else bare(getattr(node, f.name)) for f in fields(node)})
+    return type(node)(**{f: NOWHERE if f == "span" else bare(getattr(node, f)) for f in node.__struct_fields__})
 
 
 def ins(text: str) -> Any:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from click.testing import Result as Printed
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import force_setattr
 
 from checker.check import Options, check
 from checker.cli import cli
@@ -175,7 +176,7 @@ def test_a_witness_that_does_not_satisfy_the_proposition_is_never_shown(monkeypa
     whole = _Questions.condition
 
     def other_side_up(self: _Questions, engine: object, heard: object) -> None:
-        object.__setattr__(self, "prop", -self.prop)
+        force_setattr(self, "prop", -self.prop)
         whole(self, engine, heard)  # type: ignore[arg-type]
 
     monkeypatch.setattr(_Questions, "condition", other_side_up)

@@ -4,7 +4,7 @@ checks are evaluated in it one by one, and what remains must be what `check` say
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import pytest
@@ -12,6 +12,7 @@ from circuits import least
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel_c import model, parse, result
+from msgspec.structs import replace
 from random_kernel_c import HARDWARE, KINDS, random_text
 
 from checker.cat.term import Model

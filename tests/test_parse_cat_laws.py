@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from cat_texts import EXPS, WORDS, bare, exp, parse, words
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
 
 from checker.cat import syntax
 from checker.cat.syntax import Binary, Binding, Check, Exp, Fun, Junction, LetIns, Variant
@@ -30,9 +30,9 @@ def test_what_is_printed_is_parsed_back(e: Exp, data: st.DataObject) -> None:
 def nodes(node: Any) -> list[Any]:
     if isinstance(node, tuple):
         return [n for part in node for n in nodes(part)]
-    if not is_dataclass(node) or isinstance(node, type):
+    if not isinstance(node, Struct):
         return []
-    return [node, *nodes(tuple(getattr(node, f.name) for f in fields(node) if f.name not in ("span", "source")))]
+    return [node, *nodes(tuple(getattr(node, f) for f in node.__struct_fields__ if f not in ("span", "source")))]
 
 
 @settings(deadline=None)

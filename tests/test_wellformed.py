@@ -6,7 +6,6 @@ carried on through memory would go backwards otherwise); a flag is raised when s
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_c import parse
+from msgspec.structs import replace
 from random_kernel_c import random_text
 
 from checker.cat.term import Model

@@ -12,9 +12,10 @@ import contextlib
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
+
+from msgspec import Struct, field
 
 from checker.campaign.strict import NotSo, Table, like, read
 from checker.core.source import CheckerError, LimitExceeded, Source, Span
@@ -30,16 +31,14 @@ class BadBaseline(CheckerError):
     code = "baseline"
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """What a baseline says of one test."""
 
     digest: str
     verdicts: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(Struct, frozen=True):
     """`tests` by path; `models` and their keys, `tool` and `solver` are what the verdicts were obtained with."""
 
     tests: Mapping[str, Known] = field(default_factory=dict)

@@ -17,10 +17,11 @@ import time
 import tomllib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from checker.check import Options, check
 from checker.core.source import CheckerError
@@ -31,8 +32,7 @@ MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso"}
 EXCEPTIONS = Path(__file__).resolve().parents[2] / "tests" / "conformance.toml"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """One test: what differs (empty when nothing does) and how long it took, seconds."""
 
     file: str

@@ -21,8 +21,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker import library
 from checker.cat.term import Model
@@ -39,8 +41,7 @@ WINDOW = 256
 GRACE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
+class Setup(Struct, frozen=True):
     """What all jobs of a run share: how to check, where models come from; `strict` makes a file's warnings errors."""
 
     options: Options = field(default_factory=Options)
@@ -50,8 +51,7 @@ class Setup:
     strict: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One text under one model (a name, or the path of a .cat)."""
 
     text: Text
@@ -62,8 +62,7 @@ class Job:
         return self.text.path
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of a job: a `result`, or the `error` (as shown to people, with its stable `code`) that prevented one.
 
     `seconds` is wall time, parsing of the test included, loading of the model not. Without result and error,

@@ -12,8 +12,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker import __version__
 from checker.campaign.baseline import Baseline, Known, is_there, lies_below, merged, read_baseline, relative
@@ -31,8 +33,7 @@ MAX_TESTS = 100_000
 MAX_TOTAL = 500_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One thing to say. `kind` is one of the policy's kinds; the place is in a test, `kernel` in a kernel tree (file, line).
 
     Of a patch `change` is what it does, `why` what comes of that (both are in the message), `functions` what the processes of
@@ -55,8 +56,7 @@ class Finding:
     column: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """What a gate says: `rows` are all verdicts in the order of the tests, `findings` what is to be said of them.
 
     `models` are the keys of the models asked, `digests` those of the tests' texts, by path; `looked` are the files and folders
@@ -77,8 +77,7 @@ class Report:
         return 2 if "error" in levels else 1 if "block" in levels else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to look at, and with what means. `whole`: the paths are all there is; `store` and `journal` None to do without."""
 
     paths: tuple[str, ...]
@@ -92,8 +91,7 @@ class Request:
     step: Callable[[int, int], None] = lambda done, total: None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True):
     """A job, with the key of its row, that of its model's files, and the digest of its text."""
 
     job: Job
@@ -110,8 +108,7 @@ class Interrupted(KeyboardInterrupt):
         self.report, self.total = report, total
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """What there is to check, the keys of the models, where tests were looked for, and what cannot be checked."""
 
     tasks: list[Task] = field(default_factory=list)

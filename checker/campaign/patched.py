@@ -12,8 +12,10 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker.campaign.gate import Finding, Report, Request, broken
 from checker.campaign.policy import Policy
@@ -38,8 +40,7 @@ from checker.parse.files import read_source
 MOST_VARIANTS = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """A process held against one of its functions, before and after the patch."""
 
     binding: Binding
@@ -51,8 +52,7 @@ class Bound:
     carried: Carried
 
 
-@dataclass(slots=True)
-class Scene:
+class Scene(Struct):
     """A test with bindings: what agrees with the tree, and what there is to say."""
 
     path: str
@@ -376,8 +376,7 @@ def _unjudged(
 # ---------------------------------------------------------------- variants
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """A process as one path of one function makes it; None where that path is as it was."""
 
     bound: Bound

@@ -13,8 +13,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from checker.campaign.corpus import Job
 from checker.core.source import CheckerError, Source, Span, Unreadable
@@ -62,8 +63,7 @@ def text_at(path: str, *, regular: bool = False) -> Text:
 # ---------------------------------------------------------------- files, folders and lists
 
 
-@dataclass(slots=True)
-class Expanded:
+class Expanded(Struct):
     """What paths stand for. `named` are the files named on their own; `folders` those looked through, also for lists."""
 
     files: list[str] = field(default_factory=list)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.campaign.paths import DEFAULT
 from checker.campaign.policy import Policy
@@ -24,8 +26,7 @@ from checker.result import NEVER, UNKNOWN, Result
 MODELS = tuple(name for name, shipped in SHIPPED.items() if shipped.gate)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """`kind` is harmful, review, leans, already, repaired, untaken or harmless; `detail` the change and an execution."""
 
     kind: str

@@ -13,9 +13,11 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from checker import __version__
 from checker.campaign.corpus import Outcome
@@ -28,8 +30,7 @@ MOST = 50_000
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One test under one model. `verdict` is Never, Sometimes, Always, DEADLOCK or Unknown; `line` and `column` those of the
     expectation, or of the error.
 
@@ -116,7 +117,7 @@ def key(digest: str, model: str, model_key: str, options: str) -> str:
 
 # ---------------------------------------------------------------- rows as text
 
-_NAMES = tuple(f.name for f in fields(Row))
+_NAMES = Row.__struct_fields__
 
 
 def pack(key: str, row: Row) -> str:
@@ -150,8 +151,7 @@ def _seal(key: str, body: str) -> str:
 # ---------------------------------------------------------------- the store
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Rows in a folder, one file each. A folder that cannot be used costs time, never a verdict."""
 
     folder: Path
@@ -200,8 +200,7 @@ def default_folder() -> Path:
 # ---------------------------------------------------------------- the journal
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """The rows of one run, as they come, so that a run that was cut short can go on."""
 
     file: Path

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.core.rel import pairs
 from checker.core.value import Symbolic
@@ -21,8 +22,7 @@ MOST = 24
 SECTIONS = frozenset({"Srcu-lock", "Srcu-unlock"})
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One access of an execution: which process makes it, in which line of the test, what it does, and where a value is from."""
 
     tid: int

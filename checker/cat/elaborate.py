@@ -10,8 +10,9 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from checker.cat import syntax as s
 from checker.cat.base import BASE_RELATIONS, BASE_SETS, REFUSED
@@ -45,8 +46,7 @@ class Unbound(UnknownName):
     """A name that nothing defines; `try … with` catches it."""
 
 
-@dataclass(slots=True)
-class Elaboration:
+class Elaboration(Struct):
     """What elaborating a model's files leaves behind."""
 
     terms: Terms = field(default_factory=Terms)
@@ -551,9 +551,9 @@ def fingerprint(value: object) -> str:
             return "(" + ",".join(map(walk, part)) + ")"
         if isinstance(part, str):
             return str(part) if part in PRIMITIVES or not part[:1].isalpha() else str(numbers.setdefault(str(part), len(numbers)))
-        if is_dataclass(part):
+        if isinstance(part, Struct):
             skipped = ("span", "name") if isinstance(part, s.Fun) else ("span",)
-            inner = [walk(getattr(part, f.name)) for f in fields(part) if f.name not in skipped]
+            inner = [walk(getattr(part, name)) for name in part.__struct_fields__ if name not in skipped]
             return f"{type(part).__name__}[{','.join(inner)}]"
         return repr(part)
 

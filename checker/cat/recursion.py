@@ -10,9 +10,10 @@ rounds are written out as terms, and the encoder lets each execution stop where 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from checker.cat.term import Term
 from checker.core.rel import union
@@ -25,8 +26,7 @@ MAX_ROUNDS = 200
 LEAST_ROUNDS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Rounds:
+class Rounds(Struct, frozen=True):
     """A `let rec` that is not monotone, written out: `states[k]` holds the terms of its names after k rounds."""
 
     group: Term

@@ -9,44 +9,40 @@ Shapes only, no meaning. Precedence and associativity are the parser's business 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from checker.core.source import NOWHERE, Source, Span
 
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     name: str
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Tag:
+class Tag(Struct, frozen=True):
     """'once, without its quote."""
 
     name: str
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Empty:
+class Empty(Struct, frozen=True):
     """`0`, the empty relation."""
 
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Universe:
+class Universe(Struct, frozen=True):
     """`_`, all events."""
 
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Unary:
+class Unary(Struct, frozen=True):
     """op is one of: "+" "*" "?" (postfix), "^-1", "~" (complement), "[]" (a set as an identity relation)."""
 
     op: str
@@ -54,8 +50,7 @@ class Unary:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Binary:
+class Binary(Struct, frozen=True):
     """op is one of: "|" "&" "\\" ";" "*" (cartesian product) "++" (element added to a set)."""
 
     op: str
@@ -64,22 +59,19 @@ class Binary:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Tuple:
+class Tuple(Struct, frozen=True):
     args: tuple[Exp, ...]
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class SetOf:
+class SetOf(Struct, frozen=True):
     """`{a, b}`; `{}` is the empty set of anything."""
 
     args: tuple[Exp, ...]
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Apply:
+class Apply(Struct, frozen=True):
     function: Exp
     arg: Exp
     span: Span = NOWHERE
@@ -89,8 +81,7 @@ Pattern: TypeAlias = "str | tuple[str, ...]"
 """What an argument is bound to: a name, "_", or a tuple of these."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fun:
+class Fun(Struct, frozen=True):
     """`fun pattern -> body`; `let f x = e` and `let f(x, y) = e` bind a Fun."""
 
     param: Pattern
@@ -99,15 +90,13 @@ class Fun:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     pattern: Pattern
     value: Exp
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Let:
+class Let(Struct, frozen=True):
     """`let [rec] bindings in body`."""
 
     bindings: tuple[Binding, ...]
@@ -116,8 +105,7 @@ class Let:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class MatchSet:
+class MatchSet(Struct, frozen=True):
     """`match e with {} -> empty || element ++ rest -> step end`."""
 
     arg: Exp
@@ -128,8 +116,7 @@ class MatchSet:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class MatchTag:
+class MatchTag(Struct, frozen=True):
     """`match e with 'a -> e1 || 'b -> e2 || _ -> default end`."""
 
     arg: Exp
@@ -138,23 +125,20 @@ class MatchTag:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(Struct, frozen=True):
     body: Exp
     otherwise: Exp
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Struct, frozen=True):
     """`"name"` (or `variant "name"`) as a condition."""
 
     name: str
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Junction:
+class Junction(Struct, frozen=True):
     """`not c` has one argument; `c && d` and `c || d` two."""
 
     op: str
@@ -162,8 +146,7 @@ class Junction:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Struct, frozen=True):
     """A comparison of values in a condition: op is "=", "subset" or "in"."""
 
     op: str
@@ -175,8 +158,7 @@ class Test:
 Cond: TypeAlias = Variant | Junction | Test
 
 
-@dataclass(frozen=True, slots=True)
-class IfExp:
+class IfExp(Struct, frozen=True):
     cond: Cond
     then: Exp
     orelse: Exp
@@ -190,8 +172,7 @@ Exp: TypeAlias = (
 # ---------------------------------------------------------------- instructions
 
 
-@dataclass(frozen=True, slots=True)
-class LetIns:
+class LetIns(Struct, frozen=True):
     """`let [rec] bindings`; all right sides see the names as they were before (or themselves, with rec)."""
 
     bindings: tuple[Binding, ...]
@@ -199,8 +180,7 @@ class LetIns:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """`kind` is acyclic | irreflexive | empty; `role` check | flag | undefined_unless | assert; `name` is after `as`, or ""."""
 
     kind: str
@@ -211,8 +191,7 @@ class Check:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Show:
+class Show(Struct, frozen=True):
     """`show a, b`, `unshow a`, `show e as n`: hints for drawing; they mean nothing to a verdict."""
 
     names: tuple[str, ...]
@@ -220,14 +199,12 @@ class Show:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(Struct, frozen=True):
     file: str
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Procedure:
+class Procedure(Struct, frozen=True):
     name: str
     param: Pattern
     body: tuple[Ins, ...]
@@ -235,16 +212,14 @@ class Procedure:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class CallIns:
+class CallIns(Struct, frozen=True):
     name: str
     arg: Exp
     label: str = ""
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class WithFrom:
+class WithFrom(Struct, frozen=True):
     """`with name from exp`: one execution for each member of the set of relations."""
 
     name: str
@@ -252,23 +227,20 @@ class WithFrom:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class IfIns:
+class IfIns(Struct, frozen=True):
     cond: Cond
     then: tuple[Ins, ...]
     orelse: tuple[Ins, ...] = ()
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class EnumIns:
+class EnumIns(Struct, frozen=True):
     name: str
     tags: tuple[str, ...]
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Instructions:
+class Instructions(Struct, frozen=True):
     """`instructions R[{'once,'release}]` or `instructions W[Accesses]`: which tags an event class may carry.
 
     `default R[{'once}]` instead names the tag that an event gets when it is written without one.
@@ -280,8 +252,7 @@ class Instructions:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class MatchIns:
+class MatchIns(Struct, frozen=True):
     """`match e with 'a -> instructions ... end`."""
 
     arg: Exp
@@ -290,8 +261,7 @@ class MatchIns:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Forall:
+class Forall(Struct, frozen=True):
     """`forall x in e do instructions end`."""
 
     name: str
@@ -305,8 +275,7 @@ Ins: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Struct, frozen=True):
     """One parsed file: its title ("" when it has none), whether it says `catdep`, and its instructions in order."""
 
     title: str

@@ -12,7 +12,8 @@ Terms are hash-consed, so equal subterms are one object, compared by identity an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from checker.core.source import NOWHERE, Span, Unsupported
 from checker.program.ir import Table
@@ -184,8 +185,7 @@ def show(t: Term, depth: int = 6) -> str:
     return f"{t.op}({', '.join(inner)})"
 
 
-@dataclass(frozen=True, slots=True)
-class Axiom:
+class Axiom(Struct, frozen=True):
     """A check: `kind` is acyclic, irreflexive or empty; `role` is check, flag, undefined_unless or assert."""
 
     kind: str
@@ -196,8 +196,7 @@ class Axiom:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Struct, frozen=True):
     """A memory model ready to use: what must hold, what is flagged, and what the primitives of C tests mean under it.
 
     `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files; `answers` are
@@ -209,15 +208,18 @@ class Model:
     name: str
     title: str
     axioms: tuple[Axiom, ...]
-    terms: Terms = field(repr=False)
-    names: dict[str, Term] = field(repr=False)
-    primitives: Table | None = field(repr=False, default=None)
-    plan: tuple[Term, ...] = field(repr=False, default=())  # all terms of the checks, parts before wholes
+    terms: Terms
+    names: dict[str, Term]
+    primitives: Table | None = None
+    plan: tuple[Term, ...] = ()  # all terms of the checks, parts before wholes
     key: str = ""
     archs: tuple[str, ...] = ("C",)
     compiled: bool = False
     answers: tuple[str, ...] = ()
     coherent: bool = False
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r})"
 
 
 def coherent(axioms: Iterable[Axiom]) -> bool:

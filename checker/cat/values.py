@@ -6,16 +6,16 @@ all coherence orders, or all ways to choose one edge for each event.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from checker.cat import syntax as s
 from checker.cat.term import Term
 from checker.core.source import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(Struct, frozen=True):
     param: s.Pattern
     body: s.Exp
     env: dict[str, Value]
@@ -23,65 +23,55 @@ class Closure:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Procedure:
+class Procedure(Struct, frozen=True):
     syntax: s.Procedure
     env: dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(Struct, frozen=True):
     """A function of the library, with the arguments it has so far (curried ones take them one by one)."""
 
     name: str
     args: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TagValue:
+class TagValue(Struct, frozen=True):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Enumeration:
+class Enumeration(Struct, frozen=True):
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TupleValue:
+class TupleValue(Struct, frozen=True):
     args: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SetValue:
+class SetValue(Struct, frozen=True):
     """A set of relations (or of sets of relations) written out."""
 
     members: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(Struct, frozen=True):
     """The event a `map` over a set of events stands at."""
 
     term: Term
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """The pair a `map` over a relation stands at, as a relation of its own."""
 
     term: Term
 
 
-@dataclass(frozen=True, slots=True)
-class Edges:
+class Edges(Struct, frozen=True):
     """The single-edge relations of a relation's pairs."""
 
     relation: Term
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """What a `map` over the events, or pairs, of `domain` gives: `member`, one for each that `variable` stands for."""
 
     domain: Term
@@ -89,16 +79,14 @@ class Family:
     member: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """All total orders per location on `events` that extend `within`."""
 
     events: Term
     within: Term
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """All relations made of one pair of `member` for each event, or pair, of `domain`."""
 
     domain: Term

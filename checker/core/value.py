@@ -10,8 +10,9 @@ fold at once; nothing of this reaches the solver but the literals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.source import LimitExceeded, Span
@@ -23,8 +24,7 @@ _BITS = 64
 _MASK = (1 << _BITS) - 1
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Free:
+class Free(Struct, frozen=True, order=True):
     """A value nothing determines: reads that, through plain copies, get their value from themselves. Equal only to itself."""
 
     name: str
@@ -45,8 +45,7 @@ class Undetermined(Exception):
     """An operator was applied to values it has no meaning for (the sum of two addresses)."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Undefined(Free):
+class Undefined(Free, frozen=True, order=True):
     """What has no value, though the text asks for it: its name says what (a division by zero). No register holds it."""
 
 

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.term import Model
 from checker.check import RECURSION, Options, check, stages
@@ -55,8 +57,7 @@ NO_SPAN = Span(Source("<audit>", ""), 0, 0)
 DEPENDENCIES = {"addr": "address dependency", "data": "data dependency", "ctrl": "control dependency"}
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One ordering choice: where it stands, what it is (`text`), and what it is good for.
 
     `status`: "load-bearing", "too strong" (`weakest` does as well), "idle" (nothing does as well), or "unknown". `opens` tells
@@ -70,8 +71,7 @@ class Choice:
     opens: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Audit:
+class Audit(Struct, frozen=True):
     """The choices of a test under one model, and the minimal sets of them that are enough, as indices into `choices`.
 
     `kept` says what the choices are held against: the outcome that never happens, the flags that nothing raises. `complete`: all
@@ -86,8 +86,7 @@ class Audit:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Site:
+class _Site(Struct, frozen=True):
     """A choice to be made: `labels` name the weaker forms; `registers` are 1 where the form before is not taken.
 
     For dependencies the registers are none and `pairs` are theirs.

@@ -8,7 +8,9 @@ the sets in which an end had to be (Release, Acquire) tell which instruction doe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Model, Term
@@ -22,8 +24,7 @@ _DEPENDENCIES = ("addr", "data", "ctrl")
 _FILTERS = frozenset({"int", "ext", "loc", "id"})
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """From an event to the next: `relation` as the field calls it, `kind` the base relation it is made of (or fr, or inverse);
     `by` are the events that make it hold, fences between the two or what an end of it is."""
 
@@ -34,8 +35,7 @@ class Edge:
     by: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """A reason's cycle (or the path that must not be), edge by edge."""
 
     reason: Reason
@@ -63,8 +63,7 @@ def told(reason: Reason, model: Model, bounds: Bounds) -> Told:
     return Told(reason, tuple([edge for edge in told_edges if not speaker.same(edge)]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Speaker:
+class _Speaker(Struct, frozen=True):
     found: Execution
     bounds: Bounds
     names: dict[int, str]

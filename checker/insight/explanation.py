@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.term import Model
 from checker.check import RECURSION, Options, check
@@ -16,8 +18,7 @@ from checker.result import ALWAYS, DEADLOCK, NEVER, UNKNOWN, Result
 from checker.solve.solver import Timeout
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """A result and why it is so: of an outcome that never happens (for Always: of an execution without it) the cycles that
     refute it, each of which breaks its check by itself; of one that happens its execution, and what would forbid it.
 

@@ -7,7 +7,9 @@ or that a write is the last one; or that it is not so. What the program decides 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Term
@@ -18,8 +20,7 @@ from checker.program.ir import Value
 from checker.solve.encode import Encoder
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """`kind` is event, value or rel; a rel is a base relation, or a set at (a, a), or an order or choice, of the model."""
 
     kind: str

@@ -11,7 +11,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
@@ -30,8 +32,7 @@ from checker.solve.solver import Solver
 MOST = 12  # reasons beyond which a smallest set of them is not looked for, only one without any to spare
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """A broken check: `path` are the events of a cycle, the last of which leads back to the first (of a pair or an event, where
     none may be), `steps` say for each why it leads to the next; `facts` are what of an execution they need."""
 
@@ -46,8 +47,7 @@ class Reason:
         return [-fact.lit(problem.encoder) for fact in self.facts]
 
 
-@dataclass(frozen=True, slots=True)
-class Refutation:
+class Refutation(Struct, frozen=True):
     """The reasons that refute an outcome; none where no execution of the program has the values, whatever the memory does.
 
     `bounds` are those of all executions, `candidates` how many of them had to be looked at."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.core.source import Span
 from checker.program.ir import Assign, Block, Branch, Call, Deref, Do, Expr, If, Op, Stmt, While, Write
@@ -69,7 +70,7 @@ def _inside(s: Stmt, first: Span, second: Span, new: Stmt) -> Stmt | None:
                 if _holding(branch, second) is None:
                     continue
                 made = (new, *branch) if first in spans(cond) else between(branch, first, second, new)
-                return None if made is None else replace(s, **{name: made})  # type: ignore[arg-type]
+                return None if made is None else replace(s, **{name: made})
         case While(cond, inner):
             if _holding(inner, second) is not None:
                 made = (new, *inner) if first in spans(cond) else between(inner, first, second, new)

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.term import Model
 from checker.check import Options, stages
@@ -31,8 +33,7 @@ BARRIERS = {("R", "R"): ("smp_rmb", "smp_mb"), ("W", "W"): ("smp_wmb", "smp_mb")
 FULL = ("smp_mb",)
 
 
-@dataclass(frozen=True, slots=True)
-class Gap:
+class Gap(Struct, frozen=True):
     """Two accesses of one thread that nothing keeps in order (`kept`: in an order that other CPUs need not see); `would` is a
     barrier that forbids the execution, with those of the other gaps, where one is known."""
 
@@ -42,8 +43,7 @@ class Gap:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Weakness:
+class Weakness(Struct, frozen=True):
     """An execution: its accesses in an order in which they may happen; a cycle of program order and communication, empty where
     it is an interleaving; and the gaps in it."""
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import copy
-from dataclasses import dataclass
 from itertools import pairwise
+
+from msgspec import Struct
 
 from checker.cat.evaluate import Bounds
 from checker.cat.recursion import names_of
@@ -23,8 +24,7 @@ from checker.insight.facts import Fact
 from checker.solve.execution import Execution
 
 
-@dataclass(frozen=True, slots=True)
-class Why:
+class Why(Struct, frozen=True):
     """That (a, b) is in `term` (a set at (a, a)), because of `parts`; `facts` are its own, besides those of the parts."""
 
     term: Term
@@ -44,8 +44,7 @@ class Why:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Derivations:
+class Derivations(Struct, frozen=True):
     """Derivations in one execution; `bounds` are those of all executions of the program. `whole`: down to the leaves."""
 
     found: Execution

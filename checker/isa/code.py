@@ -6,8 +6,9 @@ start (an address, the 0 of a variable that is never set) is one that nothing wa
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from checker.core.source import NOWHERE, LimitExceeded, Span, Unsupported
 from checker.program.ir import Address, Expr, Load, Store, Value
@@ -17,8 +18,7 @@ CALLED = {"div32": "div", "divu": "div", "mod32": "mod", "modu": "mod", "within"
 """Operations by the names that people know, where they have others."""
 
 
-@dataclass(slots=True)
-class Code:
+class Code(Struct):
     """The assembly of one thread while it grows. The two machines differ in `Machine`, which writes into it."""
 
     tid: int

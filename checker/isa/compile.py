@@ -15,7 +15,8 @@ period, kfree()) is refused by name and place.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.cat.term import Model
 from checker.core.source import Span, Unsupported

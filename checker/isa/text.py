@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.core.source import Unsupported
 from checker.core.value import Free
@@ -28,8 +29,7 @@ _BUSY = re.compile(r"(?i:[wxbhsdqrv]\d+|[re]?[abcd][xhl]|[re]?(?:si|di|sp|bp)l?|
 """What an assembler takes for a register, or herd for a process."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
+class Exported(Struct, frozen=True):
     """The `text` of the assembly test, and under which name each place of the C test is found there."""
 
     text: str

@@ -14,7 +14,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.source import Source, Span, SyntaxProblem
 from checker.kernel.skeleton import Code, Frame, Op, Skeleton, own_ops, skeleton
@@ -33,8 +35,7 @@ PARTS = 1 << 62
 """Where the numbers of a binding's functions begin, away from those of branches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """Process `tid` is the functions `parts` (path, name), one after the other."""
 
     tid: int
@@ -109,8 +110,7 @@ def _in_part(op: Op, number: int, ahead: int) -> Op:
     return replace(op, frames=(Frame("call", -(PARTS + number)), *frames))
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """A process of a test: its operations, with bytes and lines of the test's text; `text` spans from `start` to `end`."""
 
     tid: int

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference, difference
@@ -21,8 +23,7 @@ from checker.kernel.transfer import Line, Transfer, relevant, transfer
 from checker.kernel.wording import Words
 
 
-@dataclass(frozen=True, slots=True)
-class Carried:
+class Carried(Struct, frozen=True):
     """`stays`: some path does all that the process does as it did before; `settled`: changes that no path shows.
 
     `flat`: all that changed in the function, what it calls included, as it is written.

@@ -6,8 +6,9 @@ changes(before, after)    [Change("replace", fence smp_mb(), fence smp_rmb())]
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from checker.kernel.primitives import ACCESSES, DEFER, FENCE, FREE, GRACE, ORDERING
 from checker.kernel.skeleton import Op
@@ -16,8 +17,7 @@ MAX_CELLS = 4_000_000
 MOST_OPS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """`kind` is remove, add, replace or move; `old` and `new` are indices into the two skeletons, -1 for none."""
 
     kind: str
@@ -55,8 +55,7 @@ class Change:
         return f"{self.before.text} becomes {self.after.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The changes, and which operations stayed: pairs of indices, in order."""
 
     changes: tuple[Change, ...]

@@ -10,11 +10,11 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from checker.kernel.conditional import architectures
 from checker.kernel.kept import Kept
@@ -30,8 +30,7 @@ class Summary(msgspec.Struct, frozen=True):
     includes: tuple[tuple[str, bool], ...]
 
 
-@dataclass
-class Code:
+class Code(Struct):
     """Source to read functions from. `also` are files in which functions are looked for besides the caller's own surroundings.
 
     `base` is the same source without a patch that changes the files `touched`; `kept` is what earlier runs made out.

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from checker.core.source import LimitExceeded, Source, Span
 
@@ -45,8 +46,7 @@ _SET = {"CONFIG_SMP": 1, "CONFIG_MMU": 1, "CONFIG_64BIT": 1, "__KERNEL__": 1, "B
 _UNSET = frozenset({"__ASSEMBLY__", "__ASSEMBLER__", "__CHECKER__", "__cplusplus", "__GENKSYMS__", "CONFIG_32BIT", "CONFIG_BROKEN"})
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(Struct, frozen=True):
     """Code between two directives under a condition that is not known, from byte `start` to `end`.
 
     `group` is where its `#if` stands, `number` which of the group's arms it is; `rest`: it is that of the `#else`.
@@ -67,8 +67,7 @@ class Arm:
             yield "#if", -(self.group * MAX_ARMS + self.number + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """A file with what is not there blanked, and the arms of which it is not known whether they are there."""
 
     data: bytes
@@ -95,8 +94,7 @@ def reading(data: bytes, arch: tuple[str, ...], path: str = "") -> Reading:
 # ---------------------------------------------------------------- directives
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Struct):
     """An `#if` that is open: whether it is there, whether an arm was taken so far, and the arm at hand: its `value`, its start."""
 
     outer: bool | None
@@ -112,8 +110,7 @@ class _Group:
         return _and(self.outer, self.value)
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(Struct):
     data: bytes
     arch: tuple[str, ...]
     path: str

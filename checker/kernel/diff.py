@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker.core.source import LimitExceeded
 from checker.kernel.mail import BadPatch, Letter
@@ -29,8 +31,7 @@ _RULE = re.compile(r"-{2,}[\w =_.-]*")
 _SPECIAL = {"120": "a symbolic link", "160": "a submodule"}
 
 
-@dataclass(frozen=True, slots=True)
-class Hunk:
+class Hunk(Struct, frozen=True):
     r"""Lines (mark, text) from `start` of the old file on, the mark `\` for "no newline at end of file".
 
     `counts` are the lines that its header names on either side, `lost` how many blank lines are missing, `number` its own
@@ -56,8 +57,7 @@ class Hunk:
         return not self.count(" ")
 
 
-@dataclass(frozen=True, slots=True)
-class FileDiff:
+class FileDiff(Struct, frozen=True):
     """The changes of one file, its names as they are written: `old` or `new` is empty for a file that is added or removed.
 
     `blobs` are the digests of its `index` line; `unread` says why it is not looked at.
@@ -79,8 +79,7 @@ class FileDiff:
         return "copy" if any(line.startswith("copy from ") for line in self.head) else "rename"
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(Struct, frozen=True):
     """What one letter changes; `strip` is how many folders stand before the names in it, for git's `-p`."""
 
     letter: Letter
@@ -88,8 +87,7 @@ class Diff:
     strip: int = 1
 
 
-@dataclass(slots=True)
-class _Reader:
+class _Reader(Struct):
     """Where the reading of a letter is."""
 
     letter: Letter

@@ -13,8 +13,9 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from checker.core.source import CheckerError
 from checker.kernel.diff import FileDiff, Hunk
@@ -42,8 +43,7 @@ class Unfit(Exception):
         self.message, self.path, self.line, self.hint = message, path, line, hint
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """The files as they are then, None for one that is gone; whether hunks stand where they say and something shows it."""
 
     files: Mapping[str, bytes | None]

@@ -13,8 +13,10 @@ import email
 import email.errors
 import email.header
 import re
-from dataclasses import dataclass, replace
 from email.message import Message
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.source import CheckerError, Source, Span
 
@@ -37,8 +39,7 @@ class BadPatch(CheckerError):
     code = "patch"
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(Struct, frozen=True):
     """One mail, or one plain diff: (line number, text) of what was written, and the source that the numbers are of."""
 
     source: Source

@@ -8,15 +8,15 @@ be in the process. What the function does besides does not matter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.kernel.binding import Binding, Process
 from checker.kernel.primitives import ACCESSES, DEFER, FENCE, FREE, GRACE, ORDERING, SECTIONS
 from checker.kernel.skeleton import Op
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """`pairs`: index in the process → in the skeleton. `places`: the test's names → members. `problems`: where they differ."""
 
     pairs: Mapping[int, int]

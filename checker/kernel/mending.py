@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.kernel.diff import FileDiff, Hunk
 from checker.kernel.gitapply import Unfit

@@ -12,7 +12,8 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from checker.kernel.changes import difference
 from checker.kernel.conditional import conditions
@@ -49,8 +50,7 @@ def untold(before: Code, after: Code, paths: Iterable[tuple[str, str]], told: It
             yield from _File(_Side(before, old), _Side(after, new), known).untold()
 
 
-@dataclass(slots=True)
-class _Side:
+class _Side(Struct):
     """A file in one of the two trees: what skeletons show of its changed functions (word, line), and where the others stand."""
 
     code: Code
@@ -74,8 +74,7 @@ class _Side:
         ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     before: _Side
     after: _Side
     told: tuple[Told, ...]
@@ -148,8 +147,7 @@ def _under(function: Function) -> list[tuple[str, ...]]:
 # ---------------------------------------------------------------- words
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(Struct, frozen=True):
     """A word that orders: its line as it is written, and the conditions around it."""
 
     word: str

@@ -9,7 +9,8 @@ it is cheap: bodies are parsed when somebody asks for them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.kernel.conditional import Arm, Nest, reading
 
@@ -29,8 +30,7 @@ _NOTE = re.compile(
 _QUOTED = re.compile(rb'/\*.*?(?:\*/|\Z)|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """A definition from byte `start` to `end`; `body` is where its brace, or a macro's text, begins, on line `row` (from 0).
 
     `under` are the conditions, not known, that it is defined under; `arms` the conditional code in its body.
@@ -47,8 +47,7 @@ class Piece:
     arms: tuple[Arm, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outline:
+class Outline(Struct, frozen=True):
     """The definitions of a file, several of one name in their order; what it includes, and whether in quotes."""
 
     pieces: dict[str, tuple[Piece, ...]]

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.source import LimitExceeded, Source, Span, Unreadable
 from checker.kernel.diff import Diff, FileDiff, backwards, read_diff
@@ -26,8 +28,7 @@ _MAKE = "git diff or git format-patch makes one"
 EXACT, REDUCED, MENDED = range(3)
 
 
-@dataclass(frozen=True, slots=True)
-class Patches:
+class Patches(Struct, frozen=True):
     """The diffs of a patch or a series in the order in which they apply, and remarks on what was not read."""
 
     name: str
@@ -35,8 +36,7 @@ class Patches:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """The tree without and with the patch, the files it touches, and remarks on how it was made to fit."""
 
     before: Tree
@@ -127,8 +127,7 @@ def _ordered(patches: list[Letter], numbers: list[tuple[int, int, int]], remarks
 # ---------------------------------------------------------------- applying
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(Struct, frozen=True):
     """A series made to fit in one direction. `sure`: each hunk stands where it says, and there is something that shows it."""
 
     made: dict[str, bytes | None]

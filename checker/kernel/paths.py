@@ -10,8 +10,10 @@ is a path without that fence, and code that was only rearranged has the paths it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker.core.source import CheckerError
 from checker.kernel.changes import Difference, difference
@@ -30,8 +32,7 @@ class TooManyPaths(CheckerError):
     code = "too-many-paths"
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(Struct, frozen=True):
     """One way through a function: the operations on it, by index and by themselves, and which reads gave 0 (False) or not."""
 
     indices: tuple[int, ...]
@@ -43,8 +44,7 @@ class Path:
         return tuple(op.key for op in self.ops)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """A path that only the new function has, beside the one of the old function that it is nearest to."""
 
     before: Path
@@ -126,8 +126,7 @@ def _line(op: Op, number: int | None) -> Op:
     return replace(op, inside=loops if number is None else (*loops, str(number)), branches=(), frames=())
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(Struct, frozen=True):
     """The beginning of a path."""
 
     steps: tuple[int, ...] = ()
@@ -142,8 +141,7 @@ def _order(way: _Way) -> tuple[object, ...]:
     return way.steps, sorted(way.signs)
 
 
-@dataclass(slots=True)
-class _Flow:
+class _Flow(Struct):
     """How a piece of code is left: by its end, by return, break, continue. (What leaves by goto waits at the label.)"""
 
     ends: _Ways_ = NONE
@@ -157,8 +155,7 @@ class _Flow:
         self.continues |= other.continues
 
 
-@dataclass
-class _Ways:
+class _Ways(Struct):
     ops: Sequence[Op]
     wanted: frozenset[int]
     waiting: dict[tuple[tuple[Frame, ...], str], _Ways_] = field(default_factory=dict)

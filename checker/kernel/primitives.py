@@ -18,14 +18,15 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.parse.macros import OneALine, shipped_table
 from checker.program.ir import Assign, Call, Const, Deref, Do, Expr, If, Macro, Op, Reg, Stmt, While, Write
 
 
-@dataclass(frozen=True, slots=True)
-class Primitive:
+class Primitive(Struct, frozen=True):
     """`place`: the argument that names what is accessed, -1 for none; `form`: it is an "address" or an "lvalue".
 
     `of_null`: the strength where a constant NULL is stored.
@@ -127,8 +128,7 @@ def _said(name: str, table: OneALine) -> Primitive | None:
 # ---------------------------------------------------------------- what a definition comes down to
 
 
-@dataclass(frozen=True, slots=True)
-class _Effect:
+class _Effect(Struct, frozen=True):
     """One built-in in the terms of the macro's parameters: its name and tags, and the parameter it accesses, if it is one.
 
     `said`: verb and strength, where it is another primitive, with these in brackets behind it.

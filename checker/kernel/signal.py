@@ -11,7 +11,8 @@ Which of the two a test has written down does not matter: a patch is held agains
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.core.source import Source, Span, SyntaxProblem
 from checker.kernel.binding import Process

@@ -12,8 +12,10 @@ to a stated depth.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.depth import deep_recursion
 from checker.kernel.code import Code as Code
@@ -49,8 +51,7 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _HEAD = re.compile(r"& ?\(?([A-Za-z_]\w*) ?->.*")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """Something that an operation stands in: one arm of a branch, a loop, a switch, a call. `id` is the same for all arms.
 
     `tested`: the index of the read whose value decides, -1 where that is not known; `truth`: this arm is for values not 0.
@@ -62,8 +63,7 @@ class Frame:
     truth: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(Struct, frozen=True):
     """One operation. `place` is the last member (or the variable) it concerns; `inside` the branches around it, outermost first.
 
     `branches` tells apart branches of one kind; `start` and `end` are the bytes of the call or access, `outer` those of the
@@ -113,8 +113,7 @@ class Op:
         return f"{self.text} ({self.path}:{self.line})"
 
 
-@dataclass(frozen=True, slots=True)
-class Skeleton:
+class Skeleton(Struct, frozen=True):
     """The operations of a function in order, the files and functions they were read from; `cut`: there was more than allowed."""
 
     ops: tuple[Op, ...]
@@ -122,8 +121,7 @@ class Skeleton:
     cut: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(Struct, frozen=True):
     """A skeleton as it is kept: with the functions it was read from, and the digest of what surrounds each of their files."""
 
     skeleton: Skeleton
@@ -179,8 +177,7 @@ def own_ops(function: Function) -> list[Op]:
     return walk.ops
 
 
-@dataclass(frozen=True, slots=True)
-class _Here:
+class _Here(Struct, frozen=True):
     """Where the walk is."""
 
     function: Function

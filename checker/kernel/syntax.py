@@ -8,8 +8,10 @@ tree-sitter never refuses: a construct it does not know is an error node somewhe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span
 from checker.kernel.conditional import Arm
@@ -29,8 +31,7 @@ class NoGrammar(CheckerError):
     code = "no-grammar"
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function with a body, or a function-like macro (its body read as statements)."""
 
     name: str
@@ -49,13 +50,12 @@ class Function:
     """What else its name may mean: definitions under other conditions."""
 
 
-@dataclass(frozen=True)
 class Functions(Mapping[str, Function]):
     """The functions of a file by name (of several under conditions the first, the others with it), parsed when asked for."""
 
-    path: str
-    outline: Outline
-    _made: dict[str, Function] = field(default_factory=dict)
+    def __init__(self, path: str, outline: Outline) -> None:
+        self.path, self.outline = path, outline
+        self._made: dict[str, Function] = {}
 
     def __getitem__(self, name: str) -> Function:
         if name not in self._made:
@@ -97,8 +97,7 @@ class Functions(Mapping[str, Function]):
         return len(self.outline.pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """One file: its functions, and what it includes."""
 
     path: str

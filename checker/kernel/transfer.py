@@ -15,7 +15,9 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference
@@ -28,8 +30,7 @@ from checker.kernel.wording import Edit, NoWords, Words
 MOST = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """A process, and a path of the code that it matches, before and after the patch.
 
     `whole` is the function after the patch, and where in it the operations of the path stand; `passed` are the operations of
@@ -48,8 +49,7 @@ class Line:
     passed: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(Struct, frozen=True):
     """`variants`: all ways to make the changes `made`; `failed`: those that cannot be made, and why; `foreign`: not its own.
 
     `taken`: which registers must be 0 (False) or not for the path to be taken at all.

@@ -14,10 +14,11 @@ import re
 import stat
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from checker.core.source import CheckerError, Unreadable
 
@@ -40,8 +41,7 @@ def tame(path: str) -> bool:
     return bool(path) and "\0" not in path and not path.startswith("/") and ".." not in PurePosixPath(path).parts
 
 
-@dataclass(frozen=True)
-class FolderTree:
+class FolderTree(Struct, frozen=True, dict=True):
     """The files of a folder."""
 
     folder: Path
@@ -88,8 +88,7 @@ class FolderTree:
             return ()
 
 
-@dataclass(frozen=True)
-class GitTree:
+class GitTree(Struct, frozen=True, dict=True):
     """The files of one commit."""
 
     folder: Path
@@ -109,8 +108,7 @@ class GitTree:
         return tuple(sorted(row.partition("\t")[2] for row in rows if row.startswith("100")))
 
 
-@dataclass(frozen=True)
-class Overlay:
+class Overlay(Struct, frozen=True):
     """A tree in which some files are others; None is a file that is gone."""
 
     below: Tree

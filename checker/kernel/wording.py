@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.kernel.binding import Process
 from checker.kernel.primitives import DEFER, FENCE, READ, RMW
@@ -20,8 +21,7 @@ class NoWords(Exception):
     """A change that the test has no words for."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Edit:
+class Edit(Struct, frozen=True, order=True):
     """Bytes `start` to `end` of the test's text become `text`."""
 
     start: int

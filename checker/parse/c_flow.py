@@ -12,7 +12,8 @@ written with `if` and `else` alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.program.ir import Branch, Const, Label, Stmt
 

@@ -9,7 +9,8 @@ has members. So `&k` and the address of its first member are one address, and ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from checker.core.source import LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
 from checker.parse.c_syntax import Enumeration, Field, Structure, Typedef
@@ -19,8 +20,7 @@ from checker.program.ir import Expr
 MAX_MEMBERS = 1024
 
 
-@dataclass(slots=True)
-class Layouts:
+class Layouts(Struct):
     """What the units of a file say of types. `constants` are its enumerators."""
 
     members: dict[str, dict[str, tuple[int, CType]]] = field(default_factory=dict)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from checker.core.source import NOWHERE, CheckerError, LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
 from checker.parse.c_flow import MEETING, scoped
@@ -48,8 +49,7 @@ MAX_STATEMENTS = 4000
 MAX_CALLS = 16  # of helper functions, one inside the other
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """Process `tid`: its parameters with the type of what they point to, its code, the names it uses and those it declares.
 
     `types` are those of its local variables, `structures` the types of its parameters that point to one.

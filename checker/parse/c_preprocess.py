@@ -10,7 +10,8 @@ nothing to do. What is no `#define` or `#undef` is refused: a litmus test has no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, Unsupported
 
@@ -29,8 +30,7 @@ _HINTS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Define:
+class Define(Struct, frozen=True):
     """One macro: `params` is None for one without parentheses."""
 
     name: str
@@ -38,8 +38,7 @@ class Define:
     body: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class Places:
+class Places(Struct):
     """Where the columns of changed lines were: by line, stretches (first column, last, first before, last before)."""
 
     source: Source

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.parse.c_types import BOOL, INT, LONG, U32, CType, Other
 
@@ -19,8 +20,7 @@ LOCATED = Other("the location's")
 UNKNOWN = LONG
 
 
-@dataclass(frozen=True, slots=True)
-class Prototype:
+class Prototype(Struct, frozen=True):
     """`result` is LOCATED where it is that of the location accessed. `args`, as far as known: "place" (`*p`), "pointer", "value"
     (converted to the location's type), "same" (taken as it is); beyond them everything is converted to `others`, where that is
     a type. `overflows`: it computes what it stores from what was there.

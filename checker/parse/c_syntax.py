@@ -10,8 +10,9 @@ start; here is the rest. An operator has ir's name for what it does to signed nu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from checker.core.source import NOWHERE, Span
 from checker.program.ir import Expr, Stmt
@@ -23,8 +24,7 @@ Node: TypeAlias = Any
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
-class Cast:
+class Cast(Struct, frozen=True):
     """`(type)value`; also a literal whose type its value does not tell."""
 
     type: str
@@ -32,8 +32,7 @@ class Cast:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """`value.name`, or with `arrow` `value->name`."""
 
     value: Node
@@ -42,16 +41,14 @@ class Member:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class AddressOf:
+class AddressOf(Struct, frozen=True):
     """`&place` of a member; of `*p` it is p, of a local variable Op("ref")."""
 
     place: Node
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Set:
+class Set(Struct, frozen=True):
     """`target = value`, or `target op= value`, where it is a value."""
 
     target: Node
@@ -60,8 +57,7 @@ class Set:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """`++target` or `--target` (op "add" or "sub"); with `after`, `target++` and `target--`."""
 
     target: Node
@@ -70,24 +66,21 @@ class Step:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class SizeOf:
+class SizeOf(Struct, frozen=True):
     """`sizeof` of an expression, or of the type written as a text."""
 
     of: Node | str
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Statements:
+class Statements(Struct, frozen=True):
     """`({ … })`: its value is that of the expression at the end."""
 
     body: tuple[Node, ...]
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Comma:
+class Comma(Struct, frozen=True):
     first: Node
     second: Node
 
@@ -95,8 +88,7 @@ class Comma:
 # ---------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
-class Declare:
+class Declare(Struct, frozen=True):
     """`type name = value;`"""
 
     name: str
@@ -106,8 +98,7 @@ class Declare:
     reach: Span = NOWHERE  # of the whole statement
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Struct, frozen=True):
     """`target op= value;`"""
 
     target: Node
@@ -117,22 +108,19 @@ class Update:
     reach: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """A block that declares something."""
 
     body: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class DoWhile:
+class DoWhile(Struct, frozen=True):
     cond: Node
     body: tuple[Node, ...]
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Struct, frozen=True):
     start: tuple[Node, ...]
     cond: Node
     step: tuple[Node, ...]
@@ -140,31 +128,27 @@ class For:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Switch:
+class Switch(Struct, frozen=True):
     value: Node
     body: tuple[Node, ...]
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """`case value:`, or `default:` without a value."""
 
     value: Node | None
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Here:
+class Here(Struct, frozen=True):
     """A label."""
 
     name: str
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Jump:
+class Jump(Struct, frozen=True):
     """`break`, `continue`, `return`, or `goto` with its label; `return` may have a value."""
 
     kind: str
@@ -179,8 +163,7 @@ Statement: TypeAlias = Stmt | Declare | Update | Scope | DoWhile | For | Switch 
 # ---------------------------------------------------------------- what a file defines
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """Process `tid`: its parameters with the type of what they point to, its code, the names it uses and those it declares."""
 
     tid: int
@@ -191,8 +174,7 @@ class Process:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Helper:
+class Helper(Struct, frozen=True):
     """A function that processes call: its parameters with their types, the type of its value."""
 
     name: str
@@ -204,8 +186,7 @@ class Helper:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A member of a structure: `sizes` are those of an array; `inner` are the members of a structure declared in place."""
 
     name: str
@@ -215,21 +196,18 @@ class Field:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(Struct, frozen=True):
     tag: str
     fields: tuple[Field, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Enumeration:
+class Enumeration(Struct, frozen=True):
     tag: str
     names: tuple[tuple[str, Node | None, Span], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Typedef:
+class Typedef(Struct, frozen=True):
     """Another name for a type: that of a field, or of an enumeration."""
 
     field: Field

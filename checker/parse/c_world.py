@@ -10,8 +10,9 @@ for, initial values are converted to the type of what they initialise, and a loc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from checker.core.source import CheckerError, Span, SyntaxProblem, UnknownName
 from checker.parse.c_layout import Layouts

@@ -13,12 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
-from dataclasses import fields, replace
 from functools import cache
 from typing import Any, TypeAlias
 
 import lark
 from lark import Token, Transformer, v_args
+from msgspec.structs import replace
 
 from checker.cat import syntax
 from checker.cat.syntax import Binding, Cond, Exp, File, Ins, Pattern
@@ -37,7 +37,9 @@ _VISIBLE = re.compile(r"[^\n]")
 
 # The fields of each kind of node that may hold further nodes.
 _PARTS: dict[type, tuple[str, ...]] = {
-    kind: tuple(f.name for f in fields(kind) if f.type not in ("str", "bool", "Span", "Pattern", "tuple[str, ...]"))
+    kind: tuple(
+        name for name, of in kind.__annotations__.items() if of not in ("str", "bool", "Span", "Pattern", "tuple[str, ...]")
+    )
     for kind in vars(syntax).values()
     if isinstance(kind, type) and kind.__module__ == syntax.__name__
 }

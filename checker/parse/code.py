@@ -7,7 +7,8 @@ of it (`al`, `eax` and `rax`); `register` gives the one under which initial stat
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.core.source import Span
 from checker.parse.state import Entry, Tail
@@ -18,8 +19,7 @@ def no_warnings(names: frozenset[str]) -> tuple[tuple[str, Span], ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """Threads in order, globals they name (with a type), and the registers of each.
 
     `warnings` are remarks, given the names of all globals. `register` is the thread's name of a register as it is spelled

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from checker.core.source import CheckerError, Source, Span, Unreadable
 
 MAX_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(Struct, frozen=True):
     """A file as it was read, once: `data` is what it held, or why it could not be read."""
 
     path: str

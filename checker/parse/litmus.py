@@ -11,8 +11,9 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, UnknownName, several
 from checker.parse.c import Function, constant_of, parse_code

@@ -12,8 +12,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.source import Source, Span, SyntaxProblem, UnknownName
 from checker.parse.c import parse_definitions
@@ -79,8 +81,7 @@ def read_table(path: Path, folders: Sequence[Path] = ()) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """Where a definition is: its source, its line from 0, and the name it has there."""
 
     source: Source

@@ -16,7 +16,8 @@ import difflib
 import itertools
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.core.source import Source, Span, SyntaxProblem, Unsupported
 from checker.program.ir import LIFETIME_FLAGS, Expectation
@@ -61,8 +62,7 @@ _MEANT = {
 _FLAGS = ("DATARACE", *[flag.upper() for flag in LIFETIME_FLAGS])
 
 
-@dataclass(frozen=True, slots=True)
-class Sections:
+class Sections(Struct, frozen=True):
     """The parts of one file. `init`, `code` and `tail` are the file's text with all the rest blanked."""
 
     arch: str

@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import re
 import threading
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import lark
 from lark.exceptions import UnexpectedInput, UnexpectedToken
+from msgspec import Struct
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem, Unsupported
 from checker.parse.grammar import MAX_NESTING, expected, parser, run, span_of
@@ -32,8 +32,7 @@ _INITIALISERS = frozenset({"ATOMIC_INIT", "ATOMIC64_INIT", "ATOMIC_LONG_INIT", "
 Members: TypeAlias = tuple[tuple[str, Value], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One item of an initial state. `size` is the length of a declared array, -1 for what is none; `values` may be empty."""
 
     loc: Loc
@@ -44,8 +43,7 @@ class Entry:
     members: Members | None = None  # of a structure: values, each with a member's name where it has one
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(Struct, frozen=True):
     """What follows the code, and every place it names."""
 
     shown: tuple[Loc, ...]

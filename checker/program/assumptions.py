@@ -12,14 +12,13 @@ __within_call_srcu().
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from checker.core.source import UnknownName
 from checker.program.ir import Assign, Call, Do, If, Stmt, While
 
 
-@dataclass(frozen=True, slots=True)
-class Assumption:
+class Assumption(Struct, frozen=True):
     """One primitive's contract, its implementation, and where each is written.
 
     `leaned_on`: whether code may lean on it with a note. Where there is a word that claims the implementation's barrier

@@ -10,14 +10,14 @@ are its dominators: of code that jumps forward only, paths meet below the lowest
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
+
+from msgspec import Struct
 
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Place:
+class Place(Struct, frozen=True, eq=False):
     """A node of the tree. `lits` are those from the root to here; `share` is the part of the root's paths that come here, if
     each branch halves them: paths that have all of a place's share are all of its paths."""
 

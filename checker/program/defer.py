@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.source import Span, UnknownName, Unsupported
 from checker.program.assumptions import assumed, known
@@ -52,8 +54,7 @@ from checker.program.ir import (
 _BUILT_IN = frozenset({"__defer", "__defer_srcu", "__defer_free", "__flush", "__flush_srcu", "__flush_free", "__free"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Callback:
+class _Callback(Struct, frozen=True):
     """One queued callback: its process, who queues it, its grace period's domain ("" for RCU), its flags, the call's place."""
 
     tid: int

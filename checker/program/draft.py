@@ -5,8 +5,9 @@ A `Draft` belongs to one call of `execute` and is thrown away with it; what stay
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from checker.core.circuit import FALSE, Circuit, Lit
 from checker.core.source import Span
@@ -21,8 +22,7 @@ Deps: TypeAlias = dict[int, Lit]
 DEPENDENCIES = ("addr", "data", "ctrl", "pick-addr", "pick-data")
 
 
-@dataclass(slots=True)
-class Access:
+class Access(Struct):
     """A load that became an event, and the store it chooses to read from."""
 
     eid: int
@@ -30,8 +30,7 @@ class Access:
     choice: dict[Site, Lit] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """The events so far and what is known about them. `store_at` finds the event of a store (absent: it is on no path);
     `trees` are the branches of the threads; `places` says of each event
     where among the branches it is, `before` which may come before it on some path; `group_of` which full expression or instruction

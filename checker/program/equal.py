@@ -11,8 +11,9 @@ event for the one at the same place in the other's code, gives an execution.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from checker.program.ir import (
     Allocate,
@@ -39,8 +40,7 @@ FEWEST = 3  # threads that must be equal for it to be of use: of two, exchanging
 Shape: TypeAlias = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Equal:
+class Equal(Struct, frozen=True):
     """Equal threads: their tids, and of each the registers of its code, the k-th of one being what the k-th of another is."""
 
     tids: tuple[int, ...]

@@ -6,8 +6,9 @@ literals. What the memory decides (rf, finals) is one free choice per read and l
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from checker.core.circuit import Circuit, Lit
 from checker.core.rel import Rows
@@ -19,8 +20,7 @@ from checker.program.ir import Address, RegLoc
 INIT_TID = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One event: `kind` is R, W, IW (initial write) or F (anything else); `addr` and `value` are None where it has none."""
 
     eid: int
@@ -48,8 +48,7 @@ Leaf: TypeAlias = tuple[Rows, Rows, dict[tuple[int, int], Lit]]
 """must, may, and the literal of every pair in between (it implies that both events execute)."""
 
 
-@dataclass(frozen=True, slots=True)
-class EventGraph:
+class EventGraph(Struct, frozen=True):
     """What `execute` makes: events 0..n-1 (initial writes first, then by thread in program order).
 
     `sets` are exact masks by cat name; `leaves` the base relations po, addr, data, ctrl, rmw, amo, loc, int, ext, id, rf;
@@ -67,7 +66,7 @@ class EventGraph:
     final_write: dict[Address, dict[int, Lit]]
     cut: tuple[tuple[Lit, Span], ...]
     wild: tuple[tuple[Lit, Span, str], ...]
-    implied: tuple[int, ...] = field(repr=False)
+    implied: tuple[int, ...]
     """implied[a]: the events that execute whenever a does."""
     threads: int = 0
     undefined: tuple[tuple[Lit, Span, str], ...] = ()

@@ -10,10 +10,12 @@ dependencies are merged under the paths' guards. Every load chooses one store it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.source import Span, UnknownName
@@ -62,8 +64,7 @@ class Register(NamedTuple):
 UNSET = Register(known(0), NONE, NONE)
 
 
-@dataclass(slots=True)
-class _Path:
+class _Path(Struct):
     """Where a path stands: its place among the branches, its registers, and by scope the reads its branches depended on."""
 
     place: Place

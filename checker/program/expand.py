@@ -16,8 +16,9 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
 from checker.program.builtins import EXPRESSIONS, NARROW, STATEMENTS, atomic, null

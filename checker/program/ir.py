@@ -14,8 +14,9 @@ Values are integers (signed, 64 bits) or symbolic addresses of globals.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from checker.core.source import NOWHERE, Source, Span
 from checker.core.value import Free
@@ -23,56 +24,59 @@ from checker.core.value import Free
 # ---------------------------------------------------------------- values and expressions
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
+class Address(Struct, frozen=True, eq=False):
     """The address of global `name`, plus `offset` (elements of an array in C, bytes in assembly).
 
-    `members` are the names of the locations of a structure, for people.
+    `members` are the names of the locations of a structure, for people: addresses are the same without.
     """
 
     name: str
     offset: int = 0
-    members: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    members: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         if 0 < self.offset < len(self.members):
             return self.members[self.offset]
         return f"{self.name}[{self.offset}]" if self.offset else self.name
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Address) and self.name == other.name and self.offset == other.offset
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.offset))
+
+    def __lt__(self, other: Address) -> bool:
+        return (self.name, self.offset) < (other.name, other.offset)
+
 
 Value: TypeAlias = int | Address | Free
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+class Const(Struct, frozen=True):
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
-class Reg:
+class Reg(Struct, frozen=True):
     """A register (a local variable, in C) of the thread. Names beginning with '%' are temporaries of `expand`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(Struct, frozen=True):
     """A pure operation; `op` names a row of `OPERATORS`. 'ite' takes (condition, then, else)."""
 
     op: str
     args: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Deref:
+class Deref(Struct, frozen=True):
     """`*addr` in a C expression: a plain read, or the location itself where a primitive takes one (`READ_ONCE(*x)`)."""
 
     addr: Expr
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A call of a primitive or of one of the built-ins a `.def` body uses: `__load{ONCE}(X)` has tags ("ONCE",)."""
 
     name: str
@@ -81,8 +85,7 @@ class Call:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """Statements and then a value: an assignment that is a value, a helper function written out. GNU C's `({ … value; })`."""
 
     body: tuple[Stmt, ...]
@@ -126,8 +129,7 @@ OPERATORS: dict[str, int] = {
 # ---------------------------------------------------------------- statements (C, before expand)
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """`*addr = value;` a plain store."""
 
     addr: Expr
@@ -135,24 +137,21 @@ class Write:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Do:
+class Do(Struct, frozen=True):
     """A call for its effect: `smp_mb();`, or an expression whose value is thrown away."""
 
     call: Expr
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Struct, frozen=True):
     cond: Expr
     then: tuple[Stmt, ...]
     orelse: tuple[Stmt, ...] = ()
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class While:
+class While(Struct, frozen=True):
     cond: Expr
     body: tuple[Stmt, ...]
     span: Span = NOWHERE
@@ -161,8 +160,7 @@ class While:
 # ---------------------------------------------------------------- instructions (after expand; what assembly emits)
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """When an access of a C expression has its turn among those of the same full expression (C11 6.5, annex C).
 
     `unit` numbers the accesses of the expression; the read and the write of a read-modify-write are one unit. `operands` are
@@ -179,8 +177,7 @@ class Turn:
         return other.unit in self.operands or other.unit in self.points
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Struct, frozen=True):
     """dst := value; moves no memory."""
 
     dst: str
@@ -188,8 +185,7 @@ class Assign:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """dst := memory[addr]. `tags` are names of event sets the read is in. `size` is in bytes, 0: the whole location.
 
     `pair` > 0 names the read-modify-write this read is a part of: the Store of the same thread with the same `pair`.
@@ -209,8 +205,7 @@ class Load:
     turn: Turn | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """memory[addr] := value. `pair`, `group` and `turn` as in Load.
 
     `exclusive`: only an execution in which the monitor was armed last for this location, with this size, comes here; the two
@@ -228,8 +223,7 @@ class Store:
     turn: Turn | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """An event that neither reads nor writes memory for the engine: a fence (tags hold "F"), a lock event, a grace period.
 
     With `addr` it has a location; with `dst` it sets that register to `value`, and the register depends on it as on a read;
@@ -245,16 +239,14 @@ class Mark:
     turn: Turn | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Choose:
+class Choose(Struct, frozen=True):
     """dst := 0 or 1, whichever: both are explored (a trylock that may fail)."""
 
     dst: str
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Allocate:
+class Allocate(Struct, frozen=True):
     """dst := the address of `object`, which nobody else knows; each round of a loop has one of its own."""
 
     dst: str
@@ -262,16 +254,14 @@ class Allocate:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Assume:
+class Assume(Struct, frozen=True):
     """Only executions in which `cond` is not 0 here are looked at: the last round of a loop that tries until it succeeds."""
 
     cond: Expr
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(Struct, frozen=True):
     """Go to `target` when `cond` is not 0.
 
     Every later event of the thread is control dependent on the reads in `cond`, as far as the label `scope`
@@ -285,13 +275,11 @@ class Branch:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """The loop bound: an execution that comes here was not followed through all its rounds.
 
     It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
@@ -306,8 +294,7 @@ Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Allocate | Assume | B
 Stmt: TypeAlias = Write | Do | If | While | Instr
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
+class Thread(Struct, frozen=True):
     """Process `tid` (the n of Pn): its parameters (globals it may name), its declared locals, its code."""
 
     tid: int
@@ -319,8 +306,7 @@ class Thread:
 # ---------------------------------------------------------------- the question
 
 
-@dataclass(frozen=True, slots=True)
-class RegLoc:
+class RegLoc(Struct, frozen=True):
     """Register `reg` of process `tid`, as in `0:r1`."""
 
     tid: int
@@ -330,22 +316,26 @@ class RegLoc:
         return f"{self.tid}:{self.reg}"
 
 
-@dataclass(frozen=True, slots=True)
-class MemLoc:
+class MemLoc(Struct, frozen=True, eq=False):
     """The global at `address`, as in `x` or `[x]`. `text` is how it is shown, where that is not by its address."""
 
     address: Address
-    text: str = field(default="", compare=False)
+    text: str = ""
 
     def __str__(self) -> str:
         return self.text or f"[{self.address}]"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MemLoc) and self.address == other.address
+
+    def __hash__(self) -> int:
+        return hash((MemLoc, self.address))
 
 
 Loc: TypeAlias = RegLoc | MemLoc
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Struct, frozen=True):
     """`left op right`; op is one of == != < <= > >=; each side is a location or a value."""
 
     op: str
@@ -354,37 +344,31 @@ class Compare:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(Struct, frozen=True):
     arg: Prop
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(Struct, frozen=True):
     args: tuple[Prop, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(Struct, frozen=True):
     args: tuple[Prop, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Implies:
+class Implies(Struct, frozen=True):
     left: Prop
     right: Prop
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
+class Truth(Struct, frozen=True):
     value: bool
 
 
 Prop: TypeAlias = Compare | Not | And | Or | Implies | Truth
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """`quantifier` is "exists", "~exists" or "forall"; `text` is herd's spelling of the proposition."""
 
     quantifier: str
@@ -395,8 +379,7 @@ class Condition:
 LIFETIME_FLAGS = ("use-after-free", "double-free", "srcu-cleanup-too-early")
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """What the file says of one model: `verdict` (Never Sometimes Always DEADLOCK Maybe) and `race` (a DATARACE is expected).
 
     `race` is None where the file says nothing about races (our `Result(model):` lines). `flags` are the LIFETIME_FLAGS that are
@@ -413,8 +396,7 @@ class Expectation:
         return " ".join([self.verdict, *["DATARACE"] * bool(self.race), *[flag.upper() for flag in self.flags]])
 
 
-@dataclass(frozen=True, slots=True)
-class Global:
+class Global(Struct, frozen=True):
     """A location that exists: its initial value, its C type as written ("int", "spinlock_t", "int *", "" when unsaid)."""
 
     address: Address
@@ -423,8 +405,7 @@ class Global:
     span: Span = NOWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Struct, frozen=True):
     """One litmus test, as parsed.
 
     `registers` holds initial register values; `shown` is what `locations [...]` adds to the condition's locations;
@@ -450,8 +431,7 @@ class Test:
 # ---------------------------------------------------------------- what a .def file says
 
 
-@dataclass(frozen=True, slots=True)
-class Macro:
+class Macro(Struct, frozen=True):
     """One line of a `.def` table: `name(params)` stands for an expression (`value`) or for statements (`body`)."""
 
     name: str

@@ -14,9 +14,10 @@ is computed from a token is the token, stained: a read that may get its own back
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from checker.core.source import LimitExceeded, Span
 from checker.core.value import DOMAIN_LIMIT, UNSOLVED, Free, Undefined, result_of, undetermined
@@ -47,8 +48,7 @@ ZERO: Values = frozenset({0})
 _NOTHING: frozenset[Any] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Ranges:
+class Ranges(Struct, frozen=True):
     """By site: the values an access's address may have, and what a load may read or a store may write.
 
     `stores` are the sites of all stores in a fixed order.
@@ -134,8 +134,7 @@ def takes(load: Instr, store: Instr, *, earlier: bool, coherent: bool) -> bool:
     return not store.turn.follows(load.turn)
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
+class _Start(Struct, frozen=True):
     """What every run starts from."""
 
     codes: list[tuple[Instr, ...]]

@@ -10,7 +10,7 @@ Cut is replaced by it, so the last copy costs nothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from checker.core.source import LimitExceeded, Span
 from checker.program.ir import Allocate, Branch, Const, Cut, Instr, Label

@@ -17,9 +17,9 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import click
+from msgspec import Struct
 
 from checker.campaign.gate import Finding, Report
 from checker.campaign.verdicts import Row
@@ -36,8 +36,7 @@ MOST_NAMES = 3
 MOST_ALIKE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """How a report is looked at: on `width` columns (None: no terminal), in colour, with signs; `quiet` and `verbose` as asked for.
 
     `guarded`: a workflow reads commands from the log, and what the report says is no command.

@@ -5,13 +5,12 @@ Tally(met=58, unmet=1)    "59 verdicts: 58 as expected, 1 not as expected"
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from checker.campaign.corpus import Outcome
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """Counts of outcomes; each outcome is of exactly one sort."""
 
     met: int = 0

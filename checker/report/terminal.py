@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from io import StringIO
 from typing import TextIO
 
+from msgspec import Struct, field
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -31,16 +31,14 @@ MET, UNMET, PLAIN, ERROR = "green", "bold red", "", "bold red"
 LEAST_NAME = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(Struct, frozen=True):
     """What stands under one model."""
 
     text: str
     style: str
 
 
-@dataclass(slots=True)
-class Grid:
+class Grid(Struct):
     """The table while it fills: rows in the order in which files were first seen; `spell` puts words for signs."""
 
     rows: dict[str, dict[str, Cell]] = field(default_factory=dict)

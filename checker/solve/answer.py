@@ -8,8 +8,10 @@ none, however many rounds the loops take; whatever is neither is *unknown*, and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.program.ir import Loc, Value
 from checker.solve.execution import Execution
@@ -17,13 +19,12 @@ from checker.solve.execution import Execution
 State: TypeAlias = tuple[tuple[Loc, Value], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, eq=False):
     """`word` is yes, no or unknown. `because` says why it is unknown; a yes may show an `execution`, which ends in `state`."""
 
     word: str
     because: str = ""
-    execution: Execution | None = field(default=None, repr=False, compare=False)
+    execution: Execution | None = None
     state: State = ()
 
     @property
@@ -38,6 +39,12 @@ class Answer:
     def unknown(self) -> bool:
         return self.word == "unknown"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and (self.word, self.because, self.state) == (other.word, other.because, other.state)
+
+    def __hash__(self) -> int:
+        return hash((self.word, self.because, self.state))
+
     def __bool__(self) -> bool:
         raise TypeError("an answer has three values: ask whether it is .yes, .no or .unknown")
 
@@ -50,8 +57,7 @@ def unknown(because: str) -> Answer:
     return Answer("unknown", because)
 
 
-@dataclass(frozen=True, slots=True)
-class Answers:
+class Answers(Struct, frozen=True):
     """`positive`: some execution satisfies the proposition; `negative`: some does not; `undefined`: the model gives some
     execution no meaning; `flags`: by name, in order, whether some execution raises it."""
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from checker.cat.term import Axiom, Term
 from checker.core.rel import Rows, closure, codomain, compose, domain, identity, inverse, product
@@ -24,8 +25,7 @@ _SHAPE = frozenset({"po", "int", "ext", "id"})  # what the code alone decides
 ANYWHERE = "?"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(Struct, frozen=True):
     """All events of one thread with the same tags, at one location."""
 
     tid: int

@@ -10,8 +10,10 @@ Acyclicity is asked of the strongly connected parts only (core/acyclic.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.recursion import Rounds, names_of
@@ -25,8 +27,7 @@ from checker.program.events import EventGraph
 CROWDED = 8  # events on cycles of one relation beyond which closures inside it are not written out
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What the solver is asked: `circuit` with the axioms asserted in it, and the questions as literals.
 
     `flags` has one literal per flag that can be raised; `cut` holds when a loop bound was hit, `wild` when memory was

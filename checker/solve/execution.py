@@ -6,7 +6,8 @@ walk that bounded the encoding now certifies what the solver found: nothing of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model, Term
@@ -22,8 +23,7 @@ class Uncertified(Exception):
     """The solver's answer does not stand up to evaluation: an error in this program, never to be hidden."""
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(Struct, frozen=True):
     """A candidate execution: who executed, with which values, and the relations that memory chose.
 
     `graph` has exact leaves and only the executed events in its sets; `bounds` evaluates any term of the model exactly.
@@ -31,7 +31,7 @@ class Execution:
 
     graph: EventGraph
     executed: int
-    bounds: Bounds = field(repr=False)
+    bounds: Bounds
     finals: dict[RegLoc, Value]
     memory: dict[Address, Value]
 

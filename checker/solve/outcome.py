@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise, product
+
+from msgspec import Struct, field
 
 from checker.cat.recursion import endless
 from checker.cat.term import Axiom, Model
@@ -40,8 +41,7 @@ class TooMany(Exception):
     """More answers than anybody would read; the text says of what."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What the solver said. `states` and `counts` are None unless they were asked for, and whenever they are not complete;
     `cut` tells that an execution was left unfinished at a loop bound."""
 
@@ -51,8 +51,7 @@ class Found:
     counts: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What to find beside the answers, and how long to look: at most `unroll` rounds of each loop, until `deadline`.
 
     `late` says what it means to have missed it. `beyond(events)` is the way to tell of an axiom whether an execution that goes
@@ -98,8 +97,7 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         return questions.answered(solver)
 
 
-@dataclass(slots=True)
-class _Heard:
+class _Heard(Struct):
     """What an engine has said so far: the questions it has answered, with the execution of a yes that shows one."""
 
     said: dict[str, Answer] = field(default_factory=dict)
@@ -114,8 +112,7 @@ class _Heard:
 POSITIVE, NEGATIVE, UNDEFINED, FLAG = "positive", "negative", "undefined", "flag "
 
 
-@dataclass(frozen=True, slots=True)
-class _Questions:
+class _Questions(Struct, frozen=True):
     """What one test wants to know, to be put to either engine."""
 
     problem: Problem

@@ -23,10 +23,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise, product
 from math import factorial, prod
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from checker.cat.term import Term
 from checker.core.circuit import TRUE, Lit
@@ -95,8 +96,7 @@ class _Other:
     """What is equal to itself alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Orders:
+class Orders(Struct, frozen=True):
     """Under which literal each question is asked: `any` those about an execution as a whole (a flag, a loop bound), `prop` those
     about the proposition, `states` those about final states, which are then closed under the exchanges of `shown`. Executions
     are counted under `counted`: each stands for `each`."""

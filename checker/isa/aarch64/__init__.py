@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.core.source import Source, Span, Unsupported
 from checker.isa.aarch64.access import ACCESSING

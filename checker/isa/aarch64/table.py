@@ -10,12 +10,12 @@ Source: Arm Architecture Reference Manual for A-profile, part C6.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import product
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Row:
+
+class Row(Struct, frozen=True):
     """One mnemonic. `op` distinguishes within the family; `size` in bytes, 0: that of the data register; `usage` is for people.
 
     `tags` are sets the event (of an atomic: its read) is in, `written` those of an atomic's write. `plain`: the address is [Xn].

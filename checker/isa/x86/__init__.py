@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import operator
 import re
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from checker.core.source import Source, UnknownName, Unsupported
 from checker.core.value import signed

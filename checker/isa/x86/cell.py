@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
 
 from checker.core.source import CheckerError, SyntaxProblem, UnknownName, Unsupported
 from checker.isa.asm import nearest
@@ -43,8 +44,7 @@ class Memory(NamedTuple):
 Operand: TypeAlias = Part | Number | Memory | Target
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """`size` is that of the operation, in bytes; for extensions, `source` is that of what is read."""
 
     mnemonic: str

@@ -11,8 +11,9 @@ instruction; volume 1, appendix B for the conditions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+from msgspec import Struct
 
 Flag: TypeAlias = Literal["ZF", "SF", "CF", "OF"]
 FLAGS: tuple[Flag, ...] = ("ZF", "SF", "CF", "OF")
@@ -23,8 +24,7 @@ Kind: TypeAlias = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One mnemonic. `op` is the operation on (a, b), of which `carry` is the third operand where it takes part.
 
     `flags` names the rule that sets them, "" for none; `writes` is false for what only sets flags (cmp, test); `lock` says
@@ -123,8 +123,7 @@ for _letter, _bytes in SUFFIXES.items():
                 ROWS[f"movz{_letter}{_wider}"] = Row("extend", ("r", "rm"), "zext", sizes=(_bytes, _more), suffix=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A register or a part of one: `name` is the whole register's, `size` in bytes; `high` is the second byte (ah)."""
 
     name: str
