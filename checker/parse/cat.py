@@ -1,4 +1,4 @@
-"""The cat/bell front end: a model's text becomes the dataclasses of checker/cat/syntax.py.
+"""The cat/bell front end: a model's text becomes the nodes of checker/cat/syntax.py.
 
 In: a `Source`. Out: a `syntax.File`, or a CheckerError with the place. grammar/cat.lark says what is written where; here
 are the callbacks that build the nodes, the precedences of the binary operators, and what is refused. Comments are blanked
