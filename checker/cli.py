@@ -21,6 +21,7 @@ from checker.cli_cost import cost
 from checker.cli_explain import explain
 from checker.cli_gate import gate, init
 from checker.cli_gp import gp
+from checker.cli_repair import repair
 from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, INTERRUPTED, Commands, ModelName, cores, exit_zero, loudness, prepare
 
 if TYPE_CHECKING:
@@ -184,3 +185,4 @@ cli.add_command(explain)
 cli.add_command(gate)
 cli.add_command(init)
 cli.add_command(gp)
+cli.add_command(repair)

@@ -10,7 +10,7 @@ kept. Dependencies are choices too: their pairs are in the relation or not, by a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,31 +21,26 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.depth import deep_recursion
 from checker.core.rel import pairs, restrict
 from checker.core.source import Source, Span, Unsupported
-from checker.insight.ladder import NOTHING, section, weaker
+from checker.insight.hitting import hitting
+from checker.insight.ladder import section, weaker
+from checker.insight.statements import Body, varied, written
 from checker.kernel.primitives import GRACE, LOCK, UNLOCK, primitive
 from checker.program.defer import defer
 from checker.program.events import EventGraph
 from checker.program.ir import (
     LIFETIME_FLAGS,
-    Assign,
-    Block,
-    Branch,
     Call,
     Choose,
     Const,
     Deref,
-    Do,
     Expr,
     If,
     Op,
     Reg,
     RegLoc,
-    Stmt,
     Table,
     Test,
     Thread,
-    While,
-    Write,
 )  # fmt: skip
 from checker.result import ALWAYS, NEVER, Result
 from checker.solve.proposition import proposition
@@ -130,65 +125,25 @@ class _Weakened:
     def thread(self, thread: Thread) -> Thread:
         self.tid = thread.tid
         first = len(self.sites)
-        body = self.body(thread.body)
+        body = varied(thread.body, self.chosen)
         chosen = [Choose(register, NO_SPAN) for site in self.sites[first:] for register in site.registers]
         return replace(thread, body=(*chosen, *body))
-
-    def body(self, body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
-        return tuple([made for s in body for made in self.statement(s)])
-
-    def statement(self, s: Stmt) -> Iterator[Stmt]:
-        match s:
-            case Do(Call() as call, span) if self.sections(call) or self.forms(call):
-                yield from self.chosen(call, lambda e: () if e is None else (Do(e, span),))
-            case Assign(dst, Call() as call, span) if self.sections(call) or self.forms(call):
-                yield from self.chosen(call, lambda e: (Assign(dst, NOTHING if e is None else e, span),))
-            case Do(value, span):
-                yield Do(self.value(value), span)
-            case Assign(dst, value, span):
-                yield Assign(dst, self.value(value), span)
-            case Write(addr, value, span):
-                yield Write(self.value(addr), self.value(value), span)
-            case If(cond, then, orelse, span):
-                yield If(self.value(cond), self.body(then), self.body(orelse), span)
-            case While(cond, inner, span):
-                yield While(self.value(cond), self.body(inner), span)
-            case Branch(cond=cond):
-                yield replace(s, cond=self.value(cond))
-            case _:
-                yield s
-
-    def value(self, e: Expr) -> Expr:
-        """An expression in which the choices are made before its value is used."""
-        match e:
-            case Call(args=args):
-                inner = replace(e, args=tuple([self.value(a) for a in args]))
-                if not self.forms(inner):
-                    return inner
-                register = f"%value{len(self.sites)}"
-                made = tuple(self.chosen(inner, lambda x: (Assign(register, NOTHING if x is None else x, e.span),)))
-                return Block(made, Reg(register))
-            case Op(op, args):
-                return Op(op, tuple([self.value(a) for a in args]))
-            case Deref(addr, span):
-                return Deref(self.value(addr), span)
-            case Block(body, value):
-                return Block(self.body(body), self.value(value))
-        return e
 
     def sections(self, call: Call) -> str:
         """ "lock" or "unlock", where the call is one."""
         verb = section(call) if call.name in self.table else ""
         return verb if verb in (LOCK, UNLOCK) else ""
 
-    def chosen(self, call: Call, made: Callable[[Expr | None], tuple[Stmt, ...]]) -> tuple[Stmt, ...]:
-        """The statements for a call: as it is, or one of its weaker forms."""
+    def chosen(self, call: Call, made: Callable[[Expr | None], Body]) -> Body | None:
+        """The statements for a call: as it is, or one of its weaker forms; None for one that is no choice."""
         if self.sections(call):
             n = self.section(call)
             forms: list[Expr | None] = [None]
-        else:
+        elif self.forms(call):
             n = self.site(call)
             forms = [form for _, form in self.forms(call)]
+        else:
+            return None
         body = made(forms[-1])
         for form, register in zip([call, *forms[:-1]][::-1], self.sites[n].registers[::-1], strict=True):
             body = (If(Reg(register), body, made(form), NO_SPAN),)
@@ -221,11 +176,6 @@ class _Weakened:
         n = len(self.sites)
         self.sites.append(_Site(self.tid, call.span.line, text, labels, tuple([f"%weak{n}.{k}" for k in range(len(labels))])))
         return n
-
-
-def written(span: Span) -> str:
-    """The word at a place in the source."""
-    return span.source.line(span.line)[span.column - 1 : span.end - 1]
 
 
 def registers_in(args: Iterable[Expr]) -> list[str]:
@@ -380,7 +330,7 @@ class _Auditor:
             return not possible([0 if n in kept else last[n] for n in range(len(choices))], bad)
 
         found: list[frozenset[int]] = []
-        for without in _hitting(found):
+        for without in hitting(found, len):
             if time.monotonic() > (self.deadline or float("inf")) or len(found) >= MOST_SETS:
                 return [needed | some for some in found], False
             kept = needed | (free - without)
@@ -391,25 +341,3 @@ class _Auditor:
                     kept -= {n}
             found.append(kept & free)
         return [needed | some for some in found], True
-
-
-def _hitting(found: list[frozenset[int]]) -> Iterator[frozenset[int]]:
-    """Sets that have something of each set of `found`, which may grow meanwhile: the smallest first, none with one to spare.
-
-    What is no superset of a known set leaves out something of each. (Reiter 1987: the tree of hitting sets.)
-    """
-    todo, seen = [frozenset[int]()], set()
-    while todo:
-        some = min(todo, key=len)
-        todo.remove(some)
-        missed = next((known for known in found if not known & some), None)
-        if missed is None:
-            before = len(found)
-            yield some
-            if len(found) == before:
-                continue
-            missed = found[-1]
-        for n in missed:
-            if some | {n} not in seen:
-                seen.add(some | {n})
-                todo.append(some | {n})

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import re
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from checker.kernel.primitives import FENCE, GRACE, LOCK, READ, RMW, UNLOCK, WRITE, primitive
-from checker.program.ir import Call, Const, Deref, Expr, Table
+from checker.program.ir import Call, Deref, Expr, Table
 
 _LIGHTER = {"smp_mb": ("smp_wmb", "smp_rmb")}
 _ORDER = {"acquire": 1, "release": 1, "full": 2, "mb": 2}
 _SUFFIX = re.compile(r"_(?:acquire|release|relaxed)$")
-NOTHING = Const(0)
 
 
 def weaker(call: Call, table: Table) -> tuple[tuple[str, Expr | None], ...]:
@@ -66,3 +68,50 @@ def _accesses(call: Call, verb: str, order: str, table: Table) -> list[tuple[str
     orders = [(name, _ORDER.get(p.strength.rpartition(" ")[2], 0)) for name, p in known if p is not None and p.verb == verb]
     less = sorted([(name, n) for name, n in orders if n < rank], key=lambda x: -x[1])
     return [(f"{name}()", Call(name, call.args, call.tags, call.span)) for name, _ in less]
+
+
+# ---------------------------------------------------------------- upwards
+
+_POINTED = {"READ_ONCE": ("smp_load_acquire", "acquire"), "WRITE_ONCE": ("smp_store_release", "release")}
+
+
+class Form(Struct, frozen=True):
+    """A stronger form of a call of `of`: its name, and the order it gives (acquire, release, full). `pointer`: its first argument
+    is the address of what is the first argument of the other."""
+
+    of: str
+    name: str
+    order: str
+    pointer: bool = False
+
+    def made(self, call: Call) -> Expr:
+        """The call in this form."""
+        first, *rest = call.args or (None,)
+        if self.pointer:
+            assert isinstance(first, Deref)
+            return replace(call, name=self.name, args=(first.addr, *rest))
+        return replace(call, name=self.name)
+
+
+def stronger(call: Call, table: Table) -> tuple[Form, ...]:
+    """The forms of an access that give more order."""
+    found = primitive(call.name)
+    if call.name in _POINTED and isinstance(call.args[0], Deref):
+        name, order = _POINTED[call.name]
+        return (Form(call.name, name, order, pointer=True),) if name in table else ()
+    if found is None or found.verb not in (READ, WRITE, RMW) or "void" in found.strength:
+        return ()
+    now = found.strength.rpartition(" ")[2]
+    bare = _SUFFIX.sub("", call.name)
+    wanted = {"acquire": f"{bare}_acquire", "release": f"{bare}_release", **({"full": bare} if found.verb == RMW else {})}
+    known = {order: primitive(name) for order, name in wanted.items() if name in table and name != call.name}
+    return tuple(
+        [
+            Form(call.name, wanted[order], order)
+            for order, p in known.items()
+            if p is not None
+            and p.verb == found.verb
+            and p.strength.rpartition(" ")[2] == order
+            and _ORDER[order] > _ORDER.get(now, 0)
+        ]
+    )

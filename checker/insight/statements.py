@@ -1,15 +1,17 @@
-"""Statements by where they are written: where an event comes from, and what stands between two of them."""
+"""Statements by where they are written: where an event comes from, what stands between two of them, and others in their place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.core.source import Span
-from checker.program.ir import Assign, Block, Branch, Call, Deref, Do, Expr, If, Op, Stmt, While, Write
+from checker.program.ir import Assign, Block, Branch, Call, Const, Deref, Do, Expr, If, Op, Reg, Stmt, While, Write
 
 Body = tuple[Stmt, ...]
+NOTHING = Const(0)
 
 
 def spans(s: Stmt | Expr) -> Iterator[Span]:
@@ -48,31 +50,100 @@ def spans(s: Stmt | Expr) -> Iterator[Span]:
             yield from spans(addr)
 
 
-def between(body: Body, first: Span, second: Span, new: Stmt) -> Body | None:
-    """`body` with `new` after the statement that has `first` and before what has `second`; None where no statement parts them."""
+def first_of(s: Stmt) -> Span | None:
+    """Where a statement begins."""
+    own = getattr(s, "span", None)
+    found = [span for span in (own, *spans(s)) if span is not None and span.line]
+    return min(found, key=lambda span: (span.line, span.column), default=None)
+
+
+def written(span: Span) -> str:
+    """What is written at a place."""
+    return span.source.line(span.line)[span.column - 1 : span.end - 1]
+
+
+# ---------------------------------------------------------------- between two accesses
+
+
+class Point(Struct, frozen=True):
+    """A place for a statement: before `following`, in the block where `before` stands; `first` in it, where `before` is None."""
+
+    before: Stmt | None
+    following: Stmt
+
+
+def points(body: Body, first: Span, second: Span) -> Iterator[Point]:
+    """The places right behind the statement that has `first` and right before what has `second`; none where nothing parts them."""
     i, j = _holding(body, first), _holding(body, second)
-    if i is None or j is None:
-        return None
-    if i != j:
-        return (*body[: i + 1], new, *body[i + 1 :]) if i < j else None
-    made = _inside(body[i], first, second, new)
-    return None if made is None else (*body[:i], made, *body[i + 1 :])
+    if i is None or j is None or i > j:
+        return
+    if i < j:
+        yield Point(body[i], body[i + 1])
+        if j > i + 1:
+            yield Point(body[j - 1], body[j])
+        return
+    s = body[i]
+    for branch in (s.then, s.orelse) if isinstance(s, If) else (s.body,) if isinstance(s, While) else ():
+        if _holding(branch, second) is not None:
+            if _holding(branch, first) is None:
+                yield Point(None, branch[0])
+            else:
+                yield from points(branch, first, second)
 
 
 def _holding(body: Body, span: Span) -> int | None:
     return next((n for n, s in enumerate(body) if span in spans(s)), None)
 
 
-def _inside(s: Stmt, first: Span, second: Span, new: Stmt) -> Stmt | None:
+# ---------------------------------------------------------------- others in their place
+
+Chosen = Callable[[Call, Callable[[Expr | None], Body]], "Body | None"]
+"""The statements for a call, made of what is put in its place (None: nothing); None where it stays what it is."""
+
+
+def varied(body: Body, chosen: Chosen, before: Callable[[Stmt], Body] = lambda _: ()) -> Body:
+    """`body` with other statements for the calls of which `chosen` makes some, and `before(s)` before each statement s."""
+    return tuple([made for s in body for made in (*before(s), *_statement(s, chosen, before))])
+
+
+def _statement(s: Stmt, chosen: Chosen, before: Callable[[Stmt], Body]) -> Body:
+    def value(e: Expr) -> Expr:
+        return _value(e, chosen, before)
+
     match s:
-        case If(cond, then, orelse):
-            for name, branch in (("then", then), ("orelse", orelse)):
-                if _holding(branch, second) is None:
-                    continue
-                made = (new, *branch) if first in spans(cond) else between(branch, first, second, new)
-                return None if made is None else replace(s, **{name: made})
-        case While(cond, inner):
-            if _holding(inner, second) is not None:
-                made = (new, *inner) if first in spans(cond) else between(inner, first, second, new)
-                return None if made is None else replace(s, body=made)
-    return None
+        case Do(Call() as call, span) if (made := chosen(call, lambda e: () if e is None else (Do(e, span),))) is not None:
+            return made
+        case Assign(dst, Call() as call, span) if (
+            made := chosen(call, lambda e: (Assign(dst, NOTHING if e is None else e, span),))
+        ) is not None:
+            return made
+        case Do(inner, span):
+            return (Do(value(inner), span),)
+        case Assign(dst, inner, span):
+            return (Assign(dst, value(inner), span),)
+        case Write(addr, inner, span):
+            return (Write(value(addr), value(inner), span),)
+        case If(cond, then, orelse, span):
+            return (If(value(cond), varied(then, chosen, before), varied(orelse, chosen, before), span),)
+        case While(cond, inner_body, span):
+            return (While(value(cond), varied(inner_body, chosen, before), span),)
+        case Branch(cond=cond):
+            return (replace(s, cond=value(cond)),)
+    return (s,)
+
+
+def _value(e: Expr, chosen: Chosen, before: Callable[[Stmt], Body]) -> Expr:
+    """An expression in which the choices are made before its value is used."""
+    match e:
+        case Call(args=args):
+            inner = replace(e, args=tuple([_value(a, chosen, before) for a in args]))
+            register = f"%chosen{e.span.line}.{e.span.column}"
+            made = chosen(inner, lambda x: (Assign(register, NOTHING if x is None else x, e.span),))
+            return inner if made is None else Block(made, Reg(register))
+        case Op(op, args):
+            return Op(op, tuple([_value(a, chosen, before) for a in args]))
+        case Deref(addr, span):
+            return Deref(_value(addr, chosen, before), span)
+        case Block(body, value):
+            return Block(varied(body, chosen, before), _value(value, chosen, before))
+    return e

@@ -20,7 +20,7 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
 from checker.core.source import Source, Span
 from checker.insight.edges import Edge
-from checker.insight.statements import between
+from checker.insight.statements import Body, points, varied
 from checker.program.events import Event, EventGraph
 from checker.program.ir import Call, Choose, Do, If, Reg, RegLoc, Stmt, Test
 from checker.result import Result
@@ -162,14 +162,20 @@ def _cheapest(
 
 
 def _with(test: Test, a: Event, b: Event, barrier: str, register: str) -> Test | None:
-    """The test with a barrier between two accesses, if `register` is 1."""
-    fence: Stmt = If(Reg(register), (Do(Call(barrier, (), (), INSERTED), INSERTED),), (), INSERTED)
+    """The test with a barrier between two accesses, if `register` is 1; None where no statement parts them."""
+    fence = If(Reg(register), (Do(Call(barrier, (), (), INSERTED), INSERTED),), (), INSERTED)
     threads = []
     for thread in test.threads:
         if thread.tid == a.tid:
-            body = between(thread.body, a.span, b.span, fence)
-            if body is None:
+            point = next(points(thread.body, a.span, b.span), None)
+            if point is None:
                 return None
+            there = point.following
+
+            def before(s: Stmt, there: Stmt = there) -> Body:
+                return (fence,) if s is there else ()
+
+            body = varied(thread.body, lambda _call, _made: None, before)
             thread = replace(thread, body=(Choose(register, INSERTED), *body))
         threads.append(thread)
     return replace(test, threads=tuple(threads))
