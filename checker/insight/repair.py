@@ -14,6 +14,7 @@ far a choice is from the kernel's taste.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,8 +28,10 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.depth import deep_recursion
 from checker.core.rel import bits, components, union
 from checker.core.source import Source, Span, Unsupported
+from checker.insight.edges import told
 from checker.insight.hitting import hitting
 from checker.insight.ladder import Form, stronger
+from checker.insight.refute import refute
 from checker.insight.statements import Body, Point, first_of, points, varied, written
 from checker.insight.weak import communication
 from checker.kernel.primitives import FENCE, RMW, primitive
@@ -358,7 +361,8 @@ def _ask(
 
 def _written(test: Test, some: Sequence[Candidate], models: Sequence[Model], options: Options) -> Alternative:
     """The text with the changes, read and checked again. Raises Uncertified where the outcome is possible still."""
-    text = edited(test.source.text, some)
+    bare, lines = edited(test.source.text, some)
+    text = _with_comments(test_in(Source(test.source.name, bare)), lines, models[0], options)
     again = test_in(Source(test.source.name, text))
     results = tuple([check(again, model, options) for model in models])
     for result in results:
@@ -368,21 +372,41 @@ def _written(test: Test, some: Sequence[Candidate], models: Sequence[Model], opt
     return Alternative(cost, tuple([(c.span.line, c.text) for c in some]), text, results)
 
 
-def edited(text: str, some: Iterable[Candidate]) -> str:
-    """A text with the changes in it: other names for calls, and new lines."""
-    lines = text.split("\n")
-    for c in sorted(some, key=lambda c: (c.span.line, c.span.column if c.form else 0), reverse=True):
-        row = c.span.line - 1
+def edited(text: str, some: Iterable[Candidate]) -> tuple[str, list[int]]:
+    """A text with the changes in it, other names for calls and new lines; and the numbers of the lines that are changed."""
+    lines: list[list[str]] = [[line] for line in text.split("\n")]
+    for c in sorted(some, key=lambda c: (c.span.line, c.span.column), reverse=True):
+        at = c.instead or c.span
+        rows = lines[at.line - 1]
         if c.form is not None:
-            lines[row] = _renamed(lines[row], c.span, c.form)
+            rows[-1] = _renamed(rows[-1], c.span, c.form)
         elif c.instead is not None:
-            at = c.instead
-            line = lines[at.line - 1]
-            lines[at.line - 1] = line[: at.column - 1] + c.barrier + line[at.end - 1 :]
+            rows[-1] = rows[-1][: at.column - 1] + c.barrier + rows[-1][at.end - 1 :]
         else:
-            indent = lines[row][: len(lines[row]) - len(lines[row].lstrip())]
-            lines.insert(row, f"{indent}{c.barrier}();")
-    return "\n".join(lines)
+            rows.insert(0, rows[-1][: len(rows[-1]) - len(rows[-1].lstrip())] + f"{c.barrier}();")
+    flat = [line for rows in lines for line in rows]
+    before = text.split("\n")
+    matcher = difflib.SequenceMatcher(None, before, flat, autojunk=False)
+    numbers = [n + 1 for tag, _, _, low, high in matcher.get_opcodes() if tag != "equal" for n in range(low, high)]
+    return "\n".join(flat), numbers
+
+
+def _with_comments(test: Test, lines: Iterable[int], model: Model, options: Options) -> str:
+    """The text in which each of `lines` says which operations of other processes it pairs with, as far as a cycle shows it."""
+    refutation = refute(test, model, options)
+    partners: dict[int, dict[str, None]] = {n: {} for n in lines}
+    for reason in refutation.reasons:
+        events = reason.found.graph.events
+        holding = [events[n] for edge in told(reason, model, refutation.bounds).edges for n in edge.by]
+        for e in holding:
+            for other in holding:
+                if e.tid != other.tid and e.span.line in partners:
+                    partners[e.span.line][f"{written(other.span)}() in P{other.tid}"] = None
+    text = test.source.text.split("\n")
+    for n, names in partners.items():
+        if names and "//" not in text[n - 1] and "/*" not in text[n - 1]:
+            text[n - 1] += f" // pairs with {' and '.join(names)}"
+    return "\n".join(text)
 
 
 def _renamed(line: str, span: Span, form: Form) -> str:

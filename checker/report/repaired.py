@@ -23,8 +23,13 @@ def text(repair: Repair, test: Test) -> str:
     for n, one in enumerate(repair.alternatives, 1):
         flags = sorted({flag for result in one.results for flag in result.flags})
         more = f"; there is still {listed(flags)}" if flags else ""
-        lines += ["", f"{n}. {price(one)}{more}", *[printable(line) for line in diff(test, one).split("\n")]]
+        lines += ["", f"{n}. {price(one)}{more}", *[_shown(line) for line in diff(test, one).split("\n")]]
     return "\n".join(lines) + "\n"
+
+
+def _shown(line: str) -> str:
+    """A line of a diff for a terminal, its tabs as they are: what is piped on can be applied."""
+    return "\t".join(map(printable, line.split("\t")))
 
 
 def price(one: Alternative) -> str:
