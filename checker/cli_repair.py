@@ -19,9 +19,9 @@ from checker.command import BAD_INPUT, DIFFERENT, ModelName
 def repair(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
     """Find the cheapest changes that make an outcome impossible under all models asked for.
 
-    What is there is kept; accesses become acquires, releases or full atomics, barriers are put in. Costs are compared in order: full
-    barriers and full atomics, directional barriers, acquires and releases. Each alternative is a diff, read and checked
-    again. PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 nothing is left to be done by hand, 1 some
+    What is there is kept; accesses become acquires, releases or full atomics, barriers are put in. Costs are compared in
+    order: full barriers and full atomics, directional barriers, acquires and releases. Each alternative is a diff, read and
+    checked again. PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 nothing is left to be done by hand, 1 some
     outcome no barrier forbids, 2 something could not be asked.
     """
     from checker.campaign.corpus import located

@@ -168,7 +168,7 @@ def _barriers(point: Point, a: Event, b: Event, model: Model) -> Iterator[Candid
     special = _special(point)
     for name in dict.fromkeys((special, "smp_mb")):
         if name and name in table:
-            taste = (0, 0, 0, int(name == "smp_mb" and bool(special)))
+            taste = (0, 0, 0, int(name == "smp_mb"))
             text = f"{lighter[0]}() → {name}()" if lighter and name == "smp_mb" else f"{name}()"
             cost = tuple([x + y for x, y in zip(COSTS["full"], taste, strict=True)])
             yield Candidate(span, cost, text, None, name, lighter[1] if lighter and name == "smp_mb" else None)
