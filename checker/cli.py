@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 import click
 
 from checker import __version__
-from checker.cli_audit import audit
 from checker.cli_compile import compile_tests
 from checker.cli_cost import cost
-from checker.cli_explain import explain
 from checker.cli_gate import gate, init
 from checker.cli_gp import gp
-from checker.cli_repair import repair
+from checker.cli_insight import COMMANDS as INSIGHT
 from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, INTERRUPTED, Commands, ModelName, cores, exit_zero, loudness, prepare
 
 if TYPE_CHECKING:
@@ -178,11 +176,10 @@ def list_models() -> None:
     click.echo("\nVerdicts: Never, Sometimes, Always, DEADLOCK, Maybe. The path of a .cat file is a model too.")
 
 
-cli.add_command(audit)
 cli.add_command(compile_tests)
 cli.add_command(cost)
-cli.add_command(explain)
 cli.add_command(gate)
 cli.add_command(init)
 cli.add_command(gp)
-cli.add_command(repair)
+for command in INSIGHT:
+    cli.add_command(command)

@@ -198,6 +198,12 @@ def _weak(weakness: Weakness, width: int | None) -> list[list[str]]:
     return [*parts, [line for sentence in said for line in _folded(sentence, width)]]
 
 
+def gaps(weakness: Weakness) -> list[str]:
+    """What is missing, one sentence a gap, the accesses by their lines."""
+    graph = weakness.found.graph
+    return [_gap(gap, {n: _who(graph.events[n].tid) for n in (gap.a, gap.b)}, graph) for gap in weakness.gaps]
+
+
 def _gap(gap: Gap, letters: dict[int, str], graph: EventGraph) -> str:
     a, b = graph.events[gap.a], graph.events[gap.b]
     first, second = f"{letters[gap.a]} (line {a.span.line})", f"{letters[gap.b]} (line {b.span.line})"
