@@ -121,12 +121,15 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
 @cache
 def _made_of() -> str:
     """What shipped models are made of: the program (its files as Python's own cache knows them), the grammars, and the models."""
-    package = Path(__file__).resolve().parent
-    folders = [package, *[package / name for name in ("cat", "core", "parse", "program")]]
-    code = [(file.path, file.stat()) for folder in folders for file in os.scandir(folder) if file.name.endswith(".py")]
-    texts = [file for folder in (MODELS, data_folder("grammar")) for file in folder.rglob("*.*") if file.is_file()]
-    known = [f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in code]
-    known += [f"{file} {hashlib.sha256(file.read_bytes()).hexdigest()}" for file in texts]
+    known = []
+    for top in (Path(__file__).resolve().parent, data_folder("grammar")):
+        for folder, _, names in os.walk(top):
+            for file in [os.path.join(folder, name) for name in names]:
+                if file.endswith(".py"):
+                    stat = os.stat(file)
+                    known.append(f"{file} {stat.st_size} {stat.st_mtime_ns}")
+                elif file.endswith((".cat", ".bell", ".def", ".lark")):
+                    known.append(f"{file} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}")
     return "\n".join(sorted(known))
 
 

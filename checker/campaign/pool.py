@@ -10,6 +10,7 @@ cluster("dask://10.0.0.1:8786")                    makes an executor of the work
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import re
@@ -46,6 +47,7 @@ def begin(memory: int) -> None:
     """Leave Ctrl-C to the parent, end with it, and take no more than `memory` MiB, where the system can be told so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, daemon=True).start()
+    gc.set_threshold(50_000, 50, 100)  # as in checker/__main__.py
     if memory:
         with contextlib.suppress(ImportError, ValueError, OSError):  # Windows; or a tighter bound is there already
             import resource
