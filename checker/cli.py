@@ -165,14 +165,13 @@ def _dump(stage: str, todo: list[Job], setup: Setup, printer: Printer) -> int:
 def list_models() -> None:
     """List the models, which tests they take, and how a file says what it expects of them."""
     from checker.library import SHIPPED
+    from checker.report.table import columns
 
     rows = [("MODEL", "TAKES", "A FILE EXPECTS WITH", "WHAT IT IS")]
     for name, model in SHIPPED.items():
         expects = "Result: Never [DATARACE]" if name == "lkmm" else f"Result({name}): Never"
         rows.append((name, " ".join(model.archs), expects, model.about))
-    widths = [max([len(row[i]) for row in rows]) for i in range(3)]
-    for row in rows:
-        click.echo("  ".join([*[row[i].ljust(widths[i]) for i in range(3)], row[3]]))
+    click.echo("\n".join(columns(rows)))
     click.echo("\nVerdicts: Never, Sometimes, Always, DEADLOCK, Maybe. The path of a .cat file is a model too.")
 
 

@@ -34,9 +34,9 @@ def cost(paths: tuple[str, ...], models: tuple[str, ...], *, plain: bool, rounds
     """
     from checker.campaign.paths import texts_of
     from checker.core.source import CheckerError
-    from checker.cost import compare
     from checker.cost import cost as price
     from checker.library import load_model, test_in
+    from checker.report.prices import compare
     from checker.report.progress import Progress
     from checker.report.signs import for_stream
 

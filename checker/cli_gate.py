@@ -62,9 +62,10 @@ def gate(
 
     from checker.campaign.gate import Interrupted, Request, gate
     from checker.campaign.policy import load_policy
-    from checker.campaign.pool import executor_of
-    from checker.campaign.verdicts import Journal, Store, default_folder
+    from checker.campaign.pool import cluster
+    from checker.campaign.verdicts import Journal, Store
     from checker.core.source import CheckerError
+    from checker.parse.files import cache_folder
     from checker.report.progress import Progress
 
     if resume and not journal:
@@ -83,9 +84,9 @@ def gate(
             request = Request(
                 tuple(paths or policy.paths or (["litmus"] if os.path.isdir("litmus") else ["."])),
                 baseline="" if update_baseline else known, whole=not paths,
-                store=None if no_cache else Store(Path(cache) if cache else default_folder()),
+                store=None if no_cache else Store(Path(cache) if cache else cache_folder("gate")),
                 journal=Journal(Path(journal)) if journal else None, resume=resume, workers=jobs or cores(),
-                executor=executor_of(memory=policy.memory, address=executor or ""), step=bar.step,
+                memory=policy.memory, executor=cluster(executor) if executor else None, step=bar.step,
             )  # fmt: skip
             report = gate(request, policy)
             if kernel:
@@ -140,14 +141,16 @@ def _print(report: Report, targets: list[tuple[str, str]], *, quiet: bool, verbo
     """Write every report asked for; the exit code. One that cannot be written is an error, and does not stop the others."""
     from checker.report.blocks import View
     from checker.report.gate import render
-    from checker.report.signs import speaks_unicode
+    from checker.report.signs import coloured, speaks_unicode, width_of
 
     on_github = os.environ.get("GITHUB_ACTIONS") == "true"
     summary = os.environ.get("GITHUB_STEP_SUMMARY", "") if on_github else ""
     if not any(not file for _, file in targets):
         targets = [*targets, ("table", ""), *([("github", "")] if on_github else [])]
-    colour = sys.stdout.isatty()
-    screen = View(_width(), colour=colour, unicode=speaks_unicode(sys.stdout), guarded=on_github, quiet=quiet, verbose=verbose)
+    colour = coloured(sys.stdout)
+    screen = View(
+        width_of(sys.stdout), colour=colour, unicode=speaks_unicode(sys.stdout), guarded=on_github, quiet=quiet, verbose=verbose
+    )
     written = [_write("markdown", summary, "a", report)] if summary else []
     for name, file in targets:
         if file:
@@ -169,10 +172,3 @@ def _write(name: str, file: str, mode: str, report: Report) -> bool:
         click.echo(f"error: {file} cannot be written: {error.strerror}", err=True)
         return False
     return True
-
-
-def _width() -> int | None:
-    """How wide the terminal is; None where there is none."""
-    import shutil
-
-    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else None

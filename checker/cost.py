@@ -257,28 +257,3 @@ def _either(one: Counts, other: Counts) -> Counts:
         a, b = one.get(item, NEVER), other.get(item, NEVER)
         both[item] = Range(min(a.low, b.low), max(a.high, b.high))
     return both
-
-
-# ---------------------------------------------------------------- side by side
-
-
-def compare(prices: Sequence[Price], *, plain: bool = False) -> str:
-    """A table a model: a line for each process and item, a column for each test, `·` for none. `plain` adds loads and stores."""
-    return "\n\n".join(
-        [_table(name, [p for p in prices if p.model == name], plain) for name in dict.fromkeys([p.model for p in prices])]
-    )
-
-
-def _table(model: str, prices: Sequence[Price], plain: bool) -> str:
-    files = {p.file: p.test for p in prices}
-    cells = {(p.tid, item, p.file): count for p in prices for item, count in p.counts if plain or item.category != "plain"}
-    keys = sorted({(tid, item) for tid, item, _ in cells}, key=lambda k: (k[0], CATEGORIES.index(k[1].category), k[1].name))
-    rows = [[model, "", *files.values()]]
-    for tid, item in keys:
-        counts = [cells.get((tid, item, file)) for file in files]
-        rows.append([f"P{tid} {item.category}", item.name, *[str(c) if c else "·" for c in counts]])
-    if not keys:
-        rows.append(["nothing but loads and stores"])
-    widths = [max([len(row[i]) for row in rows if i < len(row) > 1]) for i in range(2 + len(files))]
-    lines = [[cell.ljust(width) for cell, width in zip(row, widths, strict=False)] for row in rows]
-    return "\n".join(["  ".join(line).rstrip() for line in lines])

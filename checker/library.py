@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from checker.cat import syntax
-from checker.cat.elaborate import elaborate
 from checker.cat.evaluate import plan
 from checker.cat.term import Model, Term, coherent
 from checker.core.source import Source, Span, UnknownName
-from checker.parse.cat import parse_cat
-from checker.parse.files import read_source
+from checker.parse.files import data_folder, kept, read_source
 from checker.parse.litmus import parse_test
 from checker.parse.macros import LIBRARY, MODELS, OneALine, deferrals, parse_table, read_table
 from checker.program.ir import Test
+
+if TYPE_CHECKING:
+    from checker.cat import syntax
 
 VARIANTS = frozenset({"lkmmv2"})
 KERNEL = "Linux-kernel memory consistency model"
@@ -111,6 +113,31 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
         near = difflib.get_close_matches(name, [*SHIPPED], n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"the models are {', '.join(SHIPPED)}; a path ends in .cat"
         raise UnknownName(f"unknown model '{name}'", hint=hint)
+    if shipped and variants == VARIANTS and not (bell or macros or include):
+        return kept(name, _made_of(), lambda: _made(name, shipped, bell, macros, include, variants))
+    return _made(name, shipped, bell, macros, include, variants)
+
+
+@cache
+def _made_of() -> str:
+    """What shipped models are made of: the program (its files as Python's own cache knows them), the grammars, and the models."""
+    known = []
+    for top in (Path(__file__).resolve().parent, data_folder("grammar")):
+        for folder, _, names in os.walk(top):
+            for file in [os.path.join(folder, name) for name in names]:
+                if file.endswith(".py"):
+                    stat = os.stat(file)
+                    known.append(f"{file} {stat.st_size} {stat.st_mtime_ns}")
+                elif file.endswith((".cat", ".bell", ".def", ".lark")):
+                    known.append(f"{file} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}")
+    return "\n".join(sorted(known))
+
+
+def _made(
+    name: str, shipped: Shipped | None, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str]
+) -> Model:
+    from checker.cat.elaborate import elaborate
+
     cat_path = MODELS / shipped.cat if shipped else Path(name)
     bell_path = Path(bell) if bell else MODELS / shipped.bell if shipped and shipped.bell else None
     macro_path = Path(macros) if macros else MODELS / shipped.macros if shipped and shipped.macros else None
@@ -148,6 +175,8 @@ class _Reader:
         return self.parse(read_source(path))
 
     def parse(self, source: Source) -> syntax.File:
+        from checker.parse.cat import parse_cat
+
         self.digest.update(f"{len(source.text)}\0{source.text}".encode())
         return parse_cat(source)
 

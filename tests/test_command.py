@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from kernel_c import contended
 
 from checker.campaign.corpus import Setup, run
 from checker.campaign.paths import plan
-from checker.campaign.pool import executor_of
+from checker.campaign.pool import processes
 from checker.cli import cli
 from checker.report.progress import Progress
 
@@ -148,6 +149,34 @@ def test_ctrl_c_is_exit_130_from_the_first_second(tmp_path: Path, command: str, 
     assert "Traceback" not in told or delay < 0.2, told  # before that Python itself may be starting
 
 
+def alive(group: int) -> list[str]:
+    """The processes of a group, without those that nobody has buried yet."""
+    listed = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,pid="], capture_output=True, text=True, check=True).stdout
+    lines = [line.split() for line in listed.splitlines()]
+    return [pid for pgid, state, pid in lines if pgid == str(group) and not state.startswith("Z")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_no_worker_outlives_the_command(tmp_path: Path, how: str) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.litmus").write_text(contended(9))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "checker", "run", "--states", "-j2", str(tmp_path)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while len(alive(process.pid)) < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(alive(process.pid)) == 5  # the command, what starts its workers, two workers, and what counts their semaphores
+    process.send_signal(getattr(signal, how))
+    process.wait()
+    deadline = time.monotonic() + 20
+    while alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert alive(process.pid) == []
+
+
 def test_an_interrupted_gate_shows_what_was_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from checker.campaign import gate as module
 
@@ -257,14 +286,14 @@ def test_without_fork_and_without_resource_it_works_too(monkeypatch: pytest.Monk
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     monkeypatch.delattr(signal, "pthread_sigmask")
     jobs = plan([str(GOOD), str(GOOD)], ["lkmm"])[0]
-    assert [o.observation for o in run(jobs, Setup(), workers=2, executor=executor_of(memory=2000))] == ["Never", "Never"]
+    assert [o.observation for o in run(jobs, Setup(), workers=2, executor=partial(processes, memory=2000))] == ["Never", "Never"]
 
 
 @pytest.mark.parametrize("module", ["resource", "fcntl", "termios", "pwd", "grp"])
 def test_nothing_needs_what_windows_lacks(module: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
-        "from checker.campaign.corpus import begin; begin(1000)\n"
+        "from checker.campaign.pool import begin; begin(1000)\n"
         "import checker.campaign.bench, checker.campaign.gate, checker.cli\n"
         f"checker.cli.cli(['run', '-j', '1', {str(GOOD)!r}])"
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from kernel_c import contended
 
-from checker.campaign import corpus
+from checker.campaign import corpus, pool
 from checker.campaign.corpus import Job, Outcome, Setup, decide, run
 from checker.campaign.paths import plan
 from checker.check import Options
@@ -33,7 +33,7 @@ def verdicts(outcomes: list[Outcome]) -> list[tuple[str, str, bool]]:
 HERE = verdicts([decide(job, Setup()) for job in JOBS])
 
 
-@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor])
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor, pool.processes])
 def test_outcomes_come_in_the_order_of_the_jobs_whatever_runs_them(executor: Callable[[int], Executor] | None) -> None:
     assert verdicts(list(run(JOBS, Setup(), workers=2, executor=executor))) == HERE
 
@@ -66,7 +66,7 @@ class Fragile(Executor):
 
 @pytest.mark.parametrize("deadly", [(0,), (5,), (11,), (0, 1, 2), (3, 9), tuple(range(12))])
 def test_a_worker_that_dies_is_one_unknown_result(monkeypatch: pytest.MonkeyPatch, deadly: tuple[int, ...]) -> None:
-    monkeypatch.setattr(corpus, "WINDOW", 4)
+    monkeypatch.setattr(pool, "WINDOW", 4)
     log: list[str] = []
     killers = {JOBS[i].path for i in deadly}
     found = list(run(JOBS, Setup(), workers=2, executor=lambda _: Fragile(killers, log)))
@@ -138,10 +138,56 @@ def test_closing_early_ends_the_workers() -> None:
     import multiprocessing
 
     others = set(multiprocessing.active_children())
-    outcomes = run(JOBS, Setup(), workers=2)
+    outcomes = run(JOBS, Setup(), workers=2, executor=pool.processes)
     next(outcomes)
     outcomes.close()
     deadline = time.monotonic() + 10
     while set(multiprocessing.active_children()) - others and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not set(multiprocessing.active_children()) - others
+
+
+# ---------------------------------------------------------------- in how many processes
+
+
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The number of workers of each pool that is made from now on; threads stand for processes."""
+    sizes: list[int] = []
+
+    def threads(workers: int, memory: int) -> Executor:
+        sizes.append(workers)
+        return ThreadPoolExecutor(workers)
+
+    monkeypatch.setattr(pool, "processes", threads)
+    return sizes
+
+
+def test_quick_tests_are_checked_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = made(monkeypatch)
+    monkeypatch.setattr(corpus, "WORTH", 60)
+    assert verdicts(list(run(JOBS, Setup(), workers=8))) == HERE
+    assert sizes == []
+
+
+def test_a_test_that_takes_long_gets_company_and_what_is_left_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = made(monkeypatch)
+    long = Job(endless(), "lkmm")
+    found = list(run([JOBS[0], long, JOBS[1], JOBS[2]], Setup(Options(timeout=2)), workers=8))
+    assert sizes == [3]
+    assert verdicts([found[0], *found[2:]]) == HERE[:3]
+    assert found[1].observation == "Unknown" or found[1].seconds > corpus.ALONE
+
+
+def test_the_last_test_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = made(monkeypatch)
+    found = list(run([JOBS[0], Job(endless(), "lkmm")], Setup(Options(timeout=1)), workers=8))
+    assert [o.path for o in found] == [JOBS[0].path, "endless.litmus"]
+    assert sizes == []
+
+
+def test_many_quick_tests_are_worth_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = made(monkeypatch)
+    monkeypatch.setattr(corpus, "ALONE", 0)
+    monkeypatch.setattr(corpus, "WORTH", 0)
+    assert verdicts(list(run(JOBS, Setup(), workers=2))) == HERE
+    assert sizes == [2]

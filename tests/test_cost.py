@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from checker import load_model
 from checker.cli_cost import cost as command
 from checker.core.source import Source, UnknownName
-from checker.cost import CATEGORIES, Item, Price, Range, compare, cost
+from checker.cost import CATEGORIES, Item, Price, Range, cost
 from checker.parse.litmus import parse_test
+from checker.report.prices import compare
 
 MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso")
 LITMUS = Path(__file__).resolve().parent.parent / "litmus"

@@ -114,10 +114,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    from checker.campaign import verdicts
+    from checker.parse import files
 
     cache = tmp_path / "cache"
-    monkeypatch.setattr(verdicts, "default_folder", lambda: cache)
+    monkeypatch.setattr(files, "cache_folder", lambda name: cache)
     return cache
 
 

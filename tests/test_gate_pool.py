@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from checker.campaign.corpus import Job, Setup, decide, run
 from checker.campaign.paths import plan, text_at
-from checker.campaign.pool import NoExecutor, executor_of
+from checker.campaign.pool import NoExecutor, cluster, processes
 from checker.check import Options
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +40,7 @@ def test_a_job_that_takes_too_much_memory_is_one_unknown(tmp_path: Path) -> None
     file = tmp_path / "hungry.litmus"
     file.write_text(hungry(60))
     jobs = [JOBS[0], Job(text_at(str(file)), "lkmm"), *JOBS[1:4]]
-    found = list(run(jobs, Setup(Options(timeout=60)), workers=2, executor=executor_of(memory=400)))
+    found = list(run(jobs, Setup(Options(timeout=60)), workers=2, executor=partial(processes, memory=400)))
     assert [o.observation == "Unknown" for o in found] == [False, True, False, False, False], [o.reason for o in found]
 
 
@@ -47,9 +48,9 @@ def test_a_job_that_takes_too_much_memory_is_one_unknown(tmp_path: Path) -> None
 def test_a_cluster_gives_the_same_results_though_a_worker_is_killed() -> None:
     distributed = pytest.importorskip("distributed")
     here = [(o.path, o.observation, o.as_expected) for o in (decide(job, Setup()) for job in JOBS)]
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60) as cluster:
-        made = executor_of(address=cluster.scheduler_address.replace("tcp://", "dask://"))
-        victim = next(iter(cluster.workers.values())).pid
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=60) as dask:
+        made = cluster(dask.scheduler_address.replace("tcp://", "dask://"))
+        victim = next(iter(dask.workers.values())).pid
         found = []
         for i, outcome in enumerate(run(JOBS, Setup(), workers=2, executor=made)):
             found.append((outcome.path, outcome.observation, outcome.as_expected))
@@ -76,4 +77,4 @@ def test_a_cluster_that_is_not_there_is_an_error(address: str, monkeypatch: pyte
     whole = distributed.Client.__init__
     monkeypatch.setattr(distributed.Client, "__init__", lambda self, where, **more: whole(self, where, **{**more, "timeout": 1}))
     with pytest.raises(NoExecutor):
-        executor_of(address=address)
+        cluster(address)

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.core.source import CheckerError, Source, SyntaxProblem, UnknownName, Unreadable, Unsupported
-from checker.parse.files import MAX_BYTES, decode, read_source
-from checker.parse.grammar import data_folder
+from checker.parse.files import MAX_BYTES, data_folder, decode, read_source
 from checker.parse.litmus import parse_litmus, parse_test
 from checker.program import ir
 from checker.program.ir import Address, And, Compare, Expectation, Implies, MemLoc, Not, Or, Prop, RegLoc, Truth, Value

@@ -7,7 +7,6 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from checker.campaign.corpus import Outcome
 from checker.program.ir import Condition, Expectation, Truth
@@ -98,12 +97,7 @@ def test_a_pipe_has_no_width() -> None:
 
 
 def printed(grid: Grid, width: int, *, terminal: bool) -> str:
-    out = io.StringIO()
-    table = Table(io.StringIO(), io.StringIO())
-    Console(file=out, width=width, force_terminal=terminal, color_system="standard" if terminal else None).print(
-        page(grid, table.tally, width)
-    )
-    return out.getvalue()
+    return page(grid, Table(io.StringIO(), io.StringIO()).tally, width, colour=terminal)
 
 
 def test_the_table_fits_80_columns_and_is_coloured_on_a_terminal_only() -> None:

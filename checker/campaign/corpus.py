@@ -1,8 +1,7 @@
 """Many checks: jobs in, outcomes out, in the order of the jobs, as they become known.
 
-Jobs run in this process or on any `concurrent.futures.Executor`; a process pool unless told otherwise. Every worker loads a
-model once. What crosses between processes is small: an outcome carries no execution. At most `WINDOW` jobs are under way,
-so neither the number of tests nor of states makes the caller's memory grow.
+Jobs run in this process while that is the quickest way, then in others too (pool.py). Every process loads a model once. What
+crosses between them is small: an outcome carries no execution.
 
 A job carries its text, read once: what is checked, here or on another machine, is what its key and its digest were made of.
 A job always has an outcome: input that cannot be accepted is an `error`, a worker that dies or a bug of ours is Unknown.
@@ -12,16 +11,14 @@ A job always has an outcome: input that cannot be accepted is an `error`, a work
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -37,8 +34,14 @@ from checker.result import UNKNOWN, Result
 from checker.solve import solver
 from checker.solve.solver import Timeout
 
-WINDOW = 256
+if TYPE_CHECKING:
+    from checker.campaign.pool import ExecutorOf
+
 GRACE = 0.5
+ALONE = 0.5
+"""Seconds that a test may take in this process where there can be others; what takes longer is begun again there."""
+WORTH = 1.0
+"""Seconds of work left that other processes are started for: the first takes 0.3 s to begin, a small test 0.004."""
 
 
 class Setup(Struct, frozen=True):
@@ -95,19 +98,67 @@ class Outcome(Struct, frozen=True):
         return self.unknown_because if self.result is None else self.result.unknown_because
 
 
-ExecutorOf: TypeAlias = Callable[[int], Executor]
-"""Makes an executor with (at most) so many workers."""
 Outcomes: TypeAlias = Generator[Outcome, None, None]
 
 
-def run(jobs: Iterable[Job], setup: Setup, *, workers: int = 1, executor: ExecutorOf | None = None) -> Outcomes:
+def run(jobs: Iterable[Job], setup: Setup, *, workers: int = 1, memory: int = 0, executor: ExecutorOf | None = None) -> Outcomes:
     """The outcomes of `jobs`, in their order. Closing the iterator early ends what is under way.
 
-    With one worker and no `executor` everything happens in this process.
+    At most `workers` processes of at most `memory` MiB each (0: no bound), unless there is an `executor` for all of them.
     """
-    if workers <= 1 and executor is None:
-        return (decide(job, setup) for job in jobs)
-    return _run_on(iter(jobs), setup, workers, executor or processes)
+    todo = deque(jobs)
+    if executor is None:
+        yield from _alone(todo, setup, workers, memory)
+    if todo:
+        from checker.campaign.pool import processes, spread
+
+        make = executor or partial(processes, memory=memory)
+        yield from spread(partial(decide, setup=setup), todo, min(workers, len(todo)), make, _lost)
+
+
+def _alone(todo: deque[Job], setup: Setup, workers: int, memory: int) -> Outcomes:
+    """Do jobs in this process for as long as others are not worth their start. The rest stays in `todo`."""
+    timeout = setup.options.timeout
+    cut_short = timeout is None or timeout > ALONE
+    short = replace(setup, options=replace(setup.options, timeout=ALONE)) if cut_short else setup
+    done, spent = 0, 0.0
+    while todo:
+        if not memory and (workers == 1 or len(todo) == 1):
+            yield decide(todo.popleft(), setup)
+            continue
+        if spent > ALONE / 2 and spent / done * len(todo) > WORTH:
+            return
+        begun = time.monotonic()
+        with bounded(memory):
+            outcome = decide(todo[0], short)
+        done, spent = done + 1, spent + time.monotonic() - begun
+        undecided = outcome.observation == UNKNOWN if outcome.result is None else outcome.result.unanswered
+        if undecided and not outcome.error and (cut_short or memory):
+            return
+        todo.popleft()
+        yield outcome
+
+
+def _lost(job: Job, why: str) -> Outcome:
+    return Outcome(job.path, job.model, unknown_because=why)
+
+
+@contextmanager
+def bounded(memory: int) -> Iterator[None]:
+    """This process takes no more than `memory` MiB (0: no bound), where the system can be told so."""
+    try:
+        import resource
+
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        if memory:
+            resource.setrlimit(resource.RLIMIT_AS, (memory << 20, before[1]))
+    except (ImportError, ValueError, OSError):  # Windows; or a tighter bound is there already
+        yield
+        return
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 # ---------------------------------------------------------------- one job
@@ -185,104 +236,3 @@ def _alarm(timeout: float | None) -> Iterator[None]:
         if rang:
             library.forget()
             solver.forget()
-
-
-# ---------------------------------------------------------------- many jobs elsewhere
-
-
-def processes(workers: int, memory: int = 0) -> Executor:
-    """A pool of processes that leave Ctrl-C to their parent, and take at most `memory` MiB each (0: no bound)."""
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload([__name__])
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(memory,))
-
-
-def begin(memory: int) -> None:
-    """Leave Ctrl-C to the parent, and take no more than `memory` MiB, where the system can be told so."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if memory:
-        with contextlib.suppress(ImportError, ValueError, OSError):  # Windows; or a tighter bound is there already
-            import resource
-
-            resource.setrlimit(resource.RLIMIT_AS, (memory << 20, memory << 20))
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Processes started here never hear Ctrl-C, not even while they begin; this one hears it afterwards."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _run_on(jobs: Iterator[Job], setup: Setup, workers: int, make: ExecutorOf) -> Outcomes:
-    others = set(multiprocessing.active_children())
-    pool, waiting = make(workers), deque[tuple[Job, Future[Outcome]]]()
-    finished = False
-    try:
-        while True:
-            for job in jobs:
-                waiting.append((job, _submit(pool, job, setup)))
-                if len(waiting) >= WINDOW:
-                    break
-            if not waiting:
-                break
-            job, future = waiting.popleft()
-            try:
-                yield _answer(job, future)
-            except BrokenExecutor:
-                pool.shutdown(wait=False, cancel_futures=True)
-                yield from _one_by_one([(job, future), *waiting], setup, make)
-                waiting.clear()
-                pool = make(workers)
-        finished = True
-    finally:
-        if not finished:
-            for child in set(multiprocessing.active_children()) - others:
-                child.terminate()
-        pool.shutdown(wait=finished, cancel_futures=True)
-
-
-def _submit(pool: Executor, job: Job, setup: Setup) -> Future[Outcome]:
-    try:
-        with _deaf():
-            return pool.submit(decide, job, setup)
-    except BrokenExecutor as error:  # a worker died since the last answer was looked at
-        broken: Future[Outcome] = Future()
-        broken.set_exception(error)
-        return broken
-
-
-def _answer(job: Job, future: Future[Outcome]) -> Outcome:
-    """The outcome of a job under way. Raises BrokenExecutor when the workers are gone."""
-    try:
-        return future.result()
-    except BrokenExecutor:
-        raise
-    except Exception as error:
-        return Outcome(job.path, job.model, unknown_because=f"internal error: {type(error).__name__}: {error}")
-
-
-def _one_by_one(jobs: list[tuple[Job, Future[Outcome]]], setup: Setup, make: ExecutorOf) -> Iterator[Outcome]:
-    """A worker died and took the pool along: repeat what was under way, each job alone, to find the one that kills."""
-    pool = make(1)
-    try:
-        for job, future in jobs:
-            try:
-                yield _answer(job, future)
-            except BrokenExecutor:
-                try:
-                    yield _answer(job, _submit(pool, job, setup))
-                except BrokenExecutor:
-                    yield Outcome(job.path, job.model, unknown_because="the process that checked it died")
-                    pool.shutdown(wait=False)
-                    pool = make(1)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

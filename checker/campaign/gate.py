@@ -13,13 +13,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from checker import __version__
 from checker.campaign.baseline import Baseline, Known, is_there, lies_below, merged, read_baseline, relative
-from checker.campaign.corpus import ExecutorOf, Job, Outcome, Setup, located, model_of, run
+from checker.campaign.corpus import Job, Outcome, Setup, located, model_of, run
 from checker.campaign.paths import expand_paths, models_named_in
 from checker.campaign.policy import Policy
 from checker.campaign.verdicts import Journal, Row, Store, digest_of, key, row
@@ -28,6 +29,9 @@ from checker.core.source import CheckerError, Source, Span, Unreadable
 from checker.parse.files import Text, read_bytes
 from checker.result import UNKNOWN
 from checker.solve import solver
+
+if TYPE_CHECKING:
+    from checker.campaign.pool import ExecutorOf
 
 MAX_TESTS = 100_000
 MAX_TOTAL = 500_000_000
@@ -87,6 +91,7 @@ class Request(Struct, frozen=True):
     journal: Journal | None = None
     resume: bool = False
     workers: int = 1
+    memory: int = 0
     executor: ExecutorOf | None = None
     step: Callable[[int, int], None] = lambda done, total: None
 
@@ -270,7 +275,8 @@ def _checked(tasks: list[Task], setup: Setup, request: Request) -> Iterator[Row]
             journal = stack.enter_context(request.journal.writing(afresh=not request.resume))
         workers = max(1, min(request.workers, len(tasks)))
         jobs = [task.job for task in tasks]
-        outcomes = stack.enter_context(closing(run(jobs, setup, workers=workers, executor=request.executor if jobs else None)))
+        executor = request.executor if jobs else None
+        outcomes = stack.enter_context(closing(run(jobs, setup, workers=workers, memory=request.memory, executor=executor)))
         request.step(0, len(tasks))
         for done, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True), 1):
             made = row(_same_model(task, outcome))

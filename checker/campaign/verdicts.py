@@ -10,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -22,6 +20,7 @@ from msgspec.structs import asdict, replace
 from checker import __version__
 from checker.campaign.corpus import Outcome
 from checker.campaign.strict import NotSo, read
+from checker.parse.files import write_whole
 from checker.result import UNKNOWN
 from checker.solve import solver
 
@@ -171,13 +170,7 @@ class Store(Struct, frozen=True):
         """Keep a row that has a verdict: what is Unknown or an error today may be decided tomorrow."""
         if row.error or row.undecided:
             return
-        file = self._file(key)
-        with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            handle, name = tempfile.mkstemp(dir=file.parent)
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as stream:
-                stream.write(pack(key, row))
-            os.replace(name, file)
+        write_whole(self._file(key), pack(key, row).encode("utf-8", "surrogateescape"))
 
     def trim(self) -> None:
         """Drop the oldest rows when there are too many."""
@@ -188,13 +181,6 @@ class Store(Struct, frozen=True):
 
     def _file(self, key: str) -> Path:
         return self.folder / key[:2] / key[2:]
-
-
-def default_folder() -> Path:
-    """Where rows are kept unless told otherwise."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("litmus-checker")) / "gate"
 
 
 # ---------------------------------------------------------------- the journal

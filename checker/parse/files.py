@@ -5,15 +5,70 @@ read_source("MP.litmus")    Source("MP.litmus", "C MP\\n{…}…")
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import pickle
 import stat
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
 from checker.core.source import CheckerError, Source, Span, Unreadable
 
 MAX_BYTES = 1_000_000
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_T = TypeVar("_T")
+
+
+def data_folder(name: str) -> Path:
+    """The folder `name` of files that ship beside the package: in an installed wheel, or in a checkout."""
+    shipped = _PACKAGE / "_data" / name
+    return shipped if shipped.is_dir() else _PACKAGE.parent / name
+
+
+def cache_folder(name: str) -> Path:
+    """Where things of the kind `name` are kept from run to run. There may be no such folder, and no way to make it."""
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("litmus-checker")) / name
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Write a file of a cache so that nobody ever sees a part of it. One that cannot be written costs time, never a verdict."""
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, name = tempfile.mkstemp(dir=file.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+            os.replace(name, file)
+        except OSError:
+            os.unlink(name)
+
+
+def kept(name: str, key: str, make: Callable[[], _T]) -> _T:
+    """What `make` gives. Later runs unpickle it from the user's cache for as long as `key`, all that it is made of, is the same."""
+    here = hashlib.sha256(f"{_PACKAGE}\0{sys.version}".encode()).hexdigest()[:8]
+    file = cache_folder("model") / f"{name}-{here}.pickle"
+    with contextlib.suppress(Exception):  # whatever is wrong with what was kept, it is made again
+        data = file.read_bytes()
+        if data[:32] == _seal(key, data[32:]):
+            found: _T = pickle.loads(data[32:])
+            return found
+    made = make()
+    data = pickle.dumps(made, pickle.HIGHEST_PROTOCOL)
+    write_whole(file, _seal(key, data) + data)
+    return made
+
+
+def _seal(key: str, data: bytes) -> bytes:
+    return hashlib.sha256(key.encode() + data).digest()
 
 
 class Text(Struct, frozen=True):

@@ -11,31 +11,21 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import lark
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, VisitError
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span, SyntaxProblem
+from checker.parse.files import cache_folder, data_folder
 
 MAX_CHARACTERS = 1_000_000
 MAX_NESTING = 100
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def data_folder(name: str) -> Path:
-    """The folder `name` of files that ship beside the package: in an installed wheel, or in a checkout."""
-    shipped = _PACKAGE / "_data" / name
-    return shipped if shipped.is_dir() else _PACKAGE.parent / name
-
 
 def _cache_file(name: str, text: str, start: str) -> str | bool:
-    import platformdirs
-
     key = hashlib.sha256(f"{lark.__version__}\0{sys.version}\0{start}\0{text}".encode()).hexdigest()[:16]
-    folder = Path(platformdirs.user_cache_dir("litmus-checker")) / "grammar"
+    folder = cache_folder("grammar")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError:

@@ -10,6 +10,7 @@ those of the including one going first; `name* = other*` gives every name that b
 from __future__ import annotations
 
 import functools
+import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -99,6 +100,7 @@ class OneALine(Mapping[str, Macro]):
     def __init__(self, *sources: Source) -> None:
         self.sources = sources
         self.parsed: dict[str, Macro] = {}
+        self.packed: dict[str, bytes] = {}
         self.places: dict[str, _Place] = {}
         for source in sources:
             for number, line in enumerate(source.text.split("\n")):
@@ -110,11 +112,17 @@ class OneALine(Mapping[str, Macro]):
     def __getitem__(self, name: str) -> Macro:
         macro = self.parsed.get(name)
         if macro is None:
-            place = self.places[name]
-            alone = Source(place.source.name, "\n" * place.number + place.line)
-            (macro,) = parse_definitions(alone, alone.text)
-            self.parsed[name] = macro = replace(macro, name=name)
+            self.parsed[name] = macro = pickle.loads(self.packed[name]) if name in self.packed else self._read(name)
         return macro
+
+    def _read(self, name: str) -> Macro:
+        place = self.places[name]
+        alone = Source(place.source.name, "\n" * place.number + place.line)
+        (macro,) = parse_definitions(alone, alone.text)
+        return replace(macro, name=name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.places
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.places)
@@ -122,8 +130,9 @@ class OneALine(Mapping[str, Macro]):
     def __len__(self) -> int:
         return len(self.places)
 
-    def __reduce__(self) -> tuple[type[OneALine], tuple[Source, ...]]:
-        return OneALine, self.sources
+    def __getstate__(self) -> dict[str, object]:
+        """Kept from run to run, each line is parsed already, and unpacked when its primitive is first asked for."""
+        return {**vars(self), "parsed": {}, "packed": {name: pickle.dumps(self[name], pickle.HIGHEST_PROTOCOL) for name in self}}
 
     def comment(self, name: str) -> str:
         """What stands behind the definition of `name`."""

@@ -71,16 +71,16 @@ class Progress:
             self.timer.start()
 
     def _show(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        from checker.report.terminal import console
 
         with self.lock:
             if self.over or self.bar is not None:
                 return
             self.bar = Progress(
                 TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                console=console(self.stream), transient=True, refresh_per_second=5, redirect_stdout=False, redirect_stderr=False,
+                console=Console(file=self.stream, highlight=False, markup=False, emoji=False), transient=True,
+                refresh_per_second=5, redirect_stdout=False, redirect_stderr=False,
             )  # fmt: skip
             self.task = self.bar.add_task(self.what, total=self.total or None, completed=self.done)
             self.bar.start()

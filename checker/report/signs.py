@@ -7,6 +7,7 @@ speaks_unicode(sys.stdout)           False under LANG=C, or PYTHONIOENCODING=asc
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TextIO
 
 WORDS = {"✓": "ok", "✗": "NOT OK", "·": "-", "–": "-", "…": "...", "µ": "u", "→": "->", "\N{REPLACEMENT CHARACTER}": "?"}
@@ -22,6 +23,16 @@ def spelled(text: str) -> str:
 def for_stream(text: str, stream: TextIO) -> str:
     """`text` as it is shown to people on a stream."""
     return text if speaks_unicode(stream) else spelled(text)
+
+
+def width_of(stream: TextIO) -> int | None:
+    """How wide the terminal is; None where the stream is none."""
+    return shutil.get_terminal_size((80, 24)).columns if stream.isatty() else None
+
+
+def coloured(stream: TextIO) -> bool:
+    """Whether the stream is a terminal that shows colours, and nobody asked for none (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def speaks_unicode(stream: TextIO) -> bool:

@@ -12,30 +12,23 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Callable
-from io import StringIO
 from typing import TextIO
 
+import click
 from msgspec import Struct, field
-from rich.console import Console, Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from checker.campaign.corpus import Outcome
 from checker.core.source import printable
 from checker.report.records import clean, show_expectation
+from checker.report.signs import coloured, width_of
+from checker.report.table import Cell, columns, styled
 from checker.report.tally import Tally
 from checker.result import DEADLOCK, NEVER, UNKNOWN
 
 MET, UNMET, PLAIN, ERROR = "green", "bold red", "", "bold red"
 LEAST_NAME = 24
-
-
-class Cell(Struct, frozen=True):
-    """What stands under one model."""
-
-    text: str
-    style: str
 
 
 class Grid(Struct):
@@ -107,41 +100,39 @@ def listed(words: list[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def render(grid: Grid, width: int | None) -> RenderableType:
+def render(grid: Grid, width: int | None, *, colour: bool) -> list[str]:
     """The table for `width` columns (None: as wide as it is): models side by side, or below each other where they do not fit."""
     models = [*grid.models]
     heads = _heads(models)
     widths = [max([len(heads[m]), *[len(row[m].text) for row in grid.rows.values() if m in row]]) for m in models]
-    if width is None:
-        return _side_by_side(grid, heads, None)
-    room = width - sum(widths) - 2 * len(models)
-    return _side_by_side(grid, heads, room) if room >= LEAST_NAME else _below_each_other(grid, heads, width)
+    room = None if width is None else width - sum(widths) - 2 * len(models)
+    if room is None or room >= LEAST_NAME:
+        return columns(_side_by_side(grid, heads, room), colour=colour)
+    assert width is not None
+    return _below_each_other(grid, heads, width, colour=colour)
 
 
-def _side_by_side(grid: Grid, heads: dict[str, str], room: int | None) -> RenderableType:
-    """A line for each test; its name in `room` columns."""
-    rows = _by_folder(grid)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("scenario", no_wrap=True)
-    for model in grid.models:
-        table.add_column(Text(heads[model]), no_wrap=True)
-    for folder, paths in rows.items():
-        if folder and (len(rows) > 1 or len(paths) > 1):
-            table.add_row(Text(folded(folder, room), style="dim"))
+def _side_by_side(grid: Grid, heads: dict[str, str], room: int | None) -> list[list[Cell]]:
+    """A row for each test; its name in `room` columns."""
+    by_folder = _by_folder(grid)
+    rows = [[Cell(text, "bold") for text in ("scenario", *[heads[model] for model in grid.models])]]
+    for folder, paths in by_folder.items():
+        if folder and (len(by_folder) > 1 or len(paths) > 1):
+            rows.append([Cell(folded(folder, room), "dim")])
         for path in paths:
             cells = [grid.rows[path].get(m, Cell(grid.spell("–"), "dim")) for m in grid.models]
-            table.add_row(Text(folded(_stem(path), room)), *[Text(c.text, style=c.style) for c in cells])
-    return table
+            rows.append([Cell(folded(_stem(path), room)), *cells])
+    return rows
 
 
-def _below_each_other(grid: Grid, heads: dict[str, str], width: int) -> RenderableType:
+def _below_each_other(grid: Grid, heads: dict[str, str], width: int, *, colour: bool) -> list[str]:
     """A line for each verdict, under the name of its test."""
-    wide = max(len(head) for head in heads.values())
-    lines: list[Text] = []
+    lines: list[str] = []
+    wide = max(map(len, heads.values()))
     for path, row in grid.rows.items():
-        lines.append(Text(folded(_stem(path), width)))
-        lines += [Text.assemble(f"  {heads[m].ljust(wide)}  ", (c.text, c.style)) for m, c in row.items()]
-    return Group(*lines)
+        lines.append(folded(_stem(path), width))
+        lines += columns([["  " + heads[m].ljust(wide), c] for m, c in row.items()], colour=colour)
+    return lines
 
 
 def _heads(models: list[str]) -> dict[str, str]:
@@ -195,30 +186,16 @@ def legend(grid: Grid) -> str:
     return grid.spell(" · ").join([f"{grid.spell(sign)} {signs[sign]}" for sign in met])
 
 
-def page(grid: Grid, tally: Tally, width: int | None) -> RenderableType:
+def page(grid: Grid, tally: Tally, width: int | None, *, colour: bool) -> str:
     """Table, legend and sum."""
-    parts: list[RenderableType] = [render(grid, width), ""] if grid.rows else []
-    parts.extend([Text(said) for said in (*grid.notes, *differences(grid))])
+    lines = [*render(grid, width, colour=colour), ""] if grid.rows else []
+    for said in (*grid.notes, *differences(grid)):
+        lines += textwrap.wrap(said, width, break_on_hyphens=False) if width else [said]
     if meaning := legend(grid):
-        parts.append(Text(meaning, style="dim"))
-    return Group(*parts, Text(str(tally)))
-
-
-NO_WIDTH = 100_000
+        lines.append(styled(meaning, "dim") if colour else meaning)
+    return "\n".join([*lines, str(tally)]) + "\n"
 
 
 def show(grid: Grid, tally: Tally, stream: TextIO) -> None:
     """The page on a stream: as wide as a terminal is; elsewhere nothing is folded or filled up with blanks."""
-    screen = console(stream)
-    if screen.is_terminal:
-        screen.print(page(grid, tally, screen.width))
-        return
-    made = StringIO()
-    Console(file=made, width=NO_WIDTH, highlight=False, markup=False, emoji=False, color_system=None).print(page(grid, tally, None))
-    stream.write("\n".join([line.rstrip() for line in made.getvalue().split("\n")]))
-    stream.flush()
-
-
-def console(stream: TextIO) -> Console:
-    """A console on `stream`, in colours only if that is a terminal."""
-    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    click.echo(page(grid, tally, width_of(stream), colour=coloured(stream)), file=stream, nl=False)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 
 from checker.gp import REGISTER, UPDATE, VCPU, Step, Timeline
+from checker.report.table import columns
 
 _HEAD = ("hz", "strategy", "registrations", "slowest", "updates", "slowest", "first vcpu", "waited", "boot", "callbacks")
 
@@ -25,8 +26,7 @@ def span(us: float) -> str:
 def table(timelines: Sequence[Timeline]) -> str:
     """One line a timeline; `slowest` is the longest single call of the kind before it."""
     rows = [_HEAD, *[_row(t) for t in timelines]]
-    widths = [max([len(row[i]) for row in rows]) for i in range(len(_HEAD))]
-    return "\n".join([_line(row, widths) for row in rows])
+    return "\n".join(columns(rows, right={i for i in range(len(_HEAD)) if i != 1}))
 
 
 def _row(t: Timeline) -> tuple[str, ...]:
@@ -43,11 +43,6 @@ def _sum(steps: Sequence[Step]) -> str:
 
 def _most(steps: Sequence[Step]) -> str:
     return span(max(s.length for s in steps)) if steps else "–"
-
-
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [c.ljust(w) if i == 1 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-    return "  ".join(cells).rstrip()
 
 
 # ---------------------------------------------------------------- the picture
