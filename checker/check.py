@@ -32,7 +32,7 @@ STAGES = ("expand", "execute", "evaluate", "encode", "solve")
 class Options(Struct, frozen=True):
     """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model;
     `assume`: what is taken for granted beyond the documentation (see program/defer.py). `strict` makes a remark on the
-    question (a value that nothing writes) an error."""
+    question (a value that nothing writes) an error. `solver`: fast, z3 or both (see solve/outcome.py)."""
 
     states: bool = False
     counts: bool = False
@@ -41,6 +41,7 @@ class Options(Struct, frozen=True):
     timeout: float | None = None
     assume: frozenset[str] = frozenset()
     strict: bool = False
+    solver: str = "fast"
 
 
 def check(test: Test, model: Model, options: Options | None = None) -> Result:
@@ -102,7 +103,7 @@ def _decide(
     said = remarks(test, graph)
     if options.strict and said:
         raise Unsupported(*said[0], hint="without --strict this is a warning")
-    wanted = Wanted(options.states, options.counts, options.witness, options.unroll, clock.late, beyond)
+    wanted = Wanted(options.states, options.counts, options.witness, options.unroll, options.solver, clock.late, beyond)
     found = solve(problem, model, test, wanted)
     clock.lap("solve")
     return found, {"events": graph.n, "nodes": len(problem.circuit.gates)}, said

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise, product
 
 from msgspec import Struct, field
@@ -52,8 +53,9 @@ class Found(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """What to find beside the answers, when loops have run `unroll` rounds at most; `late` says what it means to have missed the
-    deadline. `beyond(events)` is the way to tell of an axiom whether an execution that goes
+    """What to find beside the answers, when loops have run `unroll` rounds at most, and by which `solver`: "fast" is the search,
+    and Z3 where that gives up; "z3" is Z3 alone; "both" have to agree. `late` says what it means to have missed the deadline.
+    `beyond(events)` is the way to tell of an axiom whether an execution that goes
     on longer than those looked at, in which these events took part, may fail it (raise it, if it is a flag).
     """
 
@@ -61,6 +63,7 @@ class Wanted(Struct, frozen=True):
     counts: bool
     witness: bool
     unroll: int
+    solver: str
     late: str
     beyond: Callable[[Iterable[Event]], Callable[[Axiom], bool]]
 
@@ -85,19 +88,33 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         roots.extend((lit, -lit))
     clauses = circuit.clauses(roots)
     variables = len(circuit.gates) - 1
-    if len(clauses) <= SEARCH_CLAUSES:
+    found: list[Found] = []
+    if wanted.solver != "z3" and len(clauses) <= SEARCH_CLAUSES:
         used = set(roots)
         for i, clause in enumerate(clauses):
             used.update(clause)
             if not i & 4095:
                 look(circuit.deadline)
         inputs = sorted([v for v in set(map(abs, used)) - circuit.derived - {TRUE} if circuit.gates[v] is None])
-        try:
-            return questions.answered(Search(clauses, variables, inputs, circuit.deadline))
-        except GiveUp:
-            pass
-    with Solver(clauses, variables, circuit.deadline) as solver:
-        return questions.answered(solver)
+        with suppress(GiveUp):
+            found.append(questions.answered(Search(clauses, variables, inputs, circuit.deadline)))
+    if wanted.solver == "both" or not found:
+        with Solver(clauses, variables, circuit.deadline) as solver:
+            found.append(questions.answered(solver))
+    return agreed(found, wanted.late)
+
+
+def agreed(found: Sequence[Found], late: str) -> Found:
+    """What the solver of record says, which is the last. Raises Uncertified where another one that was asked says otherwise."""
+    *others, record = found
+    for other in others:
+        for (name, one), (_, answer) in zip(other.answers.named(), record.answers.named(), strict=True):
+            if one.word != answer.word and late not in (one.because, answer.because):
+                raise Uncertified(f"the solvers do not agree on the {name}: {one.word}, and Z3 says {answer.word}")
+        for what, left, right in (("states", other.states, record.states), ("counts", other.counts, record.counts)):
+            if left is not None and right is not None and left != right:
+                raise Uncertified(f"the solvers do not agree on the {what}: {left}, and Z3 says {right}")
+    return record
 
 
 class _Heard(Struct):
