@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
+from checker.core.deadline import Deadline, Timeout, after
 from checker.core.depth import deep_recursion
 from checker.core.source import Span, Unsupported
 from checker.program.defer import defer
@@ -23,15 +24,15 @@ from checker.solve.beyond import Beyond
 from checker.solve.encode import Problem, encode
 from checker.solve.outcome import Found, Wanted, solve
 from checker.solve.proposition import observed_memory, remarks
-from checker.solve.solver import Timeout
 
 RECURSION = 200_000
+STAGES = ("expand", "execute", "evaluate", "encode", "solve")
 
 
 class Options(Struct, frozen=True):
     """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model;
     `assume`: what is taken for granted beyond the documentation (see program/defer.py). `strict` makes a remark on the
-    question (a value that nothing writes) an error."""
+    question (a value that nothing writes) an error. `solver`: fast, z3 or both (see solve/outcome.py)."""
 
     states: bool = False
     counts: bool = False
@@ -40,68 +41,72 @@ class Options(Struct, frozen=True):
     timeout: float | None = None
     assume: frozenset[str] = frozenset()
     strict: bool = False
+    solver: str = "fast"
 
 
 def check(test: Test, model: Model, options: Options | None = None) -> Result:
     """Decide `test` under `model`. Raises CheckerError for a test the model cannot be asked about."""
     options = options or Options()
     clock = _Clock(options.timeout)
-    test = defer(test, model.primitives or {}, options.assume)
     try:
         with deep_recursion(RECURSION):
-            found, size, remarks = _decide(test, model, options, clock)
+            found, size, remarks = _decide(defer(test, model.primitives or {}, options.assume), model, options, clock)
     except Timeout:
         flags = tuple(sorted({a.name for a in model.axioms if a.role == "flag"}))
-        found, size, remarks = Found(all_unknown(flags, _late(options))), {}, ()
+        found, size, remarks = Found(all_unknown(flags, clock.late)), {}, ()
     return conclude(test, model, found, remarks, clock.laps, size)
 
 
 def stages(
-    test: Test, model: Model, options: Options, lap: Callable[[str], None] = lambda _: None,
-    change: Callable[[EventGraph], EventGraph] = lambda graph: graph,
-) -> tuple[EventGraph, Bounds, Problem]:  # fmt: skip
+    test: Test, model: Model, options: Options, *, change: Callable[[EventGraph], EventGraph] = lambda graph: graph
+) -> tuple[EventGraph, Bounds, Problem]:
     """Everything before the solver: the event graph, the bounds of the model's terms over it, and the problem encoded.
 
-    `lap` is called with the name of each stage when it is done; `change` may put another graph in the place of the program's.
+    `change` may put another graph in the place of the program's. Raises Timeout, as does what works on the problem later.
     """
+    return _stages(defer(test, model.primitives or {}, options.assume), model, options, _Clock(options.timeout), change)
+
+
+def _stages(
+    test: Test, model: Model, options: Options, clock: _Clock, change: Callable[[EventGraph], EventGraph] = lambda graph: graph
+) -> tuple[EventGraph, Bounds, Problem]:
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
-    test = defer(test, model.primitives or {}, options.assume)
-    codes = [unroll(code, options.unroll, t.span) for code, t in zip(expanded(test, model), test.threads, strict=True)]
-    graph = change(execute(test, codes, observed_memory(test), compiled=model.compiled, coherent=model.coherent))
-    lap("execute")
+    deadline = clock.deadline
+    codes = expanded(test, model, deadline)
+    codes = [unroll(code, options.unroll, t.span, deadline) for code, t in zip(codes, test.threads, strict=True)]
+    clock.lap("expand")
+    observed = observed_memory(test)
+    graph = change(execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, deadline=deadline))
+    clock.lap("execute")
     bounds = Bounds(graph, model.terms)
     bounds.all_of(model.plan)
-    lap("evaluate")
+    clock.lap("evaluate")
     problem = encode(model, graph, bounds)
-    lap("encode")
+    clock.lap("encode")
     return graph, bounds, problem
 
 
-def expanded(test: Test, model: Model) -> list[tuple[Instr, ...]]:
+def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[Instr, ...]]:
     """The code of each thread in the model's loads, stores and fences, with its loops."""
-    return [expand(thread, model.primitives or {}, compiled=model.compiled) for thread in test.threads]
+    return [expand(thread, model.primitives or {}, compiled=model.compiled, deadline=deadline) for thread in test.threads]
 
 
 def _decide(
     test: Test, model: Model, options: Options, clock: _Clock
 ) -> tuple[Found, dict[str, int], tuple[tuple[str, Span], ...]]:
-    graph, _, problem = stages(test, model, options, clock.lap)
+    graph, _, problem = _stages(test, model, options, clock)
 
     def beyond(taken: Iterable[Event]) -> Callable[[Axiom], bool]:
-        return Beyond(test, expanded(test, model), taken).may_fail
+        return Beyond(test, expanded(test, model, clock.deadline), taken).may_fail
 
     said = remarks(test, graph)
     if options.strict and said:
         raise Unsupported(*said[0], hint="without --strict this is a warning")
-    wanted = Wanted(options.states, options.counts, options.witness, options.unroll, clock.deadline, _late(options), beyond)
+    wanted = Wanted(options.states, options.counts, options.witness, options.unroll, options.solver, clock.late, beyond)
     found = solve(problem, model, test, wanted)
     clock.lap("solve")
     return found, {"events": graph.n, "nodes": len(problem.circuit.gates)}, said
-
-
-def _late(options: Options) -> str:
-    return f"not decided within {options.timeout or 0:g} s"
 
 
 def conclude(
@@ -125,13 +130,17 @@ class _Clock:
     """Wall time by stage, and the deadline."""
 
     def __init__(self, timeout: float | None) -> None:
+        self.timeout, self.deadline = timeout, after(timeout)
         self.laps: dict[str, float] = {}
         self.last = time.perf_counter()
-        self.deadline = None if timeout is None else time.monotonic() + timeout
+
+    @property
+    def late(self) -> str:
+        """What it means to miss the deadline in the stage that is at work."""
+        stage = next(name for name in STAGES if name not in self.laps)
+        return f"not decided within {self.timeout or 0:g} s: stopped in {stage}"
 
     def lap(self, stage: str) -> None:
         now = time.perf_counter()
         self.laps[stage] = now - self.last
         self.last = now
-        if stage != "solve" and self.deadline is not None and time.monotonic() > self.deadline:
-            raise Timeout

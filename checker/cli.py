@@ -45,6 +45,7 @@ def cli() -> None:
 _FORMATS = click.Choice(("table", "herd", "json"))
 _FORMAT_HELP = "A table, what herd7 prints, or one JSON object a line."
 _MODEL_HELP = "A name that `checker models` lists, or the path of a .cat file. Repeatable. Default: lkmm."
+_SOLVER_HELP = "A quick search, and Z3 where that gives up; Z3 alone; or both, which have to agree."
 _ASSUMPTIONS = ("srcu_read_lock-implementation", "call_srcu-implementation")
 _LOOPS = click.IntRange(1, 1000)
 _SECONDS = click.FloatRange(min=0, min_open=True)
@@ -70,13 +71,14 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     is_flag=True,
     help="A warning about a file (a value that nothing writes, …) is an error.",
 )
+@click.option("--solver", type=click.Choice(("fast", "z3", "both")), default="fast", show_default=True, help=_SOLVER_HELP)
 @click.option("--dump", type=click.Choice(STAGES), help="Show a stage of the work instead of the verdict.")
 @exit_zero
 @loudness
 def run(
     paths: tuple[str, ...], models: tuple[str, ...], *, expected: bool, bell: str | None, macros: str | None,
     include: tuple[str, ...], states: bool, unroll: int, timeout: float | None, jobs: int | None, layout: str, strict: bool,
-    assume: tuple[str, ...], dump: str | None, exit_zero: bool, quiet: bool, verbose: bool,
+    assume: tuple[str, ...], solver: str, dump: str | None, exit_zero: bool, quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Check litmus tests: files, folders of *.litmus files, lists (a name starting with @ holds one path a line), - for stdin.
 
@@ -94,7 +96,12 @@ def run(
     if quiet and verbose:
         raise click.UsageError("-q and -v cannot both be meant")
     options = Options(
-        states=states or layout == "herd", counts=layout == "herd", unroll=unroll, timeout=timeout, assume=frozenset(assume)
+        states=states or layout == "herd",
+        counts=layout == "herd",
+        unroll=unroll,
+        timeout=timeout,
+        assume=frozenset(assume),
+        solver=solver,
     )
     setup = Setup(options, bell, macros, include, strict)
     printer = printer_of(layout, sys.stdout, sys.stderr, quiet=quiet, verbose=verbose)

@@ -194,7 +194,7 @@ def test_a_timeout_leaves_every_question_unknown() -> None:
     result = ask(litmus("*x = 1;", "int r = *x;", question="exists (1:r=1)"), timeout=0.0)
     assert all(answer.unknown for _, answer in result.answers.named())
     assert {"condition", "negation", "undefined", "data-race"} <= dict(result.unanswered).keys()
-    assert result.unmet() == "Unknown: not decided within 0 s"
+    assert result.unmet() == "Unknown: not decided within 0 s: stopped in expand"
 
 
 # ---------------------------------------------------------------- no meaning

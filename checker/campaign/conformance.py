@@ -1,10 +1,10 @@
 """Our verdicts against a corpus's oracle: observation, set of final states and flags, test by test.
 
-    python -m checker.campaign.conformance CORPUS [--model M] [--only TEXT] [--timeout S] [--jobs N]
+    python -m checker.campaign.conformance CORPUS [--model M] [--only TEXT] [--timeout S] [--jobs N] [--solver fast|z3|both]
 
 CORPUS holds litmus tests and `oracle.jsonl` (one object a line: file, observation, states, flags; null where the oracle has no
 answer). Tests that differ must be named, with the reason, in `tests/conformance.toml`; a named test that agrees is an error
-too. Exit code 0 when there is nothing unexplained, else 1.
+too. Both solvers are asked unless one is named, and have to agree. Exit code 0 when there is nothing unexplained, else 1.
 """
 
 from __future__ import annotations
@@ -41,20 +41,20 @@ class Outcome(Struct, frozen=True):
     explained: bool = False
 
 
-def compare(row: dict[str, Any], folder: Path, model_name: str, timeout: float, variant: str = "") -> Outcome:
+def compare(row: dict[str, Any], folder: Path, model_name: str, options: Options, variant: str = "") -> Outcome:
     """Check one test of the oracle and say what is not as it says; with `variant`, whether it explains the difference."""
-    found = difference(row, folder, model_name, timeout, ())
-    if found.difference and variant and not difference(row, folder, model_name, timeout, (variant,)).difference:
+    found = difference(row, folder, model_name, options, ())
+    if found.difference and variant and not difference(row, folder, model_name, options, (variant,)).difference:
         return Outcome(found.file, found.difference, found.seconds, explained=True)
     return found
 
 
-def difference(row: dict[str, Any], folder: Path, model_name: str, timeout: float, variants: tuple[str, ...]) -> Outcome:
+def difference(row: dict[str, Any], folder: Path, model_name: str, options: Options, variants: tuple[str, ...]) -> Outcome:
     """What our verdict, states and flags have that the oracle's have not, and the reverse."""
     start = time.perf_counter()
     try:
         model = load_model(model_name, variants=variants)
-        result = check(load_test(folder / row["file"]), model, Options(states=True, timeout=timeout))
+        result = check(load_test(folder / row["file"]), model, options)
     except CheckerError as error:
         return Outcome(row["file"], f"error: {error.render().splitlines()[0]}", time.perf_counter() - start)
     except Exception as error:  # a bug of ours: one row of the report, not the end of it
@@ -82,9 +82,9 @@ def _states(states: Iterable[str]) -> set[str]:
     return {re.sub(r"=S\d+;", "=S;", s) for s in states}
 
 
-def run(folder: Path, model: str, rows: list[dict[str, Any]], timeout: float, jobs: int, variant: str) -> Iterator[Outcome]:
+def run(folder: Path, model: str, rows: list[dict[str, Any]], options: Options, jobs: int, variant: str) -> Iterator[Outcome]:
     """The outcomes of all rows, in order."""
-    one = partial(compare, folder=folder, model_name=model, timeout=timeout, variant=variant)
+    one = partial(compare, folder=folder, model_name=model, options=options, variant=variant)
     if jobs == 1:
         yield from map(one, rows)
         return
@@ -97,7 +97,8 @@ def main() -> int:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--model", default="")
     parser.add_argument("--only", default="", help="tests whose path contains this")
-    parser.add_argument("--timeout", type=float, default=20.0)
+    parser.add_argument("--timeout", type=float, default=60.0)
+    parser.add_argument("--solver", choices=("fast", "z3", "both"), default="both")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--slowest", type=int, default=5)
     args = parser.parse_args()
@@ -109,7 +110,8 @@ def main() -> int:
     outcomes = []
     unexplained = 0
     start = time.perf_counter()
-    for outcome in run(args.corpus, model, rows, args.timeout, args.jobs, variant.get("variant", "")):
+    options = Options(states=True, timeout=args.timeout, solver=args.solver)
+    for outcome in run(args.corpus, model, rows, options, args.jobs, variant.get("variant", "")):
         outcomes.append(outcome)
         reason = known.get(outcome.file) or (variant["reason"] if outcome.explained else None)
         if outcome.difference and reason is None:

@@ -26,13 +26,13 @@ from msgspec.structs import replace
 from checker import library
 from checker.cat.term import Model
 from checker.check import Options, check
+from checker.core.deadline import Timeout
 from checker.core.source import CheckerError, Unsupported, printable
 from checker.library import load_model, test_in
 from checker.parse.files import Text
 from checker.program.ir import Test
 from checker.result import UNKNOWN, Result
 from checker.solve import solver
-from checker.solve.solver import Timeout
 
 if TYPE_CHECKING:
     from checker.campaign.pool import ExecutorOf

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from checker.cat.recursion import Rounds, iterated, names_of, rounds_bound, written_out
 from checker.cat.term import Term, Terms
 from checker.core.circuit import FALSE, TRUE
+from checker.core.deadline import look
 from checker.core.rel import (
     Rows,
     bits,
@@ -86,14 +87,16 @@ class Bounds:
         """The bound of `term`."""
         found = self.values.get(term.index)
         if found is None:
+            look(self.graph.circuit.deadline)
             found = self.values[term.index] = _RULES[term.op](self, term)
         return found
 
     def all_of(self, plan: Sequence[Term]) -> None:
         """Evaluate the terms of a plan, in which parts come before wholes (see `plan`)."""
-        values = self.values
+        values, deadline = self.values, self.graph.circuit.deadline
         for term in plan:
             if term.index not in values:
+                look(deadline)
                 values[term.index] = _RULES[term.op](self, term)
 
     def nothing(self, term: Term) -> Bound:

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from checker.core.deadline import Deadline, look
+
 Lit: TypeAlias = int
 TRUE: Lit = 1
 FALSE: Lit = -1
@@ -22,9 +24,10 @@ FALSE: Lit = -1
 class Circuit:
     """Mutable while one test is encoded; one per check. Node i is a variable (`gates[i]` is None) or an AND of literals."""
 
-    __slots__ = ("_table", "constraints", "derived", "exclusive", "gates", "one_of", "rules")
+    __slots__ = ("_table", "constraints", "deadline", "derived", "exclusive", "gates", "one_of", "rules")
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: Deadline = None) -> None:
+        self.deadline = deadline
         self.gates: list[tuple[Lit, ...] | None] = [None, None]  # 0 is unused, 1 is TRUE
         self._table: dict[tuple[Lit, ...], Lit] = {}
         self.constraints: list[tuple[Lit, ...]] = []  # each an asserted clause over literals
@@ -62,10 +65,14 @@ class Circuit:
             if len(groups) > 1 and len(set(groups)) < len(groups):
                 return FALSE
         key = tuple(sorted(found))
-        lit = self._table.get(key, 0)
-        if not lit:
-            self.gates.append(key)
-            self._table[key] = lit = len(self.gates) - 1
+        return self._table.get(key) or self._made(key)
+
+    def _made(self, key: tuple[Lit, ...]) -> Lit:
+        """The gate of `key`, made now."""
+        lit = self._table[key] = len(self.gates)
+        self.gates.append(key)
+        if not lit & 1023:
+            look(self.deadline)
         return lit
 
     def both2(self, a: Lit, b: Lit) -> Lit:
@@ -81,11 +88,7 @@ class Circuit:
             if group is not None and group == self.exclusive.get(b):
                 return FALSE
         key = (a, b) if a < b else (b, a)
-        lit = self._table.get(key, 0)
-        if not lit:
-            self.gates.append(key)
-            self._table[key] = lit = len(self.gates) - 1
-        return lit
+        return self._table.get(key) or self._made(key)
 
     def either(self, lits: Iterable[Lit]) -> Lit:
         """The disjunction of `lits`."""
@@ -100,11 +103,7 @@ class Circuit:
         if len(found) == 1:
             return found.pop()
         key = tuple(sorted([-lit for lit in found]))
-        lit = self._table.get(key, 0)
-        if not lit:
-            self.gates.append(key)
-            self._table[key] = lit = len(self.gates) - 1
-        return -lit
+        return -(self._table.get(key) or self._made(key))
 
     def either2(self, a: Lit, b: Lit) -> Lit:
         """a or b."""
@@ -115,11 +114,7 @@ class Circuit:
         if a == TRUE or b == TRUE or a == -b:
             return TRUE
         key = (-a, -b) if a > b else (-b, -a)
-        lit = self._table.get(key, 0)
-        if not lit:
-            self.gates.append(key)
-            self._table[key] = lit = len(self.gates) - 1
-        return -lit
+        return -(self._table.get(key) or self._made(key))
 
     def require(self, clause: Iterable[Lit]) -> None:
         """Assert that some literal of `clause` holds."""
@@ -131,6 +126,8 @@ class Circuit:
             if -lit in lits:
                 return
         self.constraints.append(tuple(sorted(lits)))
+        if not len(self.constraints) & 1023:
+            look(self.deadline)
 
     def imply(self, body: Lit, head: Lit) -> None:
         """Assert body => head; a rule of the definition of `head` when that is a derived variable."""
@@ -172,6 +169,7 @@ class Circuit:
         for lits in self.one_of:
             cnf.append(lits)
             cnf.extend([(-a, -b) for i, a in enumerate(lits) for b in lits[i + 1 :]])
+            look(self.deadline)
         seen: set[Lit] = {TRUE, FALSE}
         todo.extend(roots)
         while todo:
@@ -179,6 +177,8 @@ class Circuit:
             if lit in seen:
                 continue
             seen.add(lit)
+            if not len(seen) & 1023:
+                look(self.deadline)
             if lit > 0:
                 args = gates[lit]
                 if args is not None:

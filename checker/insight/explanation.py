@@ -9,13 +9,13 @@ from msgspec.structs import replace
 
 from checker.cat.term import Model
 from checker.check import RECURSION, Options, check
+from checker.core.deadline import Timeout
 from checker.core.depth import deep_recursion
 from checker.insight.edges import Told, told
 from checker.insight.refute import Refutation, refute
 from checker.insight.weak import Weakness, weakness
 from checker.program.ir import Test
 from checker.result import ALWAYS, DEADLOCK, NEVER, UNKNOWN, Result
-from checker.solve.solver import Timeout
 
 
 class Explanation(Struct, frozen=True):

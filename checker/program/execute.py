@@ -17,7 +17,8 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from checker.core.circuit import FALSE, TRUE, Lit
+from checker.core.circuit import FALSE, TRUE, Circuit, Lit
+from checker.core.deadline import Deadline, look
 from checker.core.source import Span, UnknownName
 from checker.core.value import UNSOLVED, Free, Symbolic, Undefined, apply, known, merge, nonzero, undetermined
 from checker.program.branches import Place, Tree
@@ -74,7 +75,13 @@ class _Path(Struct):
 
 
 def execute(
-    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], *, compiled: bool = False, coherent: bool = True
+    test: Test,
+    codes: list[tuple[Instr, ...]],
+    observed: frozenset[Address],
+    *,
+    compiled: bool = False,
+    coherent: bool = True,
+    deadline: Deadline = None,
 ) -> EventGraph:
     """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters;
     `compiled` and `coherent` say what the model takes tests for (see cat/term.py)."""
@@ -86,9 +93,9 @@ def execute(
         envs.append(env)
     known_memory = {a: frozenset({v}) for a, v in memory.items()}
     start = [{r: frozenset({v}) for r, v in env.items()} for env in envs]
-    spans = ranges(codes, start, known_memory, coherent=coherent)
+    spans = ranges(codes, start, known_memory, coherent=coherent, deadline=deadline)
     check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
-    draft = Draft(test, codes, envs, memory, spans, observed, compiled and test.arch == "C", coherent)
+    draft = Draft(test, codes, envs, memory, spans, observed, compiled and test.arch == "C", coherent, Circuit(deadline))
     initial_writes(draft)
     for site in spans.stores:
         for a in spans.addresses[site]:
@@ -139,6 +146,7 @@ class _Threads:
                 self.draft.finals[RegLoc(tid, name)] = register.value
 
     def step(self, t: int, tid: int, i: int, instr: Instr, path: _Path, pending: dict[str, list[_Path]]) -> _Path | None:
+        look(self.circuit.deadline)
         match instr:
             case Load() | Store() | Mark():
                 self.access(t, tid, i, instr, path)

@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from checker.core.deadline import Deadline, look
 from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
 from checker.program.builtins import EXPRESSIONS, NARROW, STATEMENTS, atomic, null
 from checker.program.ir import (
@@ -54,9 +55,9 @@ _NONE: frozenset[int] = frozenset()
 _T = TypeVar("_T")
 
 
-def expand(thread: Thread, table: Table, *, compiled: bool = False) -> tuple[Instr, ...]:
+def expand(thread: Thread, table: Table, *, compiled: bool = False, deadline: Deadline = None) -> tuple[Instr, ...]:
     """The instructions of `thread` when its primitives mean what `table` says; `compiled`: as C has them, not as herd does."""
-    expander = Expander(thread, table, compiled=compiled)
+    expander = Expander(thread, table, compiled=compiled, deadline=deadline)
     expander.statements(thread.body)
     return tuple(expander.code)
 
@@ -64,8 +65,8 @@ def expand(thread: Thread, table: Table, *, compiled: bool = False) -> tuple[Ins
 class Expander:
     """The code of one thread while it grows."""
 
-    def __init__(self, thread: Thread, table: Table, *, compiled: bool) -> None:
-        self.table, self.compiled = table, compiled
+    def __init__(self, thread: Thread, table: Table, *, compiled: bool, deadline: Deadline) -> None:
+        self.table, self.compiled, self.deadline = table, compiled, deadline
         self.code: list[Instr] = []
         self.group = 0
         self.units = 0  # of the full expression at work
@@ -135,6 +136,7 @@ class Expander:
         self.since = around
 
     def statement(self, s: Stmt) -> None:
+        look(self.deadline)
         match s:
             case Assign(dst, value, span):
                 self.assign(dst, value, span)
@@ -290,6 +292,7 @@ class Expander:
 
     def nested(self, span: Span, work: Callable[[], _T]) -> _T:
         self.depth += 1
+        look(self.deadline)
         if self.depth > MAX_DEPTH:
             raise LimitExceeded(f"macros nested more than {MAX_DEPTH} deep", span, hint="does a macro call itself?")
         result = work()

@@ -19,6 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from checker.core.deadline import Deadline, look
 from checker.core.source import LimitExceeded, Span
 from checker.core.value import DOMAIN_LIMIT, UNSOLVED, Free, Undefined, result_of, undetermined
 from checker.program.ir import (
@@ -68,13 +69,18 @@ class Ranges(Struct, frozen=True):
 
 
 def ranges(
-    codes: list[tuple[Instr, ...]], envs: list[dict[str, Values]], memory: dict[Address, Values], *, coherent: bool = True
+    codes: list[tuple[Instr, ...]],
+    envs: list[dict[str, Values]],
+    memory: dict[Address, Values],
+    *,
+    coherent: bool = True,
+    deadline: Deadline = None,
 ) -> Ranges:
     """The ranges of all accesses; `envs` are initial registers by thread, `memory` initial values.
 
     `coherent`: a read never takes what its own thread stores later.
     """
-    start = _Start(codes, envs, memory, coherent)
+    start = _Start(codes, envs, memory, coherent, deadline)
     plain = _settled(_Run(start, {}))
     if not any(_copies_a_read(code) for code in codes):
         return plain.result()
@@ -141,6 +147,7 @@ class _Start(Struct, frozen=True):
     envs: list[dict[str, Values]]
     memory: dict[Address, Values]
     coherent: bool
+    deadline: Deadline
 
 
 class _Run:
@@ -177,6 +184,7 @@ class _Run:
     def step(
         self, site: Site, instr: Instr, env: dict[str, Values], pending: dict[str, dict[str, Values]]
     ) -> dict[str, Values] | None:
+        look(self.start.deadline)
         match instr:
             case Load(dst, addr, _, span):
                 where = self.addresses[site] = evaluate(addr, env, span)

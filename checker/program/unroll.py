@@ -12,16 +12,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from checker.core.deadline import Deadline, look
 from checker.core.source import LimitExceeded, Span
 from checker.program.ir import Allocate, Branch, Const, Cut, Instr, Label
 
 INSTRUCTION_LIMIT = 20_000
 
 
-def unroll(code: tuple[Instr, ...], bound: int, where: Span) -> tuple[Instr, ...]:
+def unroll(code: tuple[Instr, ...], bound: int, where: Span, deadline: Deadline = None) -> tuple[Instr, ...]:
     """`code` without backward branches, each loop body repeated `bound` times."""
     body = list(code)
     while loop := _innermost(body):
+        look(deadline)
         first, last = loop
         body[first : last + 1] = _copies(body, first, last, bound)
         if len(body) > INSTRUCTION_LIMIT:

@@ -10,8 +10,8 @@ execution was left unfinished, or where whatever it would go on to do cannot mat
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise, product
 
 from msgspec import Struct, field
@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from checker.cat.recursion import endless
 from checker.cat.term import Axiom, Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
+from checker.core.deadline import Timeout, look
 from checker.core.source import Unsupported
 from checker.core.value import Symbolic
 from checker.program.events import Event
@@ -29,7 +30,7 @@ from checker.solve.execution import Uncertified, certify, execution
 from checker.solve.proposition import final_value, observed, proposition, satisfied, value_in
 from checker.solve.search import GiveUp, Search
 from checker.solve.settled import Settled
-from checker.solve.solver import Solver, Timeout
+from checker.solve.solver import Solver
 from checker.solve.symmetry import Orders, image_count, images, orders_of
 
 COUNT_LIMIT = 500_000
@@ -52,9 +53,9 @@ class Found(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """What to find beside the answers, and how long to look: at most `unroll` rounds of each loop, until `deadline`.
-
-    `late` says what it means to have missed it. `beyond(events)` is the way to tell of an axiom whether an execution that goes
+    """What to find beside the answers, when loops have run `unroll` rounds at most, and by which `solver`: "fast" is the search,
+    and Z3 where that gives up; "z3" is Z3 alone; "both" have to agree. `late` says what it means to have missed the deadline.
+    `beyond(events)` is the way to tell of an axiom whether an execution that goes
     on longer than those looked at, in which these events took part, may fail it (raise it, if it is a flag).
     """
 
@@ -62,7 +63,7 @@ class Wanted(Struct, frozen=True):
     counts: bool
     witness: bool
     unroll: int
-    deadline: float | None
+    solver: str
     late: str
     beyond: Callable[[Iterable[Event]], Callable[[Axiom], bool]]
 
@@ -87,14 +88,33 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         roots.extend((lit, -lit))
     clauses = circuit.clauses(roots)
     variables = len(circuit.gates) - 1
-    if len(clauses) <= SEARCH_CLAUSES:
-        inputs = sorted(_variables(circuit, [lit for clause in clauses for lit in clause] + roots) - circuit.derived)
-        try:
-            return questions.answered(Search(clauses, variables, inputs, wanted.deadline))
-        except GiveUp:
-            pass
-    with Solver(clauses, variables, wanted.deadline) as solver:
-        return questions.answered(solver)
+    found: list[Found] = []
+    if wanted.solver != "z3" and len(clauses) <= SEARCH_CLAUSES:
+        used = set(roots)
+        for i, clause in enumerate(clauses):
+            used.update(clause)
+            if not i & 4095:
+                look(circuit.deadline)
+        inputs = sorted([v for v in set(map(abs, used)) - circuit.derived - {TRUE} if circuit.gates[v] is None])
+        with suppress(GiveUp):
+            found.append(questions.answered(Search(clauses, variables, inputs, circuit.deadline)))
+    if wanted.solver == "both" or not found:
+        with Solver(clauses, variables, circuit.deadline) as solver:
+            found.append(questions.answered(solver))
+    return agreed(found, wanted.late)
+
+
+def agreed(found: Sequence[Found], late: str) -> Found:
+    """What the solver of record says, which is the last. Raises Uncertified where another one that was asked says otherwise."""
+    *others, record = found
+    for other in others:
+        for (name, one), (_, answer) in zip(other.answers.named(), record.answers.named(), strict=True):
+            if one.word != answer.word and late not in (one.because, answer.because):
+                raise Uncertified(f"the solvers do not agree on the {name}: {one.word}, and Z3 says {answer.word}")
+        for what, left, right in (("states", other.states, record.states), ("counts", other.counts, record.counts)):
+            if left is not None and right is not None and left != right:
+                raise Uncertified(f"the solvers do not agree on the {what}: {left}, and Z3 says {right}")
+    return record
 
 
 class _Heard(Struct):
@@ -267,12 +287,7 @@ class _Questions(Struct, frozen=True):
                 no += 1
             if yes + no > COUNT_LIMIT:
                 raise TooMany(f"more than {COUNT_LIMIT:,} executions")
-            self.check_time(yes + no)
         return yes * orders.each, no * orders.each
-
-    def check_time(self, rounds: int) -> None:
-        if not rounds % 256 and self.wanted.deadline is not None and time.monotonic() > self.wanted.deadline:
-            raise Timeout
 
     def states(self, engine: Search | Solver) -> dict[str, bool]:
         """Every final state as text, with whether it satisfies the proposition."""
@@ -287,8 +302,7 @@ class _Questions(Struct, frozen=True):
         found: dict[tuple[Value, ...], bool] = {}
         free = _Blocks(self, columns, asked).free
         solutions: Iterator[Mapping[int, int] | Sequence[int]] = engine.solutions(asked, projected, [*projected, prop], free)
-        for rounds, table in enumerate(solutions, 1):
-            self.check_time(rounds)
+        for table in solutions:
             holds = table[prop] > 0
             values = [[v for lit, v in column if table[lit] > 0] for column in columns]
             choices = [vs or [v for lit, v in column if table[lit] == 0] for vs, column in zip(values, columns)]
@@ -297,7 +311,12 @@ class _Questions(Struct, frozen=True):
             found.update(dict.fromkeys(product(*choices), holds))
         if self.orders.shown:
             found = self.closed(found)
-        return {" ".join([word[v] for word, v in zip(words, state)]): holds for state, holds in found.items()}
+        texts = {}
+        for i, (state, holds) in enumerate(found.items()):
+            texts[" ".join([word[v] for word, v in zip(words, state)])] = holds
+            if not i & 4095:
+                look(self.problem.circuit.deadline)
+        return texts
 
     def closed(self, found: dict[tuple[Value, ...], bool]) -> dict[tuple[Value, ...], bool]:
         """With the states in which equal threads have changed places."""
@@ -308,7 +327,7 @@ class _Questions(Struct, frozen=True):
                 if len(result) + image_count(self.orders.shown, places, state) > STATE_LIMIT:
                     raise TooMany(f"more than {STATE_LIMIT:,} final states")
                 for image in images(self.orders.shown, places, state):
-                    self.check_time(len(result))
+                    look(self.problem.circuit.deadline)
                     result[image] = satisfied(self.test.condition.prop, dict(zip(places, image)).__getitem__)
         return result
 
@@ -365,24 +384,6 @@ def state_of(circuit: Circuit, shown: list[tuple[Loc, Symbolic]], holds: set[Lit
     """The observed values in a solution."""
     cache: dict[Lit, bool] = {}
     return tuple([(loc, next(v for v, lit in value.items() if circuit.value(lit, holds, cache))) for loc, value in shown])
-
-
-def _variables(circuit: Circuit, lits: Iterable[Lit]) -> set[Lit]:
-    """The free variables that `lits` are made of."""
-    found: set[Lit] = set()
-    seen: set[Lit] = set()
-    todo = [abs(lit) for lit in lits]
-    while todo:
-        node = todo.pop()
-        if node in seen or node == TRUE:
-            continue
-        seen.add(node)
-        args = circuit.gates[node]
-        if args is None:
-            found.add(node)
-        else:
-            todo.extend(map(abs, args))
-    return found
 
 
 def memory_choices(problem: Problem) -> list[Lit]:

@@ -9,11 +9,10 @@ in which it is used, and every closure's least solution, so that no conflict the
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from checker.core.circuit import FALSE, TRUE, Lit
-from checker.solve.solver import Timeout
+from checker.core.deadline import Deadline, look
 
 CONFLICTS = 300
 CONFLICTS_PER_SOLUTION = 8
@@ -26,7 +25,7 @@ class GiveUp(Exception):
 class Search:
     """A set of clauses over variables 1..n (1 is TRUE); `inputs` are the free variables, in the order to decide them."""
 
-    def __init__(self, clauses: Sequence[Sequence[Lit]], variables: int, inputs: Sequence[Lit], deadline: float | None) -> None:
+    def __init__(self, clauses: Sequence[Sequence[Lit]], variables: int, inputs: Sequence[Lit], deadline: Deadline) -> None:
         self.deadline, self.variables = deadline, variables
         self.values = values = [0] * (2 * variables + 2)  # 1 true, -1 false, 0 open; values[-v] is the negation's
         values[1], values[-1] = 1, -1
@@ -43,8 +42,10 @@ class Search:
     def _load(self, clauses: Sequence[Sequence[Lit]]) -> bool:
         binary, watches = self.binary, self.watches
         units = []
-        for clause in clauses:
+        for i, clause in enumerate(clauses):
             size = len(clause)
+            if not i & 4095:
+                look(self.deadline)
             if size == 2:
                 a, b = clause
                 binary[a].append(b)
@@ -162,6 +163,7 @@ class Search:
         decisions: list[tuple[int, Lit, int]] = []  # (trail length before, literal decided, place in order)
         at = 0
         while True:
+            look(self.deadline)
             while at < len(order) and values[order[at]]:
                 at += 1
             if at < split and free(values):
@@ -184,8 +186,6 @@ class Search:
         self.conflicts += 1
         if self.conflicts > self.allowed:
             raise GiveUp
-        if self.deadline is not None and not self.conflicts % 64 and time.monotonic() > self.deadline:
-            raise Timeout
 
     def _back(self, decisions: list[tuple[int, Lit, int]], keep: int) -> int:
         """Take back decisions until one, placed before `keep`, can be turned round; its place, or -1 when none is left."""

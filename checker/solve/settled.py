@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
+from checker.core.deadline import look
 
 
 class Settled:
@@ -45,6 +46,7 @@ class Settled:
         for v in self.derived:
             table[v], table[-v] = -1, 1
         while True:
+            look(self.circuit.deadline)
             for node, args in self.gates:
                 least = min([table[a] for a in args])
                 table[node], table[-node] = least, -least

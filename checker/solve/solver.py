@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from checker.core.circuit import FALSE, TRUE, Lit
+from checker.core.deadline import Deadline, Timeout, look
 
+CHUNK = 50_000  # clauses handed over between two looks at the clock
 _P = ctypes.c_void_p
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "mk_config": (_P,),
@@ -53,10 +55,6 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "set_error_handler": (None, _P, _P),
     "get_full_version": (ctypes.c_char_p,),
 }
-
-
-class Timeout(Exception):
-    """The time given to a test is used up."""
 
 
 class _Library:
@@ -132,7 +130,7 @@ def version() -> str:
 class Solver:
     """One set of clauses and the questions asked of it. Literals are the circuit's; TRUE and FALSE may occur in assumptions."""
 
-    def __init__(self, clauses: Sequence[Sequence[Lit]], variables: int, deadline: float | None) -> None:
+    def __init__(self, clauses: Sequence[Sequence[Lit]], variables: int, deadline: Deadline) -> None:
         self.z3 = z3 = _z3()
         self.context = z3.context
         self.deadline = deadline
@@ -141,10 +139,12 @@ class Solver:
         z3.grow(variables)
         self.handle = z3.mk_solver_for_logic(self.context, z3.logic)
         z3.solver_inc_ref(self.context, self.handle)
-        lines = [f"p cnf {variables} {len(clauses)}"]
-        lines.extend([" ".join(map(str, c)) + " 0" for c in clauses])
-        z3.solver_from_string(self.context, self.handle, ("\n".join(lines) + "\n").encode())
-        z3.failed()
+        for first in range(0, len(clauses), CHUNK):
+            look(deadline)
+            some = clauses[first : first + CHUNK]
+            lines = [f"p cnf {variables} {len(some)}", *[" ".join(map(str, c)) + " 0" for c in some], ""]
+            z3.solver_from_string(self.context, self.handle, "\n".join(lines).encode())
+            z3.failed()
         self.model: Any = None
 
     def close(self) -> None:
@@ -165,9 +165,8 @@ class Solver:
     def _limit(self) -> None:
         if self.deadline is None:
             return
-        left = int((self.deadline - time.monotonic()) * 1000)
-        if left <= 0:
-            raise Timeout
+        look(self.deadline)
+        left = max(1, int((self.deadline - time.monotonic()) * 1000))
         z3 = self.z3
         params = z3.mk_params(self.context)
         z3.params_inc_ref(self.context, params)
