@@ -13,8 +13,9 @@ from checker.check import Options, stages
 from checker.core.circuit import TRUE
 from checker.core.source import NOWHERE
 from checker.core.value import Undetermined, compute
-from checker.program.ir import Const, Expr, Op, Reg, RegLoc
+from checker.program.ir import Address, Const, Expr, MemLoc, Op, Reg, RegLoc
 from checker.program.ranges import evaluate
+from checker.solve.answer import NO, YES, Answer
 
 expressions: st.SearchStrategy[Expr] = st.recursive(
     st.integers(-2, 3).map(Const) | st.sampled_from("abc").map(Reg),
@@ -136,3 +137,18 @@ def test_no_value_makes_itself_by_computation(operand: str) -> None:
 )
 def test_a_question_may_be_about_a_value_that_nothing_determines(question: str, verdict: str) -> None:
     assert result(CIRCLE.format("r0").replace("exists (0:r0=1)", question)).observation == verdict
+
+
+def test_what_is_equal_is_not_unequal() -> None:
+    """An address, a place and an answer are what they say, whatever else they carry."""
+    pairs = [
+        (Address("x", 1, ("x.a", "x.b")), Address("x", 1)),
+        (MemLoc(Address("x"), "x[0]"), MemLoc(Address("x"))),
+        (Answer("yes", state=((MemLoc(Address("x")), 1),)), Answer("yes", state=((MemLoc(Address("x")), 1),))),
+    ]
+    for a, b in pairs:
+        assert a == b
+        assert (a != b, a != "x") == (False, True)
+    assert Address("x") != Address("x", 1)
+    assert MemLoc(Address("x")) != MemLoc(Address("y"))
+    assert YES != NO

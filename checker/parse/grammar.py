@@ -114,13 +114,11 @@ def syntax_problem(source: Source, error: UnexpectedInput) -> SyntaxProblem:
 SPELLED = {
     "SEMICOLON": "';'", "SEMI": "';'", "COMMA": "','", "LPAR": "'('", "RPAR": "')'", "LBRACE": "'{'", "RBRACE": "'}'",
     "LSQB": "'['", "RSQB": "']'", "EQUAL": "'='", "ASSIGN": "'='", "COLON": "':'", "QUESTION": "'?'", "QMARK": "'?'",
-    "STAR": "'*'", "PLUS": "'+'", "VBAR": "'|'", "AMPERSAND": "'&'", "AMP": "'&'", "ARROW": "'->'", "BACKSLASH": "'\\'",
+    "STAR": "'*'", "PLUS": "'+'", "VBAR": "'|'", "AMPERSAND": "'&'", "ARROW": "'->'", "BACKSLASH": "'\\'",
     "PLUSPLUS": "'++'", "TILDE": "'~'", "NEGATION": "'~'", "CONVERSE": "'^-1'", "UNDERSCORE": "'_'", "ZERO": "'0'",
-    "BARBAR": "'||'", "AMPAMP": "'&&'", "STRING": "a string", "TAG": "a tag", "NAME": "a name", "DECL": "a name",
-    "CMP": "'='", "CONNECTIVE": "'/\\' or '\\/'", "TRUTH": "'true' or 'false'", "NUM": "a number",
-    "REGISTER": "a register like 0:r1", "QUANTIFIER": "'exists', '~exists' or 'forall'", "LOCATIONS": "'locations'",
-    "FILTER": "'filter'", "MEMBER": "a member like .ready",
-    "PROC": "a process like P0(int *x)", "HELPER": "a function", "STRUCT": "'struct'", "INNER": "'struct'", "TYPE": "a type",
+    "BARBAR": "'||'", "AMPAMP": "'&&'", "STRING": "a string", "TAG": "a tag", "NAME": "a name",
+    "MEMBER": "a member like .ready", "PROC": "a process like P0(int *x)", "HELPER": "a function", "STRUCT": "'struct'",
+    "INNER": "'struct'", "TYPE": "a type",
     "BINOP": "an operator", "OPERATOR": "an operator", "PREFIX": "an expression", "INCDEC": "'++'", "NUMBER": "a number",
     "BUILTIN": "a call", "FENCE": "a call", "SIZEOF_TYPE": "'sizeof'", "JUMP": "'break;'",
 }  # fmt: skip

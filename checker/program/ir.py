@@ -42,6 +42,9 @@ class Address(Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Address) and self.name == other.name and self.offset == other.offset
 
+    def __ne__(self, other: object) -> bool:  # msgspec has one of its own
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((self.name, self.offset))
 
@@ -327,6 +330,9 @@ class MemLoc(Struct, frozen=True, eq=False):
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MemLoc) and self.address == other.address
+
+    def __ne__(self, other: object) -> bool:  # msgspec has one of its own
+        return not self == other
 
     def __hash__(self) -> int:
         return hash((MemLoc, self.address))

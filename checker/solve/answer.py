@@ -42,6 +42,9 @@ class Answer(Struct, frozen=True, eq=False):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Answer) and (self.word, self.because, self.state) == (other.word, other.because, other.state)
 
+    def __ne__(self, other: object) -> bool:  # msgspec has one of its own
+        return not self == other
+
     def __hash__(self) -> int:
         return hash((self.word, self.because, self.state))
 
