@@ -116,12 +116,14 @@ class Reach:
         return ("passed" if code == 0 else "undecided" if code is None else "killed"), " ".join(failed)
 
     def _record(self, store: Path, pool: Executor) -> None:
-        shutil.rmtree(store.parent, ignore_errors=True)
-        store.mkdir(parents=True)
+        if not store.exists():
+            shutil.rmtree(store.parent, ignore_errors=True)
+            store.mkdir(parents=True)
         (store / "rc").write_text(MEASURED.format(where=self.where, store=store))
         env = {**os.environ, "COVERAGE_PROCESS_START": str(store / "rc")}
         files = sorted((self.where / "tests").glob("test_*.py"), key=lambda file: file.stat().st_size, reverse=True)
-        list(pool.map(lambda file: run_pytest(self.where, [f"tests/{file.name}"], store / f"{file.stem}.json", env), files))
+        left = [(f"tests/{file.name}", spent) for file in files if not (spent := store / f"{file.stem}.json").exists()]
+        list(pool.map(lambda one: run_pytest(self.where, [one[0]], one[1], env), left))
         whole = coverage.CoverageData(str(store / "part"))
         for file in store.glob("lines.*"):
             with contextlib.suppress(coverage.exceptions.DataError):  # of a process that was killed
