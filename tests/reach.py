@@ -93,6 +93,7 @@ class Reach:
         spent = [json.loads(file.read_text()) for file in sorted(store.glob("*.json"))]
         self.seconds: dict[str, float] = {name: cost for one in spent for name, cost in one["seconds"].items()}
         self.failed = [name for one in spent for name in one["failed"]]
+        self.broken: set[str] = set()
         self._lines, self._importers = functools.cache(self._lines), functools.cache(self._importers)  # type: ignore[method-assign]
 
     def tests(self, path: str, lines: Iterable[int]) -> list[str]:
@@ -101,19 +102,19 @@ class Reach:
         names = {name for line in lines for name in of.get(line, ())}
         if "" in names:
             names |= {name for user in (path, *self._importers(path)) for found in self._lines(user).values() for name in found}
-        return sorted((name for name in names if name in self.seconds), key=lambda name: self.seconds[name])
+        return sorted(names & {*self.seconds} - self.broken, key=lambda name: self.seconds[name])
 
-    def asked(self, where: Path, tests: list[str], wall: float) -> tuple[str, str]:
-        """Passed, killed (and by which test) or undecided, in a tree like this one. No bytecode or verdict is left behind."""
+    def asked(self, where: Path, tests: list[str], wall: float, *options: str) -> tuple[str, list[str]]:
+        """Passed, killed (and by which tests) or undecided, in a tree like this one. No bytecode or verdict is left behind."""
         with tempfile.TemporaryDirectory() as scratch:
             spent, choice = Path(scratch) / "spent", Path(scratch) / "choice"
             limit = 30 + int(5 * sum(self.seconds[name] for name in tests))
             choice.write_text(json.dumps({"run": tests, "known": list(self.seconds), "limit": limit}))
             env = {**os.environ, CHOICE: str(choice), "HYPOTHESIS_PROFILE": "mutants"}
             files = dict.fromkeys(name.split("::")[0] for name in tests)
-            code = run_pytest(where, ["-x", *files], spent, env, wall)
+            code = run_pytest(where, [*options, *files], spent, env, wall)
             failed = json.loads(spent.read_text())["failed"] if spent.exists() else [f"status {code}"]
-        return ("passed" if code == 0 else "undecided" if code is None else "killed"), " ".join(failed)
+        return ("passed" if code == 0 else "undecided" if code is None else "killed"), failed
 
     def _record(self, store: Path, pool: Executor) -> None:
         if not store.exists():
