@@ -6,8 +6,9 @@ First every test file is run once, to learn which tests run which lines (tests/r
 Then each mutant is made in a copy of the tree, one at a time, and tried with the tests that run its line, the cheap ones first.
 Prints each with its place and the test that failed, a survivor with the changed line, then a line for each folder. A mutant
 that takes five times the CPU that the tests took, and 30 seconds, is killed; one that waits for longer than --timeout seconds
-is undecided, as is one that only a test kills which fails without it, too. Tests that fail without any change are named
-and not asked. With --budget only the quickest tests are asked, of so many seconds together: more survive. Exits with 1 where more than a tenth of what was decided survive. docs/mutants.md tells what is known of survivors.
+is undecided, as is one that only a test kills which fails without it, too. Tests that fail without any change are named and not
+asked. With --budget only the quickest tests are asked, of so many seconds together: more may survive. Exits with 1 where more
+than a tenth of what was decided survive. docs/mutants.md tells what is known of survivors.
 """
 
 from __future__ import annotations
