@@ -89,7 +89,8 @@ def is_python(mutant: Mutant) -> bool:
 def _changes(tree: ast.Module, source) -> Iterator[tuple[ast.expr | ast.stmt, str]]:  # type: ignore[no-untyped-def]
     types = [n for node in ast.walk(tree) for n in (getattr(node, "annotation", None), getattr(node, "returns", None)) if n]
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]  # wording, and 3.11 cannot place their parts
-    skipped = {id(part) for node in [*types, *texts] for part in ast.walk(node)}
+    notes = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg in ("frozen", "slots")]  # for who writes
+    skipped = {id(part) for node in [*types, *texts, *notes] for part in ast.walk(node)}
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue

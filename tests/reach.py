@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -89,7 +90,9 @@ class Reach:
             self._record(store, pool)
         self.data = coverage.CoverageData(str(store / "whole"))
         self.data.read()
-        self.stored = {file[file.rindex("/checker/") + 1 :]: file for file in self.data.measured_files()}
+        self.stored: dict[str, list[str]] = {}  # of a recording that was cut short: in several trees
+        for file in self.data.measured_files():
+            self.stored.setdefault(file[file.rindex("/checker/") + 1 :], []).append(file)
         spent = [json.loads(file.read_text()) for file in sorted(store.glob("*.json"))]
         self.seconds: dict[str, float] = {name: cost for one in spent for name, cost in one["seconds"].items()}
         self.failed = [name for one in spent for name in one["failed"]]
@@ -136,8 +139,11 @@ class Reach:
         (store / "part").rename(store / "whole")
 
     def _lines(self, path: str) -> dict[int, set[str]]:
-        found = self.data.contexts_by_lineno(self.stored[path]) if path in self.stored else {}
-        return {line: {name.rsplit(" (", 1)[0] for name in names} for line, names in found.items()}
+        made: dict[int, set[str]] = {}
+        for file in self.stored.get(path, ()):
+            for line, names in self.data.contexts_by_lineno(file).items():
+                made.setdefault(line, set()).update(re.sub(r" \((setup|call|teardown)\)$", "", name) for name in names)
+        return made
 
     def _importers(self, path: str) -> list[str]:
         wanted, found = path.removesuffix(".py").replace("/", "."), []
