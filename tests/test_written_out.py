@@ -100,3 +100,30 @@ def test_what_a_table_cannot_mean_is_refused_where_it_is_used(body: str, table: 
 )
 def test_an_assignment_inside_a_condition_is_done_where_it_is_reached(inside: str, apart: str, name: str) -> None:
     assert states(inside, name=name) == states(apart, name=name)
+
+
+HEAD = "C raced\n{{ }}\nP0(int *x, int *y, struct srcu_struct *s)\n{{\n\tint r;\n\tint c = 0;\n\tint k = 1;\n\tint n = 1;\n"
+RACED = HEAD + "{}\n}}\n{}exists (0:r=0 /\\ 1:t=0)\n"
+BACK = "P1(int *x, int *y)\n{\n\tWRITE_ONCE(*y, 1);\n\tsmp_mb();\n\tint t = READ_ONCE(*x);\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("lock", "unlock"),
+    [
+        ("srcu_read_lock(s);", "srcu_read_unlock(s, c);"),
+        ("srcu_down_read(s);", "srcu_up_read(s, c);"),
+        ("srcu_read_lock_nmisafe(s);", "srcu_read_unlock_nmisafe(s, c);"),
+        ("srcu_read_lock_notrace(s);", "srcu_read_unlock_notrace(s, c);"),
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "if (k) {{ {} }}", "if (!k) {{ k = 2; }} else {{ {} }}", "while (n) {{ n = n - 1; {} }}"])
+def test_what_the_implementation_does_besides_is_taken_for_granted_wherever_the_section_is(
+    lock: str, unlock: str, around: str
+) -> None:
+    def observed(first: str, statement: str, *assume: str) -> str:
+        text = f"{first} WRITE_ONCE(*x, 1); {around.format(statement)} r = READ_ONCE(*y);"
+        return check(parse(RACED.format(text, BACK)), model("lkmm"), Options(assume=frozenset(assume), unroll=3)).observation
+
+    for first, statement in (("", lock), ("", f"c = {lock}"), (f"c = {lock}", unlock)):
+        found = [observed(first, statement, "srcu_read_lock-implementation"), observed(first, f"{statement} smp_mb();")]
+        assert [*found, observed(first, statement)] == ["Never", "Never", "Sometimes"], statement
