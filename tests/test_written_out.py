@@ -71,6 +71,10 @@ def refusal(body: str, more: str = "", name: str = "lkmm", unroll: int = 2) -> C
         ("\tr = m(x);", "m(A) __cmpxchg{MB}(A,1)\n", "'m' takes 3 arguments, not 2", 7),
         ("\tm(r);", "m(A) { __assume(__xchg{MB}(A,1,2) == 1); }\n", "'m' takes 2 arguments, not 3", 7),
         ("\tr = xchg(x);", "", "'xchg' takes 2 arguments, not 1", 7),
+        ("\tr = m(x);", "m(A) __try_cmpxchg{MB}(A,1,2)\n", "'m' needs the address of a local variable", 7),
+        ("\tr = m(x);", "m(A) __try_cmpxchg{MB}(A,1)\n", "'m' takes 3 arguments, not 2", 7),
+        ("\tr = m(x);", "m(A) __after{MB}(A,1,2)\n", "'m' takes 2 arguments, not 3", 7),
+        ("\tr = m(x);", "m(A) g(A)\n", "unknown primitive 'g'", 7),
     ],
 )  # fmt: skip
 def test_what_a_table_cannot_mean_is_refused_where_it_is_used(body: str, table: str, message: str, line: int) -> None:
@@ -127,3 +131,10 @@ def test_what_the_implementation_does_besides_is_taken_for_granted_wherever_the_
     for first, statement in (("", lock), ("", f"c = {lock}"), (f"c = {lock}", unlock)):
         found = [observed(first, statement, "srcu_read_lock-implementation"), observed(first, f"{statement} smp_mb();")]
         assert [*found, observed(first, statement)] == ["Never", "Never", "Sometimes"], statement
+
+
+def test_loops_in_loops_in_loops_are_too_large_to_be_written_out() -> None:
+    loops = "while (READ_ONCE(*x) == 0) { while (READ_ONCE(*y) == 0) { while (READ_ONCE(*x) == 1) { r = r + 1; } } }"
+    error = refusal(loops, unroll=20)
+    assert "unrolling makes more than 20,000 instructions" in error.message
+    assert "--unroll" in error.hint
