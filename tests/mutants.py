@@ -1,19 +1,21 @@
 """Mutation testing: small changes of the checker that some test must notice.
 
-python -m tests.mutants [--count 40] [--seed 1] [--jobs 2] [--timeout 900] [module or folder …]
+python -m tests.mutants [--count 40] [--seed 1] [--jobs 2] [--timeout 900] [--budget SECONDS] [module or folder …]
 
 First every test file is run once, to learn which tests run which lines (tests/reach.py; kept in build/reach for the same files).
 Then each mutant is made in a copy of the tree, one at a time, and tried with the tests that run its line, the cheap ones first.
 Prints each with its place and the test that failed, a survivor with the changed line, then a line for each folder. A mutant
 that takes five times the CPU that the tests took, and 30 seconds, is killed; one that waits for longer than --timeout seconds
-is undecided, as is one that only a test kills which fails without it, too. Exits with 1 where more than a tenth of what was
-decided survive, with 2 where the tests fail without any change. docs/mutants.md tells what is known of survivors.
+is undecided, as is one that only a test kills which fails without it, too. Tests that fail without any change are named and not
+asked. With --budget only the quickest tests are asked, of so many seconds together: more may survive. Exits with 1 where more
+than a tenth of what was decided survive. docs/mutants.md tells what is known of survivors.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import bisect
 import concurrent.futures
 import itertools
 import queue
@@ -87,7 +89,8 @@ def is_python(mutant: Mutant) -> bool:
 def _changes(tree: ast.Module, source) -> Iterator[tuple[ast.expr | ast.stmt, str]]:  # type: ignore[no-untyped-def]
     types = [n for node in ast.walk(tree) for n in (getattr(node, "annotation", None), getattr(node, "returns", None)) if n]
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]  # wording, and 3.11 cannot place their parts
-    skipped = {id(part) for node in [*types, *texts] for part in ast.walk(node)}
+    notes = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg in ("frozen", "slots")]  # for who writes
+    skipped = {id(part) for node in [*types, *texts, *notes] for part in ast.walk(node)}
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
@@ -120,28 +123,31 @@ def _changes(tree: ast.Module, source) -> Iterator[tuple[ast.expr | ast.stmt, st
                 yield node, repr(value + "X")
 
 
-def batches(tests: list[str]) -> Iterator[list[str]]:
-    """Those of six files at a time, the cheapest files first."""
-    of: dict[str, list[int]] = {}
-    for n, name in enumerate(tests):
-        of.setdefault(name.split("::")[0], []).append(n)
-    files = iter(sorted(of.values(), key=sum))
+def batches(tests: list[str], seconds: dict[str, float]) -> Iterator[list[str]]:
+    """Those of six files at a time, the files first whose tests cost least together."""
+    of: dict[str, list[str]] = {}
+    for name in tests:
+        of.setdefault(name.split("::")[0], []).append(name)
+    files = iter(sorted(of.values(), key=lambda names: sum(seconds[name] for name in names)))
     while some := list(itertools.islice(files, 6)):
-        yield [tests[n] for n in sorted(itertools.chain(*some))]
+        yield sorted(itertools.chain(*some), key=seconds.__getitem__)
 
 
-def tried(mutant: Mutant, where: Path, reach: Reach, timeout: float) -> tuple[str, str]:
+def tried(mutant: Mutant, where: Path, reach: Reach, timeout: float, budget: float) -> tuple[str, str]:
     """How it ended, and by which test. A test may lean on what another one left in a cache: at last whole files are asked."""
     file, tests = where / mutant.path, reach.tests(mutant.path, mutant.lines)
     files = {name.split("::")[0] for name in tests}
-    rest = sorted({name for name in reach.seconds if name.split("::")[0] in files} - {*tests})
+    rest = sorted({name for name in reach.seconds if name.split("::")[0] in files} - {*tests} - reach.broken)
+    spent = list(itertools.accumulate(reach.seconds[name] for name in tests))
+    quick = tests[: 1 + bisect.bisect(spent, budget)]
+    slow = "no test runs this line" if not tests else f"{len(tests) - len(quick)} tests that take longer were not asked"
     try:
         file.write_text(mutant.text())
-        for some in [*batches(tests), *([rest] if rest else [])]:
-            end, by = reach.asked(where, some, timeout)
+        for some in [*batches(quick, reach.seconds), *([rest] if rest and quick == tests else [])]:
+            end, by = reach.asked(where, some, timeout, "-x")
             if end != "passed":
-                return end, by
-        return "survived", "" if tests else "no test runs this line"
+                return end, " ".join(by)
+        return "survived", "" if tests and quick == tests else slow
     finally:
         shutil.copy2(ROOT / mutant.path, file)
 
@@ -161,11 +167,12 @@ def sample(names: list[str], count: int, seed: int) -> list[Mutant]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the checker.")
-    for option, default in (("--count", 40), ("--seed", 1), ("--jobs", 2), ("--timeout", 900)):
+    for option, default in (("--count", 40), ("--seed", 1), ("--jobs", 2), ("--timeout", 900), ("--budget", 10**6)):
         parser.add_argument(option, type=int, default=default)
     parser.add_argument("names", nargs="*", default=list(FOLDERS))
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # some tests send it; a shell's background job ignores it
     with tempfile.TemporaryDirectory() as scratch:
         pool = concurrent.futures.ThreadPoolExecutor(given.jobs)
         try:
@@ -183,14 +190,14 @@ def _all(given: argparse.Namespace, trees: list[Path], pool: concurrent.futures.
         copies.put(tree)
     chosen = sample(given.names, given.count, given.seed)
     reach = Reach(trees[0], ROOT / "build" / "reach" / digest(trees[0]), pool)
-    if reach.failed and reach.asked(trees[0], reach.failed, 3600)[0] != "passed":  # some fail only while they are measured
-        print("the tests fail without any change:", *reach.failed, file=sys.stderr)
-        return 2
+    for test in reach.asked(trees[0], reach.failed, 3600)[1] if reach.failed else ():  # others fail only while they are measured
+        print(f"fails without any change, and is not asked: {test}")
+        reach.broken.add(test)
 
     def job(mutant: Mutant) -> tuple[str, str]:
         where = copies.get()
         try:
-            return tried(mutant, where, reach, given.timeout)
+            return tried(mutant, where, reach, given.timeout, given.budget)
         finally:
             copies.put(where)
 
@@ -199,9 +206,8 @@ def _all(given: argparse.Namespace, trees: list[Path], pool: concurrent.futures.
         results.append((mutant.path, end, test))
         print(f"survived: {mutant} {test}" if end == "survived" else f"{end}: {mutant.path}:{mutant.line} {test}", flush=True)
     killers = sorted({test for _, _, test in results if test in reach.seconds})
-    while killers and (failed := reach.asked(trees[0], killers, 3600)[1]) in killers:
+    for failed in reach.asked(trees[0], killers, 3600)[1] if killers else ():
         print(f"fails without any change: {failed}")
-        killers.remove(failed)
         results = [(path, "undecided" if test == failed else end, test) for path, end, test in results]
     for name in [*given.names, ""]:
         ends = [end for path, end, _ in results if path.startswith(name)]

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -89,10 +90,13 @@ class Reach:
             self._record(store, pool)
         self.data = coverage.CoverageData(str(store / "whole"))
         self.data.read()
-        self.stored = {file[file.rindex("/checker/") + 1 :]: file for file in self.data.measured_files()}
+        self.stored: dict[str, list[str]] = {}  # of a recording that was cut short: in several trees
+        for file in self.data.measured_files():
+            self.stored.setdefault(file[file.rindex("/checker/") + 1 :], []).append(file)
         spent = [json.loads(file.read_text()) for file in sorted(store.glob("*.json"))]
         self.seconds: dict[str, float] = {name: cost for one in spent for name, cost in one["seconds"].items()}
         self.failed = [name for one in spent for name in one["failed"]]
+        self.broken: set[str] = set()
         self._lines, self._importers = functools.cache(self._lines), functools.cache(self._importers)  # type: ignore[method-assign]
 
     def tests(self, path: str, lines: Iterable[int]) -> list[str]:
@@ -101,27 +105,29 @@ class Reach:
         names = {name for line in lines for name in of.get(line, ())}
         if "" in names:
             names |= {name for user in (path, *self._importers(path)) for found in self._lines(user).values() for name in found}
-        return sorted((name for name in names if name in self.seconds), key=lambda name: self.seconds[name])
+        return sorted(names & {*self.seconds} - self.broken, key=lambda name: self.seconds[name])
 
-    def asked(self, where: Path, tests: list[str], wall: float) -> tuple[str, str]:
-        """Passed, killed (and by which test) or undecided, in a tree like this one. No bytecode or verdict is left behind."""
+    def asked(self, where: Path, tests: list[str], wall: float, *options: str) -> tuple[str, list[str]]:
+        """Passed, killed (and by which tests) or undecided, in a tree like this one. No bytecode or verdict is left behind."""
         with tempfile.TemporaryDirectory() as scratch:
             spent, choice = Path(scratch) / "spent", Path(scratch) / "choice"
             limit = 30 + int(5 * sum(self.seconds[name] for name in tests))
             choice.write_text(json.dumps({"run": tests, "known": list(self.seconds), "limit": limit}))
             env = {**os.environ, CHOICE: str(choice), "HYPOTHESIS_PROFILE": "mutants"}
             files = dict.fromkeys(name.split("::")[0] for name in tests)
-            code = run_pytest(where, ["-x", *files], spent, env, wall)
+            code = run_pytest(where, [*options, *files], spent, env, wall)
             failed = json.loads(spent.read_text())["failed"] if spent.exists() else [f"status {code}"]
-        return ("passed" if code == 0 else "undecided" if code is None else "killed"), " ".join(failed)
+        return ("passed" if code == 0 else "undecided" if code is None else "killed"), failed
 
     def _record(self, store: Path, pool: Executor) -> None:
-        shutil.rmtree(store.parent, ignore_errors=True)
-        store.mkdir(parents=True)
+        if not store.exists():
+            shutil.rmtree(store.parent, ignore_errors=True)
+            store.mkdir(parents=True)
         (store / "rc").write_text(MEASURED.format(where=self.where, store=store))
         env = {**os.environ, "COVERAGE_PROCESS_START": str(store / "rc")}
         files = sorted((self.where / "tests").glob("test_*.py"), key=lambda file: file.stat().st_size, reverse=True)
-        list(pool.map(lambda file: run_pytest(self.where, [f"tests/{file.name}"], store / f"{file.stem}.json", env), files))
+        left = [(f"tests/{file.name}", spent) for file in files if not (spent := store / f"{file.stem}.json").exists()]
+        list(pool.map(lambda one: run_pytest(self.where, [one[0]], one[1], env), left))
         whole = coverage.CoverageData(str(store / "part"))
         for file in store.glob("lines.*"):
             with contextlib.suppress(coverage.exceptions.DataError):  # of a process that was killed
@@ -133,8 +139,11 @@ class Reach:
         (store / "part").rename(store / "whole")
 
     def _lines(self, path: str) -> dict[int, set[str]]:
-        found = self.data.contexts_by_lineno(self.stored[path]) if path in self.stored else {}
-        return {line: {name.rsplit(" (", 1)[0] for name in names} for line, names in found.items()}
+        made: dict[int, set[str]] = {}
+        for file in self.stored.get(path, ()):
+            for line, names in self.data.contexts_by_lineno(file).items():
+                made.setdefault(line, set()).update(re.sub(r" \((setup|call|teardown)\)$", "", name) for name in names)
+        return made
 
     def _importers(self, path: str) -> list[str]:
         wanted, found = path.removesuffix(".py").replace("/", "."), []

@@ -140,6 +140,54 @@ def test_a_value_under_another_key_version_or_kind_is_none(tmp_path: Path) -> No
     assert kept.get("x", Summary) is None
 
 
+@pytest.mark.parametrize("use", ["get", "put"])
+def test_what_is_found_damaged_on_the_way_is_begun_anew(tmp_path: Path, use: str) -> None:
+    value = Summary(frozenset({"f"}), ())
+    kept = Kept(tmp_path, "1")
+    kept.put("x", value)
+    assert kept.base is not None
+    kept.base.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    kept.base.close()
+    kept = Kept(tmp_path, "1")
+    file = tmp_path / "source.db"
+    file.write_bytes(file.read_bytes()[:4096] + b"\xff" * (file.stat().st_size - 4096))
+    if use == "get":
+        assert kept.get("x", Summary) is None
+    else:
+        kept.put("x", value)
+    assert kept.base is None
+    assert not list(tmp_path.glob("source.db*"))
+    kept.put("x", value)
+    assert kept.get("x", Summary) is None
+    again = Kept(tmp_path, "1")
+    again.put("x", value)
+    assert again.get("x", Summary) == value
+
+
+def test_what_another_process_writes_meanwhile_is_not_kept_by_this_one(tmp_path: Path) -> None:
+    kept, other = Kept(tmp_path, "1"), Kept(tmp_path, "1")
+    assert kept.base is not None
+    assert other.base is not None
+    other.base.execute("PRAGMA busy_timeout = 0")
+    kept.base.execute("BEGIN IMMEDIATE")
+    other.put("x", Summary(frozenset(), ()))
+    kept.base.execute("COMMIT")
+    assert kept.get("x", Summary) is None
+    other.put("x", Summary(frozenset({"g"}), ()))
+    assert kept.get("x", Summary) == Summary(frozenset({"g"}), ())
+
+
+def test_a_file_that_grew_too_large_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept(tmp_path, "1")
+    kept.put("x", Summary(frozenset(), ()))
+    monkeypatch.setattr("checker.kernel.kept.MOST", (tmp_path / "source.db").stat().st_size)
+    assert Kept(tmp_path, "1").get("x", Summary) is not None
+    assert kept.base is not None
+    kept.base.close()
+    monkeypatch.setattr("checker.kernel.kept.MOST", 4095)
+    assert Kept(tmp_path, "1").get("x", Summary) is None
+
+
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     kept = Kept(tmp_path / "file" / "folder", "1")

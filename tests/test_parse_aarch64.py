@@ -392,10 +392,21 @@ def test_what_is_not_known_names_itself_its_line_and_what_would_do(
         ("int32_t t[2]; 0:X1=t;", "P0;\nLDR X0,[X1];", "declared as 'int32_t'"),
         ("int8_t x; 0:X1=x;", "P0;\nSTRH W0,[X1];", "declared as 'int8_t'"),
         ("x=y; 0:X1=x;", "P0;\nLDR W0,[X1];", "no value can be given"),
+        (
+            "t[4]; 0:X1=t;",
+            "P0;\nLDR X0,[X1];\nLDR X2,[X1,#4];",
+            "8 bytes of t at offset 4 overlap the 8 bytes at offset 0 of line 4",
+        ),
+        ("uint64_t x=0x100000000; 0:X1=x;", "P0;\nSTR W0,[X1];", "a write of 4 bytes to x, a 'uint64_t' with more in it"),
     ],
 )
 def test_accesses_of_several_sizes_are_refused_by_name(init: str, code: str, message: str) -> None:
     assert message in str(problem(litmus(init, code, "forall (true)")))
+
+
+def test_a_write_of_half_a_location_that_has_no_more_in_it_is_one_of_the_whole() -> None:
+    text = litmus("uint64_t x=0xffffffff; 0:X1=x; 0:X0=1;", "P0;\nSTR W0,[X1];", "forall (x=1)")
+    assert check(parse_test(Source("t", text)), load_model("aarch64")).observation == "Always"
 
 
 def test_a_variant_that_changes_the_meaning_is_refused_by_name() -> None:

@@ -228,3 +228,34 @@ def test_a_tree_that_has_a_patch_and_a_second_place_for_it_has_it_already(tmp_pa
     assert made.reversed
     assert made.before.read(NAME) == before
     assert made.after.read(NAME) == after
+
+
+ODD = [
+    "\u00e4.c",
+    'a"b.c',
+    "a\\b.c",
+    "a\\303.c",
+    "tab\there.c",
+    "a b.c",
+    "\u00e4 \\.c",
+    "a\nb.c",
+    '\u00e4"\u20ac.c',
+    " .c",
+    "\x07.c",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("quoted", ["true", "false"])
+def test_a_name_is_the_one_that_git_wrote(tmp_path: Path, name: str, quoted: str) -> None:
+    folder = tmp_path / "git"
+    renamed = [] if " " in name else [(name, f"{name}x.c")]  # a rename of a name with blanks is refused
+    for names in ((name, name), ("", name), (name, ""), *renamed):
+        before, after = ({one: data} if one else {} for one, data in zip(names, (b"a\n", b"b\n")))
+        if names[0] != names[1] and all(names):
+            after = dict.fromkeys(after, b"a\n")
+        patch_of(folder, before, after)
+        text = git(folder, "-c", f"core.quotepath={quoted}", "diff", "--cached", "-M").stdout
+        (diff,) = read_patch("x", text).diffs
+        (file,) = diff.files
+        assert (file.old, file.new) == tuple(f"{side}/{one}" if one else "" for side, one in zip("ab", names)), text

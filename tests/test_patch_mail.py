@@ -127,7 +127,10 @@ def test_patches_of_two_series_are_not_one(tmp_path: Path, one: bytes, two: byte
     data = SENDER + mail(one, "[PATCH v1 1/2] one") + SENDER + mail(two, "[PATCH v2 2/2] two")
     assert "another series" in refused(tmp_path, data).message
     twice = SENDER + mail(one, "[PATCH 1/2] one") + SENDER + mail(one, "[PATCH 1/2] one")
-    assert "there twice" in refused(tmp_path, twice).message
+    error = refused(tmp_path, twice)
+    assert "there twice" in error.message
+    assert error.span is not None
+    assert error.span.line > twice.count(b"\n") / 2  # it is the second that is one too many
 
 
 def test_a_patch_that_the_series_lacks_is_named(tmp_path: Path, one: bytes, two: bytes) -> None:

@@ -1,6 +1,6 @@
 """How fast: the corpora, one cold command, and families that grow; compared with an earlier run.
 
-    python -m checker.campaign.bench [--corpora FOLDER] [--save FILE] [--against FILE] [--quick]
+    python -m checker.campaign.bench [--corpora FOLDER] [--save FILE] [--against FILE]
 
 One process, models parsed once, final states listed (of the families the verdict only: their states are too many).
 Prints the mean per test and where the time goes; seconds are wall time of this machine, so only ratios to a run on the same

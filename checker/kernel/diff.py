@@ -207,12 +207,21 @@ def _unread(reader: _Reader, head: list[str]) -> str:
     return special
 
 
+_ESCAPED = dict(zip(b"abtnvfr", b"\a\b\t\n\v\f\r"))
+
+
 def _name(text: str) -> str:
+    """A name as git writes it: in quotes where something in it is escaped (quote.c)."""
     text = text.partition("\t")[0].rstrip()
     if text.startswith('"') and text.endswith('"') and len(text) > 1:
-        text = re.sub(r"\\([0-7]{3})", lambda m: chr(int(m[1], 8)), text[1:-1]).replace('\\"', '"').replace("\\\\", "\\")
-        text = text.encode("latin-1", "replace").decode("utf-8", "surrogateescape")
+        data = re.sub(rb"\\([0-7]{3}|.)", _unescaped, text[1:-1].encode("utf-8", "surrogateescape"))
+        text = data.decode("utf-8", "surrogateescape")
     return "" if text == "/dev/null" else text
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    what = found[1]
+    return bytes([int(what, 8) & 255 if len(what) == 3 else _ESCAPED.get(what[0], what[0])])
 
 
 def _same_names(reader: _Reader, line: str, number: int) -> tuple[str, str]:

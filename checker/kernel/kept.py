@@ -51,9 +51,9 @@ class Kept:
     def _drop(self) -> None:
         """Begin anew."""
         self.base = None
-        for name in (self.file, *[self.file.with_name(self.file.name + tail) for tail in ("-wal", "-shm")]):
+        for file in self.file.parent.glob(f"{self.file.name}*"):  # -wal and -shm, too
             with contextlib.suppress(OSError):
-                name.unlink()
+                file.unlink()
 
     def get(self, key: str, kind: type[_Value]) -> _Value | None:
         """The value under a key; None where there is none of that kind."""

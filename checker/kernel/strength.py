@@ -29,7 +29,7 @@ _ORDERS: dict[str, frozenset[str]] = {
     "once": frozenset({"once"}),
     "acquire": frozenset({"once", "acquire"}),
     "release": frozenset({"once", "release"}),
-    "mb": frozenset({"once", "release", "full"}),
+    "mb": frozenset({"once", "full"}),
     "void": frozenset({"once"}),
     "relaxed": frozenset({"once"}),
     "full": frozenset({"once", "acquire", "release", "full"}),

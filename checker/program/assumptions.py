@@ -15,7 +15,10 @@ from __future__ import annotations
 from msgspec import Struct
 
 from checker.core.source import UnknownName
-from checker.program.ir import Assign, Call, Do, If, Stmt, While
+from checker.program.ir import Assign, Call, Do, If, Op, Stmt, While
+
+_LOCKS = ("srcu_read_lock", "srcu_read_lock_notrace", "srcu_read_lock_nmisafe", "srcu_down_read")
+_UNLOCKS = ("srcu_read_unlock", "srcu_read_unlock_notrace", "srcu_read_unlock_nmisafe", "srcu_up_read")
 
 
 class Assumption(Struct, frozen=True):
@@ -66,11 +69,9 @@ def assumed(body: tuple[Stmt, ...], assume: frozenset[str]) -> tuple[Stmt, ...]:
     made: list[Stmt] = []
     for s in body:
         match s:
-            case Assign(_, Call("srcu_read_lock" | "srcu_down_read")):
+            case Assign(_, Call(name) | Op(_, (Call(name),))) | Do(Call(name)) if name in _LOCKS:
                 made += [s, _fence(s)]
-            case Do(Call("srcu_read_lock" | "srcu_down_read")):
-                made += [s, _fence(s)]
-            case Do(Call("srcu_read_unlock" | "srcu_up_read")):
+            case Do(Call(name)) if name in _UNLOCKS:
                 made += [_fence(s), s]
             case If(cond, then, orelse, span):
                 made.append(If(cond, assumed(then, assume), assumed(orelse, assume), span))
