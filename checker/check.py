@@ -58,11 +58,12 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
 
 def stages(
     test: Test, model: Model, options: Options, lap: Callable[[str], None] = lambda _: None,
-    change: Callable[[EventGraph], EventGraph] = lambda graph: graph,
+    change: Callable[[EventGraph], EventGraph] = lambda graph: graph, *, refined: bool = False,
 ) -> tuple[EventGraph, Bounds, Problem]:  # fmt: skip
     """Everything before the solver: the event graph, the bounds of the model's terms over it, and the problem encoded.
 
     `lap` is called with the name of each stage when it is done; `change` may put another graph in the place of the program's.
+    `refined`: the problem may leave axioms open, for solutions to be held against (see solve/refine.py).
     """
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
@@ -70,10 +71,10 @@ def stages(
     codes = [unroll(code, options.unroll, t.span) for code, t in zip(expanded(test, model), test.threads, strict=True)]
     graph = change(execute(test, codes, observed_memory(test), compiled=model.compiled, coherent=model.coherent))
     lap("execute")
-    bounds = Bounds(graph, model.terms)
+    bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
     bounds.all_of(model.plan)
     lap("evaluate")
-    problem = encode(model, graph, bounds)
+    problem = encode(model, graph, bounds, refined=refined)
     lap("encode")
     return graph, bounds, problem
 
@@ -86,7 +87,7 @@ def expanded(test: Test, model: Model) -> list[tuple[Instr, ...]]:
 def _decide(
     test: Test, model: Model, options: Options, clock: _Clock
 ) -> tuple[Found, dict[str, int], tuple[tuple[str, Span], ...]]:
-    graph, _, problem = stages(test, model, options, clock.lap)
+    graph, _, problem = stages(test, model, options, clock.lap, refined=True)
 
     def beyond(taken: Iterable[Event]) -> Callable[[Axiom], bool]:
         return Beyond(test, expanded(test, model), taken).may_fail

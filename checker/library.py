@@ -17,7 +17,7 @@ from msgspec import Struct
 from checker.cat import syntax
 from checker.cat.elaborate import elaborate
 from checker.cat.evaluate import plan
-from checker.cat.term import Model, Term, coherent
+from checker.cat.term import Model, Term, coherent, in_order
 from checker.core.source import Source, Span, UnknownName
 from checker.parse.cat import parse_cat
 from checker.parse.files import read_source
@@ -129,6 +129,7 @@ def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, .
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
         plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
         shipped is not None and shipped.compiled, _answers(name, made.title), coherent(made.axioms),
+        in_order(made.axioms, made.terms),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from checker.solve.answer import NO, YES, Answer, Answers, State, unknown
 from checker.solve.encode import Problem
 from checker.solve.execution import Uncertified, certify, execution
 from checker.solve.proposition import final_value, observed, proposition, satisfied, value_in
+from checker.solve.refine import Refined
 from checker.solve.search import GiveUp, Search
 from checker.solve.settled import Settled
 from checker.solve.solver import Solver, Timeout
@@ -85,10 +86,13 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         roots.extend([e.guard for e in graph.events])
     for lit in [*[lit for _, value in shown for lit in value.values()], *(choices or ())]:
         roots.extend((lit, -lit))
+    if problem.later:
+        with Refined(problem, model, roots, wanted.deadline) as refined:
+            return questions.answered(refined)
     clauses = circuit.clauses(roots)
     variables = len(circuit.gates) - 1
     if len(clauses) <= SEARCH_CLAUSES:
-        inputs = sorted(_variables(circuit, [lit for clause in clauses for lit in clause] + roots) - circuit.derived)
+        inputs = sorted(circuit.inputs([lit for clause in clauses for lit in clause] + roots) - circuit.derived)
         try:
             return questions.answered(Search(clauses, variables, inputs, wanted.deadline))
         except GiveUp:
@@ -365,24 +369,6 @@ def state_of(circuit: Circuit, shown: list[tuple[Loc, Symbolic]], holds: set[Lit
     """The observed values in a solution."""
     cache: dict[Lit, bool] = {}
     return tuple([(loc, next(v for v, lit in value.items() if circuit.value(lit, holds, cache))) for loc, value in shown])
-
-
-def _variables(circuit: Circuit, lits: Iterable[Lit]) -> set[Lit]:
-    """The free variables that `lits` are made of."""
-    found: set[Lit] = set()
-    seen: set[Lit] = set()
-    todo = [abs(lit) for lit in lits]
-    while todo:
-        node = todo.pop()
-        if node in seen or node == TRUE:
-            continue
-        seen.add(node)
-        args = circuit.gates[node]
-        if args is None:
-            found.add(node)
-        else:
-            todo.extend(map(abs, args))
-    return found
 
 
 def memory_choices(problem: Problem) -> list[Lit]:
