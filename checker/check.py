@@ -68,8 +68,10 @@ def stages(
 
 
 def _stages(
-    test: Test, model: Model, options: Options, clock: _Clock, change: Callable[[EventGraph], EventGraph] = lambda graph: graph
-) -> tuple[EventGraph, Bounds, Problem]:
+    test: Test, model: Model, options: Options, clock: _Clock, change: Callable[[EventGraph], EventGraph] = lambda graph: graph,
+    *, refined: bool = False,
+) -> tuple[EventGraph, Bounds, Problem]:  # fmt: skip
+    """`refined`: the problem may leave axioms open, for solutions to be held against (see solve/refine.py)."""
     if test.arch not in model.archs:
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
     deadline = clock.deadline
@@ -79,10 +81,10 @@ def _stages(
     observed = observed_memory(test)
     graph = change(execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, deadline=deadline))
     clock.lap("execute")
-    bounds = Bounds(graph, model.terms)
+    bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
     bounds.all_of(model.plan)
     clock.lap("evaluate")
-    problem = encode(model, graph, bounds)
+    problem = encode(model, graph, bounds, refined=refined)
     clock.lap("encode")
     return graph, bounds, problem
 
@@ -95,7 +97,7 @@ def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[
 def _decide(
     test: Test, model: Model, options: Options, clock: _Clock
 ) -> tuple[Found, dict[str, int], tuple[tuple[str, Span], ...]]:
-    graph, _, problem = _stages(test, model, options, clock)
+    graph, _, problem = _stages(test, model, options, clock, refined=True)
 
     def beyond(taken: Iterable[Event]) -> Callable[[Axiom], bool]:
         return Beyond(test, expanded(test, model, clock.deadline), taken).may_fail

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from checker.cat.evaluate import plan
-from checker.cat.term import Model, Term, coherent
+from checker.cat.term import Model, Term, coherent, in_order
 from checker.core.source import Source, Span, UnknownName
 from checker.parse.files import data_folder, kept, read_source
 from checker.parse.litmus import parse_test
@@ -156,6 +156,7 @@ def _made(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
         plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
         shipped is not None and shipped.compiled, _answers(name, made.title), coherent(made.axioms),
+        in_order(made.axioms, made.terms),
     )  # fmt: skip
 
 

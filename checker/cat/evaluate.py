@@ -43,11 +43,11 @@ Bound: TypeAlias = tuple[Any, Any]
 class Bounds:
     """The bounds of a model's terms over one event graph, computed on demand. Subclassed by nobody; see `Exact` for leaves.
 
-    `values[term.index]` is a term's bound; `literal` of an undecided leaf pair is in `literals[term.index]`.
+    `in_order` are the coherence orders that agree with program order (see cat/term.py); `values[term.index]` is a term's bound.
     """
 
-    def __init__(self, graph: EventGraph, terms: Terms) -> None:
-        self.graph, self.terms = graph, terms
+    def __init__(self, graph: EventGraph, terms: Terms, in_order: frozenset[int] = frozenset()) -> None:
+        self.graph, self.terms, self.in_order = graph, terms, in_order
         self.rounds_of: dict[int, Rounds] = {}  # a fix that is not monotone and stays open -> its rounds written out
         self.n = n = graph.n
         self.values: dict[int, Bound] = {}
@@ -269,7 +269,10 @@ class Bounds:
         if events[0] != events[1]:
             raise Unsupported("coherence orders of a set that depends on the execution", term.span)
         at = self.graph.leaves["loc"]
-        least = self.closure_must(within[0]) if within[0] is not self.empty else self.empty
+        least = within[0]
+        if term.index in self.in_order:
+            least = union(least, restrict(events[0], inter(self.graph.leaves["po"][0], at[0]), events[0]))
+        least = self.closure_must(least) if any(least) else self.empty
         back = inverse(least)
         may = []
         must = []

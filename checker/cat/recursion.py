@@ -10,6 +10,8 @@ rounds are written out as terms, and the encoder lets each execution stop where 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -45,10 +47,10 @@ def shown(term: Term) -> str:
     return term.name.partition("#")[0]
 
 
-def iterated(bounds: Bounds, term: Term) -> list[Bound] | None:
+def iterated(bounds: Bounds, term: Term, updates: list[tuple[int, Bound]] | None = None) -> list[Bound] | None:
     """The bounds of the group's names when the rounds are over; None where they are not monotone and not exact throughout.
 
-    Raises Unsupported when the rounds have no end.
+    `updates` is given each value a name takes on the way. Raises Unsupported when the rounds have no end.
     """
     _, variables = names_of(term)
     state: list[Bound] = [(0, 0) if b.kind == "set" else (bounds.empty, bounds.empty) for b in term.bodies]
@@ -67,6 +69,8 @@ def iterated(bounds: Bounds, term: Term) -> list[Bound] | None:
             over = over and _within(new, state[i])
             exact = exact and new[0] is new[1]
             state[i] = new
+            if updates is not None:
+                updates.append((i, new))
         if over or not (exact or term.monotone):
             break
     for index in opened:
@@ -76,6 +80,50 @@ def iterated(bounds: Bounds, term: Term) -> list[Bound] | None:
     if not over:
         raise endless(term, MAX_ROUNDS)
     return state
+
+
+class History(Struct, frozen=True):
+    """The rounds of a `let rec` that is monotone, as evaluated: `names` are its components by variable, `updates` each value
+    that the one with that number took."""
+
+    names: dict[str, Term]
+    opened: tuple[Term, ...]
+    updates: list[tuple[int, Bound]]
+
+    def entered(self, component: int, place: int, n: int) -> int:
+        """The number of the update with which `component` got its member at `place` (an event, or a pair as a * n + b)."""
+        for number, (i, new) in enumerate(self.updates):
+            if i == component and (new[1] >> place if isinstance(new[1], int) else new[1][place // n] >> place % n) & 1:
+                return number
+        raise AssertionError("a recursive definition has a member that came in with no round")
+
+    @contextmanager
+    def before(self, bounds: Bounds, number: int) -> Iterator[None]:
+        """Have `bounds` evaluate the right sides as before that update."""
+        state: list[Bound] = [(0, 0) if t.kind == "set" else (bounds.empty, bounds.empty) for t in self.names.values()]
+        for i, new in self.updates[:number]:
+            state[i] = new
+        known = dict(zip(self.names, state, strict=True))
+        _forget(bounds, self.opened)
+        bounds.values.update({t.index: known[t.name] for t in self.opened if t.op == "var"})
+        yield
+        _forget(bounds, self.opened)
+
+
+def recorded(bounds: Bounds, term: Term) -> History:
+    """The rounds of the group of `term`, which is monotone."""
+    _, variables = names_of(term)
+    group = term.name.partition("@")[2]
+    names = {v: bounds.terms.make("fix", b.kind, (), f"{v}@{group}") for v, b in zip(variables, term.bodies, strict=True)}
+    updates: list[tuple[int, Bound]] = []
+    iterated(bounds, term, updates)
+    opened = {t.index: t for b in term.bodies for t in _open_terms(b, frozenset(variables))}
+    return History(names, tuple(opened.values()), updates)
+
+
+def _forget(bounds: Bounds, terms: Iterable[Term]) -> None:
+    for t in terms:
+        bounds.values.pop(t.index, None)
 
 
 def endless(term: Term, rounds: int) -> Unsupported:

@@ -202,7 +202,7 @@ class Model(Struct, frozen=True):
     `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files; `answers` are
     the names under which a test may speak of it, the nearest first.
     `compiled`: C is taken as machine code made of it (the accesses of an expression come in some order that C allows), not as
-    herd has it (what C leaves open has no order). `coherent`: see the function of that name.
+    herd has it (what C leaves open has no order). `coherent` and `in_order`: see the functions of these names.
     """
 
     name: str
@@ -217,9 +217,31 @@ class Model(Struct, frozen=True):
     compiled: bool = False
     answers: tuple[str, ...] = ()
     coherent: bool = False
+    in_order: frozenset[int] = frozenset()
 
     def __repr__(self) -> str:
         return f"Model({self.name!r})"
+
+
+def in_order(axioms: Iterable[Axiom], terms: Terms) -> frozenset[int]:
+    """The coherence orders (by index) that agree with program order, since an axiom has a cycle where they do not."""
+    unions = [a.term for a in axioms if coherent((a,))]
+    return frozenset(t.index for t in terms.generators if t.op == "orders" and any(_includes(union, t) for union in unions))
+
+
+def _includes(term: Term, part: Term) -> bool:
+    """Whether all of `part` is in `term` whatever the test: as a member of a union, or composed with what may be skipped."""
+    if term is part:
+        return True
+    if term.op == "union":
+        return any(_includes(t, part) for t in term.args)
+    if term.op == "seq":
+        return any(_includes(t, part) and _skippable(other) for t, other in (term.args, term.args[::-1]))
+    return False
+
+
+def _skippable(term: Term) -> bool:
+    return term.op == "union" and any(t.op == "id" and t.args[0].name == "_" for t in term.args)
 
 
 def coherent(axioms: Iterable[Axiom]) -> bool:

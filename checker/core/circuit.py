@@ -158,57 +158,76 @@ class Circuit:
         self.one_of.append(tuple(lits))
         return lits
 
-    def clauses(self, roots: Iterable[Lit]) -> list[Sequence[Lit]]:
+    def clauses(self, roots: Iterable[Lit], emitted: set[Lit] | None = None) -> list[Sequence[Lit]]:
         """CNF of the constraints and of what defines `roots` and the literals in constraints.
 
-        A literal in `roots` may be assumed or asserted: whenever it holds in a solution, so does what it stands for.
+        A literal in `roots` may be assumed or asserted: whenever it holds in a solution, so does what it stands for. The
+        literals whose definitions are given are added to `emitted`.
         """
-        gates = self.gates
         cnf: list[Sequence[Lit]] = [*self.constraints, *[(head,) if body == TRUE else (-body, head) for body, head in self.rules]]
         todo = [lit for clause in cnf for lit in clause]
         for lits in self.one_of:
             cnf.append(lits)
             cnf.extend([(-a, -b) for i, a in enumerate(lits) for b in lits[i + 1 :]])
             look(self.deadline)
-        seen: set[Lit] = {TRUE, FALSE}
         todo.extend(roots)
+        cnf.extend(self.definitions(todo, set() if emitted is None else emitted))
+        return cnf
+
+    def definitions(self, todo: list[Lit], emitted: set[Lit]) -> list[Sequence[Lit]]:
+        """What defines the literals of `todo` (consumed) and all they are made of, but for those in `emitted`; they are added."""
+        gates = self.gates
+        cnf: list[Sequence[Lit]] = []
+        emitted.update((TRUE, FALSE))
         while todo:
             lit = todo.pop()
-            if lit in seen:
+            if lit in emitted:
                 continue
-            seen.add(lit)
-            if not len(seen) & 1023:
+            emitted.add(lit)
+            args = gates[abs(lit)]
+            if args is None:
+                continue
+            if not len(emitted) & 1023:
                 look(self.deadline)
             if lit > 0:
-                args = gates[lit]
-                if args is not None:
-                    for arg in args:
-                        cnf.append((-lit, arg))
-                    todo.extend(args)
+                for arg in args:
+                    cnf.append((-lit, arg))
+                todo.extend(args)
             else:
-                args = gates[-lit]
-                if args is not None:
-                    negated = [-arg for arg in args]
-                    cnf.append((-lit, *negated))
-                    todo.extend(negated)
+                negated = [-arg for arg in args]
+                cnf.append((-lit, *negated))
+                todo.extend(negated)
         return cnf
+
+    def inputs(self, lits: Iterable[Lit]) -> set[Lit]:
+        """The variables that `lits` are made of."""
+        found: set[Lit] = set()
+        seen = {TRUE}
+        todo = {abs(lit) for lit in lits}
+        while todo:
+            node = todo.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            args = self.gates[node]
+            if args is None:
+                found.add(node)
+            else:
+                todo.update(map(abs, args))
+        return found
 
     def value(self, lit: Lit, holds: set[int], cache: dict[Lit, bool]) -> bool:
         """Whether `lit` is true when exactly the variables in `holds` are; `cache` is filled (nodes to truth)."""
-        if lit < 0:
-            return not self.value(-lit, holds, cache)
-        known = cache.get(lit)
-        if known is None:
-            args = self.gates[lit]
-            if lit == TRUE:
-                known = True
-            elif args is None:
-                known = lit in holds
+        todo = [abs(lit)]
+        gates = self.gates
+        while todo:
+            node = todo[-1]
+            if node in cache:
+                todo.pop()
+            elif (args := gates[node]) is None:
+                cache[node] = node == TRUE or node in holds
+            elif below := [abs(arg) for arg in args if abs(arg) not in cache]:
+                todo.extend(below)
             else:
-                known = True
-                for arg in args:
-                    if not self.value(arg, holds, cache):
-                        known = False
-                        break
-            cache[lit] = known
-        return known
+                cache[node] = all([cache[abs(arg)] == (arg > 0) for arg in args])
+        return cache[abs(lit)] == (lit > 0)

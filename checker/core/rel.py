@@ -142,35 +142,23 @@ def components(r: Rows) -> list[int]:
 
 def cycle(r: Rows) -> list[int]:
     """A shortest cycle of r as its events in order (the last goes back to the first); empty when there is none."""
-    best: list[int] = []
-    for start, row in enumerate(r):
-        if best and len(best) == 1:
+    on_cycles = [a for component in components(r) for a in bits(component)]
+    return min((path(r, a, a)[:-1] for a in on_cycles), key=len, default=[])
+
+
+def path(r: Rows, first: int, last: int) -> list[int]:
+    """The events on a shortest way of at least one step of r from `first` to `last`, both included; there must be one."""
+    levels, seen = [1 << first], 0
+    while True:
+        reached = 0
+        for a in bits(levels[-1]):
+            reached |= r[a]
+        if reached >> last & 1:
             break
-        path = _shortest_path(r, row, start)
-        if path and (not best or len(path) < len(best)):
-            best = path
-    return best
-
-
-def _shortest_path(r: Rows, first: int, goal: int) -> list[int]:
-    """Events from `goal` along a shortest way back to `goal` through r; `first` is the row of goal."""
-    parent: dict[int, int] = {}
-    frontier = []
-    for b in bits(first):
-        parent[b] = goal
-        frontier.append(b)
-    while frontier:
-        if goal in parent:
-            path, at = [], parent[goal]
-            while at != goal:
-                path.append(at)
-                at = parent[at]
-            return [goal, *reversed(path)]
-        following = []
-        for a in frontier:
-            for b in bits(r[a]):
-                if b not in parent:
-                    parent[b] = a
-                    following.append(b)
-        frontier = following
-    return []
+        levels.append(reached & ~seen)
+        seen |= reached
+        assert levels[-1], "there is no such way"
+    way = [last]
+    for level in reversed(levels):
+        way.append(next(a for a in bits(level) if r[a] >> way[-1] & 1))
+    return way[::-1]

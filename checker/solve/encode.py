@@ -20,10 +20,12 @@ from checker.cat.recursion import Rounds, names_of
 from checker.cat.term import Axiom, Model, Term
 from checker.core.acyclic import forbid_counted_cycles, forbid_cycles
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
-from checker.core.rel import bits, components, inverse, pairs
+from checker.core.rel import bits, components, diff, inverse, pairs
 from checker.core.source import Unsupported
 from checker.program.events import EventGraph
 
+CROWD = 64  # events beyond which axioms are left for what solutions break
+CROWDED_TRIPLES = 200_000  # of one order, beyond which it is left for solutions to show where it is none
 CROWDED = 8  # events on cycles of one relation beyond which closures inside it are not written out
 
 
@@ -31,7 +33,8 @@ class Problem(Struct, frozen=True):
     """What the solver is asked: `circuit` with the axioms asserted in it, and the questions as literals.
 
     `flags` has one literal per flag that can be raised; `cut` holds when a loop bound was hit, `wild` when memory was
-    accessed through something that is no address. `encoder` stays for those who look at a solution.
+    accessed through something that is no address. `encoder` stays for those who look at a solution. `later` are checks that
+    nothing in the circuit stands for yet: a solution is to be held against them, as against the orders being orders.
     """
 
     graph: EventGraph
@@ -41,15 +44,22 @@ class Problem(Struct, frozen=True):
     cut: Lit
     wild: Lit
     encoder: Encoder
+    later: tuple[Axiom, ...] = ()
 
 
-def encode(model: Model, graph: EventGraph, bounds: Bounds) -> Problem:
-    """Assert the model's checks in the graph's circuit and make a literal of each flag."""
-    encoder = Encoder(graph, bounds)
+def encode(model: Model, graph: EventGraph, bounds: Bounds, *, refined: bool = False) -> Problem:
+    """Assert the model's checks in the graph's circuit and make a literal of each flag. `refined`: of many events, leave open
+    what solutions may be held against."""
+    crowded = refined and graph.n > CROWD
+    encoder = Encoder(graph, bounds, naming=crowded)
     flags: dict[str, list[Lit]] = {}
     undefined: list[Lit] = []
+    later = []
     for axiom in model.axioms:
         match axiom.role:
+            case "check" if crowded and not axiom.negated:
+                later.append(axiom)
+                encoder.short_cycles(axiom)
             case "check":
                 encoder.check(axiom)
             case "flag":
@@ -58,18 +68,18 @@ def encode(model: Model, graph: EventGraph, bounds: Bounds) -> Problem:
                     flags.setdefault(axiom.name, []).append(lit)
             case _:  # undefined_unless, assert: what fails makes the execution meaningless
                 undefined.append(encoder.holds(replace(axiom, negated=not axiom.negated)))
-    encoder.constrain_generators()
+    encoder.constrain_generators(transitive=not crowded)
     circuit = graph.circuit
     raised = tuple([(name, circuit.either(lits)) for name, lits in sorted(flags.items())])
     cut = circuit.either([lit for lit, _ in graph.cut])
     wild = circuit.either([lit for lit, _, _ in graph.wild])
-    return Problem(graph, circuit, raised, circuit.either(undefined), cut, wild, encoder)
+    return Problem(graph, circuit, raised, circuit.either(undefined), cut, wild, encoder, tuple(later))
 
 
 class Encoder:
     """Literals of terms over one graph. `memo` is keyed by term, pair and, where closures are inside, direction."""
 
-    def __init__(self, graph: EventGraph, bounds: Bounds) -> None:
+    def __init__(self, graph: EventGraph, bounds: Bounds, *, naming: bool = False) -> None:
         self.graph, self.bounds, self.circuit = graph, bounds, graph.circuit
         self.n = graph.n
         self.guard = [e.guard for e in graph.events]
@@ -79,6 +89,7 @@ class Encoder:
         self.order_lits: dict[tuple[int, int, int], Lit] = {}
         self.choices: dict[int, dict[tuple[int, int], Lit]] = {}
         self.ends: dict[str, tuple[list[tuple[Lit, tuple[Term, ...]]], Lit]] = {}
+        self.naming = naming  # whether compositions are names that each way implies, where that will do
         self.endless: list[tuple[Lit, Rounds]] = []  # when a recursive definition is not done after all its rounds
 
     # ------------------------------------------------------------ axioms
@@ -133,6 +144,22 @@ class Encoder:
                 row = {b: self.literal(term, a, b, up=True) for b in bits(may[a] & component)}
                 edges[a] = {b: lit for b, lit in row.items() if lit != FALSE}
             forbid_cycles(self.circuit, edges)
+
+    def short_cycles(self, axiom: Axiom) -> None:
+        """Forbid some cycles of two and three events: back along a pair that is sure, in one step or through what it reads."""
+        term = axiom.term
+        if axiom.kind != "acyclic" or term.loops:
+            return
+        must, may = self.bounds.of(term)
+        sources = inverse(self.graph.leaves["rf"][1])
+        for component in components(may):
+            sure = tuple([row & component if component >> a & 1 else 0 for a, row in enumerate(must)])
+            for x, y in pairs(diff(sure, self.bounds.compose_must(sure, sure))):
+                if may[y] >> x & 1:
+                    self.circuit.require([-self.literal(term, y, x, up=True)])
+                for z in bits(sources[x] & may[y] & ~must[y]):
+                    if may[z] >> x & 1:
+                        self.circuit.require([-self.literal(term, z, x, up=True), -self.literal(term, y, z, up=True)])
 
     def acyclic_by_phases(self, term: Term) -> bool:
         """The same for a chain t0; r1*; t1; … rk*; tk on many events, without writing the closures out.
@@ -192,7 +219,7 @@ class Encoder:
             return FALSE
         if must >> a & 1:
             return self.guard[a]
-        key = (term.index, a, up and term.loops)
+        key = (term.index, a, up and (term.loops or self.naming))
         lit = self.memo.get(key)
         if lit is None:
             lit = self.memo[key] = self.make_member(term, a, up)
@@ -220,6 +247,12 @@ class Encoder:
                 return self.component(term, up, (term.index, a, up and term.loops))
         raise Unsupported(f"a set made by '{term.op}' inside a 'let rec' that the bounds leave open", term.span)
 
+    def sure(self, term: Term, a: int, b: int) -> list[Lit] | None:
+        """The literals of "a and b execute" where no more is needed for the pair, or event a = b, to be in `term`."""
+        must, _ = self.bounds.of(term)
+        inside = must >> a if term.kind == "set" else must[a] >> b
+        return [self.guard[a], self.guard[b]] if inside & 1 else None
+
     def back(self, term: Term) -> tuple[int, ...]:
         """The inverse of a relation's may."""
         found = self.inverses.get(term.index)
@@ -236,7 +269,7 @@ class Encoder:
             return FALSE
         if must[a] >> b & 1:
             return self.circuit.both2(self.guard[a], self.guard[b])
-        key = (term.index, a * self.n + b, up and term.loops)
+        key = (term.index, a * self.n + b, up and (term.loops or self.naming))
         lit = self.memo.get(key)
         if lit is None:
             lit = self.make(term, a, b, up, key)
@@ -286,6 +319,8 @@ class Encoder:
         if second.op == "id":
             right = self.member(second.args[0], b, up=up)
             return FALSE if right == FALSE else circuit.both2(right, self.literal(first, a, b, up=up))
+        if up and self.naming:
+            return self.named_sequence(term, a, b)
         steps = []
         for m in bits(self.bounds.of(first)[1][a] & self.back(second)[b]):
             left = self.literal(first, a, m, up=up)
@@ -295,6 +330,14 @@ class Encoder:
                     return TRUE
                 steps.append(step)
         return circuit.either(steps)
+
+    def named_sequence(self, term: Term, a: int, b: int) -> Lit:
+        """The same as a name that each way implies: half the clauses."""
+        first, second = term.args
+        named = self.circuit.name()
+        for m in bits(self.bounds.of(first)[1][a] & self.back(second)[b]):
+            self.circuit.require((-self.literal(first, a, m, up=True), -self.literal(second, m, b, up=True), named))
+        return named
 
     # ------------------------------------------------------------ closures
 
@@ -403,11 +446,11 @@ class Encoder:
 
     # ------------------------------------------------------------ coherence orders and choices
 
-    def constrain_generators(self) -> None:
-        """Assert what makes orders orders and choices choices, whether or not an axiom looks at them."""
+    def constrain_generators(self, *, transitive: bool) -> None:
+        """Assert what makes orders orders (but for `transitive`) and choices choices, whether or not an axiom looks at them."""
         for term in self.bounds.terms.generators:
             if term.op == "orders":
-                self.constrain_orders(term)
+                self.constrain_orders(term, transitive)
             elif term.index not in self.choices:
                 self.choices[term.index] = {}
                 self.make_choices(term, self.choices[term.index])
@@ -422,7 +465,7 @@ class Encoder:
         lit = self.order_lits.get((term.index, low, high))
         if lit is None:
             lit = self.order_lits[term.index, low, high] = self.circuit.name()
-        return self.circuit.both((lit if a < b else -lit, self.guard[a], self.guard[b], self.same_location(a, b)))
+        return self.circuit.both((-lit if a < b else lit, self.guard[a], self.guard[b], self.same_location(a, b)))
 
     def same_location(self, a: int, b: int) -> Lit:
         must, may, lits = self.graph.leaves["loc"]
@@ -430,7 +473,7 @@ class Encoder:
             return TRUE
         return lits.get((a, b), FALSE) if may[a] >> b & 1 else FALSE
 
-    def constrain_orders(self, term: Term) -> None:
+    def constrain_orders(self, term: Term, transitive: bool) -> None:
         circuit = self.circuit
         events_term, within = term.args
         must, may = self.bounds.of(term)
@@ -440,10 +483,19 @@ class Encoder:
             if events >> a & 1:
                 for b in bits(row & events & at[a] & ~must[a]):
                     circuit.imply(self.literal(within, a, b, up=True), self.literal(term, a, b, up=True))
-        linked = [row | column for row, column in zip(may, inverse(may))]
-        for a, near in enumerate(linked):
+        back = inverse(may)
+        linked = [row | column for row, column in zip(may, back)]
+        known = [row | column for row, column in zip(must, inverse(must))]
+        for a, b in pairs(diff(must, self.bounds.compose_must(must, must))):  # next to each other; more follows from these
+            for c in bits(linked[a] & linked[b] & ~(known[a] & known[b])):
+                self.transitive(term, b, c, a)
+        free = [row & ~settled for row, settled in zip(linked, known)]
+        triples = sum((row & free[b]).bit_count() for row in free for b in bits(row)) // 6
+        if not transitive and triples > CROWDED_TRIPLES:
+            return
+        for a, near in enumerate(free):
             for b in bits(near >> (a + 1) << (a + 1)):
-                for c in bits((near & linked[b]) >> (b + 1) << (b + 1)):
+                for c in bits((near & free[b]) >> (b + 1) << (b + 1)):
                     self.transitive(term, a, b, c)
                     self.transitive(term, c, b, a)
 
@@ -473,6 +525,10 @@ class Encoder:
                 lits[a, b] = circuit.either2(lits.get((a, b), FALSE), lit)
             there = self.member(domain, place[0], up=True) if len(place) == 1 else self.literal(domain, *place, up=True)
             circuit.exactly_one(there, picked)
+
+    def ordered_terms(self) -> list[tuple[Term, dict[tuple[int, int], Lit]]]:
+        """The coherence orders, with the literal of each of their pairs."""
+        return [(term, lits) for term, lits in self.chosen_terms() if term.op == "orders"]
 
     def chosen_terms(self) -> list[tuple[Term, dict[tuple[int, int], Lit]]]:
         """The coherence orders and choices that got literals, with the literal of each of their pairs."""

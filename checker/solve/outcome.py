@@ -28,6 +28,7 @@ from checker.solve.answer import NO, YES, Answer, Answers, State, unknown
 from checker.solve.encode import Problem
 from checker.solve.execution import Uncertified, certify, execution
 from checker.solve.proposition import final_value, observed, proposition, satisfied, value_in
+from checker.solve.refine import Refined
 from checker.solve.search import GiveUp, Search
 from checker.solve.settled import Settled
 from checker.solve.solver import Solver
@@ -86,6 +87,9 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         roots.extend([e.guard for e in graph.events])
     for lit in [*[lit for _, value in shown for lit in value.values()], *(choices or ())]:
         roots.extend((lit, -lit))
+    if problem.later:
+        with Refined(problem, model, roots, circuit.deadline) as refined:
+            return questions.answered(refined)
     clauses = circuit.clauses(roots)
     variables = len(circuit.gates) - 1
     found: list[Found] = []
