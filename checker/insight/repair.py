@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from checker.cat.term import Model
 from checker.check import RECURSION, Options, check, stages
 from checker.core.circuit import FALSE, TRUE, Lit
+from checker.core.deadline import Timeout
 from checker.core.depth import deep_recursion
 from checker.core.rel import bits, components, union
 from checker.core.source import Source, Span, Unsupported
@@ -43,7 +44,7 @@ from checker.result import NEVER, SOMETIMES, Result
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution, Uncertified, execution
 from checker.solve.proposition import proposition
-from checker.solve.solver import Solver, Timeout
+from checker.solve.solver import Solver
 
 Cost = tuple[int, ...]
 COSTS: dict[str, Cost] = {"full": (1, 0, 0, 0), "directional": (0, 1, 0, 0), "one way": (0, 0, 1, 0), "taste": (0, 0, 0, 1)}

@@ -7,6 +7,8 @@ pair came in. Terms without closures are one literal. (The reasons of CAAT: Haas
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from checker.cat.evaluate import Bounds
 from checker.cat.recursion import History, names_of, recorded
 from checker.cat.term import Axiom, Term
@@ -117,7 +119,7 @@ class Reasons:
                 return self.why(args[0], a * n + m, history) + self.why(args[1], m * n + b, history)
             case "plus":
                 way = path(self.exact.of(args[0])[1], a, b)
-                return [lit for x, y in zip(way, way[1:]) for lit in self.why(args[0], x * n + y, history)]
+                return [lit for x, y in pairwise(way) for lit in self.why(args[0], x * n + y, history)]
             case "var":
                 assert history is not None
                 return self.later(history.names[term.name], place)

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Sequence
 
 from checker.cat.term import Model
 from checker.core.circuit import TRUE, Lit
+from checker.core.deadline import Timeout
 from checker.solve.encode import Problem
 from checker.solve.execution import Uncertified, execution
 from checker.solve.reasons import Reasons, disorder
-from checker.solve.solver import Solver, Timeout
+from checker.solve.solver import Solver
 
 
 class Refined(Solver):
