@@ -105,7 +105,7 @@ def test_what_the_kernel_wrote_is_no_cheaper_than_what_is_found(path: Path) -> N
 
 def test_one_repair_serves_all_models_asked_for() -> None:
     found = repaired(shape("SB", "", ""), "lkmm", "x86-tso", "aarch64")
-    assert found.alternatives[0].cost == (2, 0, 0, 0)
+    assert found.alternatives[0].cost[:3] == (2, 0, 0)
     assert [result.observation for result in found.alternatives[0].results] == ["Never"] * 3
     assert repaired(shape("MP", "", ""), "x86-tso").reason.startswith("there is nothing to repair")
 

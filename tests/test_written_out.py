@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_c import model, parse
+from msgspec.structs import replace
 
 from checker import check
 from checker.cat.term import Model

@@ -81,7 +81,8 @@ def refute(test: Test, model: Model, options: Options, *, negated: bool = False)
             solver.add([-names[-1], *reason.clause(problem)])
             reasons.append(reason)
         kept = _fewest(solver, asked, names)
-    chosen = tuple([reason for reason, name in zip(reasons, names, strict=True) if name in kept])
+    needed = [reason for reason, name in zip(reasons, names, strict=True) if name in kept]
+    chosen = tuple(sorted(needed, key=lambda reason: (checks.index(reason.axiom), reason.path)))
     for reason in chosen:
         certify(reason, graph, bounds)
     return Refutation(graph, bounds, chosen, candidates)
