@@ -21,6 +21,7 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.depth import deep_recursion
 from checker.core.rel import pairs, restrict
 from checker.core.source import Source, Span, Unsupported
+from checker.insight.engine import Engine
 from checker.insight.hitting import hitting
 from checker.insight.ladder import section, weaker
 from checker.insight.statements import Body, varied, written
@@ -44,7 +45,6 @@ from checker.program.ir import (
 )  # fmt: skip
 from checker.result import ALWAYS, NEVER, Result
 from checker.solve.proposition import proposition
-from checker.solve.solver import Solver
 
 LOAD_BEARING, TOO_STRONG, IDLE, UNSURE = "load-bearing", "too strong", "idle", "unknown"
 MOST_SETS = 64
@@ -261,9 +261,8 @@ class _Auditor:
         bad = circuit.either([lit for lit in self.bad.values() if lit != FALSE])
         levels = [self.levels(n) for n in range(len(self.sites))]
         roots = [bad, problem.cut, *self.bad.values(), *[lit for level in levels for form in level for lit in form], *whole]
-        clauses = circuit.clauses([lit for root in roots for lit in (root, -root)])
-        with Solver(clauses, len(circuit.gates) - 1, self.deadline) as solver:
-            return self.answered(solver, whole, bad, levels)
+        with Engine(problem, roots, self.deadline) as engine:
+            return self.answered(engine, whole, bad, levels)
 
     def levels(self, n: int) -> list[list[Lit]]:
         """What makes a site take each of its forms, the one that is written first."""
@@ -274,14 +273,14 @@ class _Auditor:
         finals = [self.graph.finals[RegLoc(site.tid, register)].get(1, FALSE) for register in site.registers]
         return [[*finals[:k], *[-lit for lit in finals[k:]]] for k in range(len(finals) + 1)]
 
-    def answered(self, solver: Solver, whole: list[Lit], bad: Lit, levels: list[list[list[Lit]]]) -> Audit:
+    def answered(self, engine: Engine, whole: list[Lit], bad: Lit, levels: list[list[list[Lit]]]) -> Audit:
         def possible(forms: list[int], what: Lit) -> bool:
             chosen = [lit for level, form in zip(levels, forms, strict=True) for lit in level[form]]
-            return solver.satisfiable([*chosen, *whole, what])
+            return engine.satisfiable([*chosen, *whole, what])
 
         def unfinished(forms: list[int]) -> bool:
             chosen = [lit for level, form in zip(levels, forms, strict=True) for lit in level[form]]
-            return self.problem.cut != FALSE and solver.satisfiable([*chosen, self.problem.cut])
+            return self.problem.cut != FALSE and engine.satisfiable([*chosen, self.problem.cut])
 
         written = [0] * len(self.sites)
         if possible(written, bad):

@@ -20,14 +20,14 @@ from checker.cat.term import Axiom, Model
 from checker.check import Options, stages
 from checker.core.circuit import TRUE, Lit
 from checker.core.rel import components, cycle, mask_of, pairs
+from checker.insight.engine import Engine
 from checker.insight.facts import Fact, decided, executed
 from checker.insight.why import Derivations, Why
 from checker.program.events import EventGraph
 from checker.program.ir import Test
 from checker.solve.encode import Problem
-from checker.solve.execution import Execution, Uncertified, execution, succeeds
+from checker.solve.execution import Execution, Uncertified, succeeds
 from checker.solve.proposition import proposition
-from checker.solve.solver import Solver
 
 MOST = 12  # reasons beyond which a smallest set of them is not looked for, only one without any to spare
 
@@ -68,44 +68,22 @@ def refute(test: Test, model: Model, options: Options, *, negated: bool = False)
         problem.circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
     asked = [lit for lit in (-prop if negated else prop, -problem.cut, -problem.wild) if lit != TRUE]
     checks = tuple([a for a in model.axioms if a.role == "check"])
-    variables = [e.guard for e in graph.events]
-    with _solver(problem, [*asked, *variables], deadline) as solver:
+    with Engine(problem, asked, deadline) as engine:
         reasons: list[Reason] = []
         names: list[Lit] = []
         candidates = 0
-        while solver.satisfiable([*asked, *names]):
+        while engine.satisfiable([*asked, *names]):
             candidates += 1
-            found = _execution(problem, model, solver)
-            reason = _reason(found, bounds, checks)
-            names.append(solver.fresh())
-            solver.add([-names[-1], *reason.clause(problem)])
+            reason = _reason(engine.execution(model), bounds, checks)
+            names.append(engine.fresh())
+            engine.add([-names[-1], *reason.clause(problem)])
             reasons.append(reason)
-        kept = _fewest(solver, asked, names)
+        kept = _fewest(engine, asked, names)
     needed = [reason for reason, name in zip(reasons, names, strict=True) if name in kept]
     chosen = tuple(sorted(needed, key=lambda reason: (checks.index(reason.axiom), reason.path)))
     for reason in chosen:
         certify(reason, graph, bounds)
     return Refutation(graph, bounds, chosen, candidates)
-
-
-def _solver(problem: Problem, roots: Iterable[Lit], deadline: float | None) -> Solver:
-    circuit = problem.circuit
-    wanted = list(roots)
-    for leaf in problem.graph.leaves.values():
-        wanted.extend(leaf[2].values())
-    for _, lits in problem.encoder.chosen_terms():
-        wanted.extend(lits.values())
-    for lits_at in problem.graph.final_write.values():
-        wanted.extend(lits_at.values())
-    for e in problem.graph.events:
-        wanted.extend((*(e.value or {}).values(), *(e.addr or {}).values()))
-    return Solver(circuit.clauses([*wanted, *[-lit for lit in wanted]]), len(circuit.gates) - 1, deadline)
-
-
-def _execution(problem: Problem, model: Model, solver: Solver) -> Execution:
-    gates = problem.circuit.gates
-    holds = solver.holding([v for v in range(2, len(gates)) if gates[v] is None])
-    return execution(problem.graph, problem.encoder, model, holds)
 
 
 def _reason(found: Execution, bounds: Bounds, checks: Iterable[Axiom]) -> Reason:
@@ -167,20 +145,20 @@ def certify(reason: Reason, graph: EventGraph, bounds: Bounds) -> None:
         raise Uncertified(f"a reason does not break '{reason.axiom.name}' by itself")
 
 
-def _fewest(solver: Solver, asked: list[Lit], names: list[Lit]) -> set[Lit]:
+def _fewest(engine: Engine, asked: list[Lit], names: list[Lit]) -> set[Lit]:
     """A smallest set of reasons that leaves no execution with the outcome; of very many, one that has none to spare."""
     if len(names) <= 1:
         return set(names)
-    needed = [name for name in names if solver.satisfiable([*asked, *[n for n in names if n != name]])]
+    needed = [name for name in names if engine.satisfiable([*asked, *[n for n in names if n != name]])]
     spare = [name for name in names if name not in needed]
     if len(spare) <= MOST:
         for size in range(len(spare) + 1):
             for some in itertools.combinations(spare, size):
-                if not solver.satisfiable([*asked, *needed, *some]):
+                if not engine.satisfiable([*asked, *needed, *some]):
                     return {*needed, *some}
     kept = list(names)
     for name in spare:
         without = [n for n in kept if n != name]
-        if not solver.satisfiable([*asked, *without]):
+        if not engine.satisfiable([*asked, *without]):
             kept = without
     return set(kept)

@@ -30,6 +30,7 @@ from checker.core.depth import deep_recursion
 from checker.core.rel import bits, components, union
 from checker.core.source import Source, Span, Unsupported
 from checker.insight.edges import told
+from checker.insight.engine import Engine
 from checker.insight.hitting import hitting
 from checker.insight.ladder import Form, stronger
 from checker.insight.refute import refute
@@ -38,13 +39,11 @@ from checker.insight.weak import communication
 from checker.kernel.primitives import FENCE, RMW, primitive
 from checker.library import test_in
 from checker.program.defer import defer
-from checker.program.events import Event, EventGraph
+from checker.program.events import Event
 from checker.program.ir import Call, Choose, Do, Expr, If, Reg, RegLoc, Stmt, Test
 from checker.result import NEVER, SOMETIMES, Result
-from checker.solve.encode import Problem
-from checker.solve.execution import Execution, Uncertified, execution
+from checker.solve.execution import Execution, Uncertified
 from checker.solve.proposition import proposition
-from checker.solve.solver import Solver
 
 Cost = tuple[int, ...]
 COSTS: dict[str, Cost] = {"full": (1, 0, 0, 0), "directional": (0, 1, 0, 0), "one way": (0, 0, 1, 0), "taste": (0, 0, 0, 1)}
@@ -254,24 +253,17 @@ def _tree(call: Call, forms: dict[int, Form], made: Callable[[Expr | None], Body
 
 
 class _Asked(Struct):
-    """One model's problem with all candidates, and the solver that answers for it. `on[n]` makes candidate n be there."""
+    """One model's problem with all candidates, and what answers for it. `on[n]` makes candidate n be there."""
 
     model: Model
-    graph: EventGraph
-    problem: Problem
-    solver: Solver
+    engine: Engine
     outcome: list[Lit]
     on: list[list[Lit]]
 
     def possible(self, there: frozenset[int]) -> bool:
         """Whether the outcome is, with these candidates and no others."""
         lits = [lit if n in there else -lit for n, mine in enumerate(self.on) for lit in mine]
-        return self.solver.satisfiable([*self.outcome, *lits])
-
-    def execution(self) -> Execution:
-        gates = self.problem.circuit.gates
-        holds = self.solver.holding([v for v in range(2, len(gates)) if gates[v] is None])
-        return execution(self.graph, self.problem.encoder, self.model, holds)
+        return self.engine.satisfiable([*self.outcome, *lits])
 
 
 def _search(
@@ -317,7 +309,7 @@ def _cheapest(
                 if one.possible(there | {n}):
                     there |= {n}
             one.possible(there)
-            fresh = {c.key: c for c in candidates(test, one.execution(), one.model) if c.key not in known}
+            fresh = {c.key: c for c in candidates(test, one.engine.execution(one.model), one.model) if c.key not in known}
             if fresh:
                 known.update(fresh)
                 return []
@@ -345,16 +337,8 @@ def _ask(
         [graph.finals.get(RegLoc(t.tid, f"%fix{n}"), {}).get(1, FALSE) for t in with_all.threads] for n in range(len(some))
     ]
     on = [[lit for lit in mine if lit != FALSE] for mine in registers]
-    roots = [*outcome, *[lit for mine in on for lit in mine], *[e.guard for e in graph.events]]
-    for _, _, lits in graph.leaves.values():
-        roots.extend(lits.values())
-    for _, chosen in problem.encoder.chosen_terms():
-        roots.extend(chosen.values())
-    for e in graph.events:
-        roots.extend((*(e.value or {}).values(), *(e.addr or {}).values()))
-    clauses = problem.circuit.clauses([lit for root in roots for lit in (root, -root)])
-    solver = stack.enter_context(Solver(clauses, len(problem.circuit.gates) - 1, deadline))
-    return _Asked(model, graph, problem, solver, outcome, on)
+    engine = stack.enter_context(Engine(problem, [*outcome, *[lit for mine in on for lit in mine]], deadline))
+    return _Asked(model, engine, outcome, on)
 
 
 # ---------------------------------------------------------------- writing it down

@@ -9,7 +9,7 @@ reads and the coherence order as they are.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,13 +20,13 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
 from checker.core.source import Source, Span
 from checker.insight.edges import Edge
+from checker.insight.engine import Engine
 from checker.insight.statements import Body, points, varied
 from checker.program.events import Event, EventGraph
 from checker.program.ir import Call, Choose, Do, If, Reg, RegLoc, Stmt, Test
 from checker.result import Result
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution
-from checker.solve.solver import Solver
 
 INSERTED = Span(Source("<inserted>", ""), 0, 0)
 BARRIERS = {("R", "R"): ("smp_rmb", "smp_mb"), ("W", "W"): ("smp_wmb", "smp_mb")}
@@ -143,8 +143,8 @@ def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: 
     if again is None:
         return []
     literals = {register: _chosen(graph, gaps, found, n, register) for n, _, register in switches}
-    with _solver(problem, [*again, *literals.values()]) as solver:
-        return _cheapest(gaps, switches, literals, lambda on: solver.satisfiable([*again, *on]))
+    with Engine(problem, [*again, *literals.values()], None) as engine:
+        return _cheapest(gaps, switches, literals, lambda on: engine.satisfiable([*again, *on]))
 
 
 def _cheapest(
@@ -200,8 +200,3 @@ def _same(graph: EventGraph, found: Execution, problem: Problem) -> list[Lit] | 
 def _chosen(graph: EventGraph, gaps: Sequence[Gap], found: Execution, n: int, register: str) -> Lit:
     value = graph.finals[RegLoc(found.graph.events[gaps[n].a].tid, register)]
     return value.get(1, FALSE)
-
-
-def _solver(problem: Problem, roots: Iterable[Lit]) -> Solver:
-    wanted = list(roots)
-    return Solver(problem.circuit.clauses([*wanted, *[-lit for lit in wanted]]), len(problem.circuit.gates) - 1, None)

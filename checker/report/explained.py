@@ -25,12 +25,14 @@ from checker.insight.weak import Gap, Weakness
 from checker.program.events import INIT_TID, Event, EventGraph
 from checker.report.records import clean
 from checker.report.spell import show_condition
+from checker.report.terminal import listed
 
 _SAYS = {
     "rf": "is what the other reads", "co": "is overwritten by the other", "fr": "reads what the other overwrites only later",
     "addr": "an address dependency", "data": "a data dependency", "ctrl": "a control dependency",
 }  # fmt: skip
 GAP = 3
+DEPENDENCIES = ("addr", "data", "ctrl")
 
 
 def statement(event: Event) -> str:
@@ -88,6 +90,19 @@ def text(explanation: Explanation, width: int | None = 80) -> str:
     if explanation.weakness is not None:
         parts += _weak(explanation.weakness, width)
     return "\n\n".join(["\n".join(part) for part in parts]) + "\n"
+
+
+def one_line(explanation: Explanation) -> str:
+    """The reason in a line: what forbids the outcome, or what is missing; empty where there is nothing to say."""
+    if explanation.cycles:
+        graphs = [(told, told.reason.found.graph) for told in explanation.cycles]
+        holding = [because(edge, graph) for told, graph in graphs for edge in told.edges if edge.by or edge.kind in DEPENDENCIES]
+        axioms = dict.fromkeys([told.reason.axiom.name for told in explanation.cycles])
+        held = f": {', '.join(dict.fromkeys(holding))}" if holding else ""
+        return f"forbidden by {listed(list(axioms))}{held}"
+    if explanation.weakness is not None:
+        return "; ".join(gaps(explanation.weakness))
+    return explanation.summary
 
 
 def _folded(said: str, width: int | None) -> list[str]:
