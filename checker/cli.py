@@ -9,7 +9,7 @@ Everything heavy is imported when a command needs it, so that `--help` is instan
 from __future__ import annotations
 
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -112,6 +112,8 @@ def run(
         for error in errors:
             printer.tell(error.render())
         code = _dump(dump, todo, setup, printer) if dump else _check(todo, setup, printer, jobs or cores(), bar)
+    if layout == "table" and not (dump or quiet or printer.tally.errors) and len(todo) == 1:
+        _why(todo[0], setup)
     code = BAD_INPUT if errors and code != INTERRUPTED else code
     sys.exit(AS_EXPECTED if exit_zero and code == DIFFERENT else code)
 
@@ -150,6 +152,26 @@ def _check(todo: list[Job], setup: Setup, printer: Printer, workers: int, bar: P
         printer.tell(f"interrupted after {tally.total} of {len(todo)}")
         return INTERRUPTED
     return BAD_INPUT if tally.errors else DIFFERENT if tally.unmet or tally.unknown else AS_EXPECTED
+
+
+SOON = 1.0
+
+
+def _why(job: Job, setup: Setup) -> None:
+    """The reason for the verdict of one file in a line, where it is found within a second."""
+    from msgspec.structs import replace
+
+    from checker.campaign.corpus import model_of, test_of
+    from checker.core.source import CheckerError
+    from checker.insight.explanation import explain
+    from checker.report.explained import one_line
+    from checker.report.signs import for_stream
+
+    options = replace(setup.options, states=False, counts=False, timeout=min(SOON, setup.options.timeout or SOON))
+    with suppress(CheckerError):  # the verdict stands; explain itself says what it cannot explain
+        found = explain(test_of(job.text, setup), model_of(job.model, setup), options)
+        if line := one_line(found):
+            click.echo(for_stream(f"why: {line}", sys.stdout))
 
 
 def _dump(stage: str, todo: list[Job], setup: Setup, printer: Printer) -> int:

@@ -102,7 +102,7 @@ def one_line(explanation: Explanation) -> str:
         return f"forbidden by {listed(list(axioms))}{held}"
     if explanation.weakness is not None:
         return "; ".join(gaps(explanation.weakness))
-    return explanation.summary
+    return explanation.summary if explanation.refutation is not None else ""
 
 
 def _folded(said: str, width: int | None) -> list[str]:
