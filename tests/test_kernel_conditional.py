@@ -266,6 +266,23 @@ void g(struct kvm *kvm)
 	publish(kvm);
 	count(kvm);
 }
+
+static int fail(struct kvm *kvm)
+{
+	mutex_unlock(&kvm->m);
+	return -EINVAL;
+}
+
+int h(struct kvm *kvm)
+{
+	mutex_lock(&kvm->m);
+	if (kvm->x)
+		return fail(kvm);
+	kvm->a = 1;
+	kvm->b = 1;
+	mutex_unlock(&kvm->m);
+	return 0;
+}
 """
 
 
@@ -274,6 +291,8 @@ void g(struct kvm *kvm)
     [
         ("\tkvm->a = 1;\n\tpublish(kvm);\n", "\tpublish(kvm);\n\tkvm->a = 1;\n", {"uncovered"}),
         ("\tkvm->a = 1;\n\tpublish(kvm);\n\tcount(kvm);\n", "\tcount(kvm);\n\tkvm->a = 1;\n\tpublish(kvm);\n", {"uncovered"}),
+        ("\tkvm->b = 1;\n\tmutex", "\tif (kvm->y)\n\t\treturn 1;\n\tmutex", {"uncovered"}),
+        ("\tkvm->b = 1;\n\tmutex", "\tif (kvm->y)\n\t\treturn fail(kvm);\n\tmutex", set()),
         ("\tkvm->a = 1;\n\tpublish(kvm);\n", "\tpublish(kvm);\n", set()),
         ("\tkvm->a = 1;\n", "\tkvm->a = 1;\n\tkvm->c = 1;\n", set()),
     ],

@@ -29,7 +29,7 @@ from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, WRITE
+from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, WRITE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -348,11 +348,11 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
                         yield _finding("review", message, policy, kernel=change.place)
                 continue
             gone: Sequence[Change] = lost(was, now) if was else ()  # a new function is what its callers make of it
-            if now and (gone or any(change.kind == "move" for change in difference(was, now).changes)):
+            if now and (gone or any(c.kind == "move" or c.op.verb == JUMP for c in difference(was, now).changes)):
                 whole = [skeleton(code, path, name, policy.depth) for code, path in ((codes[0], old), (after, new))]
                 if whole[0] is not None and whole[1] is not None:  # a part of it may only have become a function of its own
                     found = lost(whole[0].ops, whole[1].ops)
-                    gone = found if gone else [c for c in found if c.kind == "move" and c.op.verb == FENCE]
+                    gone = found if gone else [*[c for c in found if c.kind == "move" and c.op.verb == FENCE], *halves(found)]
             yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
 
 
