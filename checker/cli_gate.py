@@ -28,7 +28,13 @@ FORMATS = ("table", "text", "junit", "sarif", "github", "markdown", "json")
 @click.option("--config", metavar="FILE", help="The policy. Default: checker.toml or pyproject.toml here.")
 @click.option("--baseline", metavar="FILE", help="Compare with the verdicts in this file too.")
 @click.option("--update-baseline", is_flag=True, help="Write the baseline anew from what comes out.")
-@click.option("--diff", metavar="PATCH|REV..REV", help="Judge a kernel patch by the tests bound to the functions it changes.")
+@click.option(
+    "--diff",
+    "diffs",
+    multiple=True,
+    metavar="PATCH|REV..REV",
+    help="Judge a kernel patch by the tests bound to the functions it changes. Repeatable: a series.",
+)
 @click.option("--kernel", metavar="TREE", help="The kernel's source: tests bound to it are compared with it.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Seconds for one test, one model.")
 @click.option("--memory", type=click.IntRange(min=0), metavar="MIB", help="Memory for one worker; 0 is no bound.")
@@ -49,7 +55,7 @@ FORMATS = ("table", "text", "junit", "sarif", "github", "markdown", "json")
 @exit_zero
 @loudness
 def gate(
-    paths: tuple[str, ...], config: str | None, baseline: str | None, *, update_baseline: bool, diff: str | None,
+    paths: tuple[str, ...], config: str | None, baseline: str | None, *, update_baseline: bool, diffs: tuple[str, ...],
     kernel: str | None, timeout: float | None, memory: int | None, jobs: int | None, executor: str | None,
     cache: str | None, no_cache: bool, journal: str | None, resume: bool, outputs: tuple[tuple[str, str], ...],
     exit_zero: bool, quiet: bool, verbose: bool,
@@ -70,7 +76,7 @@ def gate(
 
     if resume and not journal:
         raise click.UsageError("--resume goes on from a --journal: name it")
-    if diff and not kernel:
+    if diffs and not kernel:
         raise click.UsageError("--diff needs the --kernel that the patch is for")
     if quiet and verbose:
         raise click.UsageError("-q and -v cannot both be meant")
@@ -90,8 +96,8 @@ def gate(
             )  # fmt: skip
             report = gate(request, policy)
             if kernel:
-                bar.say("reading the patch" if diff else "reading the kernel")
-                report = _with_kernel(report, kernel, diff, request, policy)
+                bar.say("reading the patch" if diffs else "reading the kernel")
+                report = _with_kernel(report, kernel, diffs, request, policy)
         if update_baseline:
             _update(report, known, policy, whole=not paths)
     except CheckerError as error:
@@ -120,10 +126,10 @@ def init(folder: str) -> None:
     click.echo("next: checker gate")
 
 
-def _with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
+def _with_kernel(report: Report, kernel: str, diffs: tuple[str, ...], request: Request, policy: Policy) -> Report:
     from checker.campaign.patched import with_kernel
 
-    return with_kernel(report, kernel, diff, request, policy)
+    return with_kernel(report, kernel, diffs, request, policy)
 
 
 def _update(report: Report, path: str, policy: Policy, *, whole: bool) -> None:

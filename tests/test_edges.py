@@ -109,6 +109,18 @@ def test_a_variant_that_only_makes_a_data_race_is_harmful() -> None:
     assert same.kind == "harmless"
 
 
+def test_a_test_that_filters_by_itself_is_not_said_to_be_on_a_path_that_is_not_taken() -> None:
+    filtered = MESSAGES.replace("exists", "filter (x=1)\n\nexists", 1)
+    assert "filter" in filtered
+    before = Verdicts(Source("mp", filtered), Policy())
+    assert "lkmm" in before.models()
+    never = filtered.replace("WRITE_ONCE(*x, 1)", "WRITE_ONCE(*x, 2)").encode()
+    assert before.compare(never, "lkmm").kind == "review"
+    narrowed = Verdicts(Source("mp", MESSAGES), Policy())
+    assert "lkmm" in narrowed.models()
+    assert narrowed.compare(never, "lkmm").kind == "untaken"
+
+
 COMPARES = st.sampled_from(["0:r0=0", "0:r0=1", "1:r0=1", "x=1", "y=2", "y!=2", "not (y=1)"])
 PROPS = st.recursive(
     COMPARES, lambda p: st.tuples(p, st.sampled_from(["/\\", "\\/"]), p).map(lambda t: f"({t[0]} {t[1]} {t[2]})"), max_leaves=4

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checker.campaign.verdicts import Row, pack, unpack
+from checker.campaign.verdicts import Row, pack, tool, unpack
 from checker.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -234,6 +235,24 @@ def test_a_removed_test_is_found_however_the_folder_is_named(folder: Folder, nam
     (folder.path / "litmus/b.litmus").unlink()
     found = folder.kinds(*BASE, path, code=1)
     assert found.count(("removed", "block")) == (1 if named != "LINK" else len(found) - found.count(("renamed", "note")))
+
+
+def test_a_link_to_a_folder_elsewhere_is_not_passed_over_in_silence(folder: Folder, tmp_path: Path) -> None:
+    folder.write("litmus/a.litmus", text(name="a"))
+    (folder.path / "litmus/again").symlink_to(".")
+    folder.gate("litmus")
+    (tmp_path / "elsewhere").mkdir()
+    (folder.path / "litmus/link").symlink_to(tmp_path / "elsewhere")
+    assert "litmus/link: error: this link to a folder is not followed" in str(folder.gate("litmus", table=True, code=2)["output"])
+
+
+def test_the_key_of_a_row_has_the_versions_of_what_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tool.__wrapped__()
+    for library in ("lark", "tree-sitter", "tree-sitter-c"):
+        monkeypatch.setattr(
+            "checker.campaign.verdicts.version", lambda name, library=library: "0" if name == library else version(name)
+        )
+        assert tool.__wrapped__() != before
 
 
 def test_a_test_that_left_a_list_is_found_by_the_run_over_everything(folder: Folder) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ from checker.kernel.binding import bindings, processes
 from checker.kernel.patch import applied, read_patch
 from checker.kernel.skeleton import Code, own_ops
 from checker.kernel.syntax import unit
-from checker.kernel.trees import FolderTree, GitTree, Overlay, revisions
+from checker.kernel.trees import MAX_FILE, FolderTree, GitTree, Overlay, revisions
 from checker.parse.cat import parse_cat
 from checker.parse.files import decode
 from checker.parse.litmus import parse_test
@@ -224,6 +225,24 @@ def test_a_tree_ends_at_its_top(tmp_path: Path) -> None:
         assert Overlay(tree).read(path) is None
         assert GitTree(top, "HEAD").read(path) is None
     assert tree.names("sub") == tree.names("..") == ()
+
+
+def test_a_header_that_cannot_be_read_is_said_to_be_missing(tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel"
+    shutil.copytree(TREE, kernel)
+    header = kernel / "include" / "linux" / "kvm_host.h"
+    with header.open("ab") as stream:
+        stream.truncate(MAX_FILE + 1)
+    out = gate("--kernel", str(kernel), "--output", "text", code=0)
+    assert "include/linux/kvm_host.h is larger than 4,000,000 bytes, and is taken for missing" in out
+
+
+def test_a_touched_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    kernel = tmp_path / "kernel"
+    shutil.copytree(TREE, kernel)
+    with (kernel / MAIN).open("ab") as stream:
+        stream.truncate(MAX_FILE + 1)
+    assert "is larger than 4,000,000 bytes" in gate("--kernel", str(kernel), "--diff", str(PATCH), code=2)
 
 
 @pytest.mark.parametrize("text", ["--output=x..HEAD", "-x..y", "a..--upload-pack=x", "a", "..", "a.. b", "a..b;c"])

@@ -127,6 +127,11 @@ def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
         ("lockdep_assert_lock_held(s); s->b = 1;", "s->b = 1;", False),
         ("smp_store_release(&s->a, 1);", "smp_mb(); WRITE_ONCE(s->a, 1);", False),
         ("smp_store_release(s->p, s->n);", "smp_mb(); WRITE_ONCE(*s->p, s->n);", False),
+        (
+            "if (x) g(s->p); else if (y) return; smp_store_release(s->p, n);",
+            "if (x) g(s->p); else if (y) return; smp_mb(); WRITE_ONCE(*s->p, n);",
+            False,
+        ),
         ("smp_store_release(&s->a, 1);", "smp_wmb(); WRITE_ONCE(s->a, 1);", True),
         ("smp_store_release(&s->a, 1);", "smp_mb(); s->a = 1;", True),
         ("s->b = 1; smp_store_release(&s->a, 1);", "smp_mb(); s->b = 1; WRITE_ONCE(s->a, 1);", True),

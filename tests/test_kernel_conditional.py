@@ -134,11 +134,11 @@ def scenarios() -> Report:
     return Report(tuple(Row(file, "lkmm", verdict="Never", expected="Never") for file in files), ())
 
 
-def judged(scenarios: Report, folder: Path, changes: dict[str, tuple[str, str]]) -> list[Finding]:
+def judged(scenarios: Report, folder: Path, changes: dict[str, tuple[str, str]], tree: Path = TREE) -> list[Finding]:
     """What the gate says of replacing, in each file, one text by another; a file whose text is empty is new."""
     lines = []
     for name, (old, new) in changes.items():
-        path = TREE / name
+        path = tree / name
         before = path.read_text() if path.is_file() else ""
         assert old in before
         after = before.replace(old, new, 1) if before else new
@@ -150,7 +150,7 @@ def judged(scenarios: Report, folder: Path, changes: dict[str, tuple[str, str]])
     lines.append(done.stdout)
     patch = folder / "x.patch"
     patch.write_text("".join(lines))
-    return list(with_kernel(scenarios, str(TREE), str(patch), Request(()), Policy()).findings)
+    return list(with_kernel(scenarios, str(tree), str(patch), Request(()), Policy()).findings)
 
 
 def said(findings: list[Finding]) -> str:
@@ -213,15 +213,154 @@ def test_a_word_that_orders_does_not_change_in_silence(
 @pytest.mark.parametrize(
     "changes",
     [
+        {VGIC: ("\tmutex_lock(&kvm->slots_lock);\n", "\tif (!kvm)\n\t\treturn -EINVAL;\n\n\tmutex_lock(&kvm->slots_lock);\n")},
         {MAIN: below("/* smp_rmb() and READ_ONCE() */\n")},
         {MAIN: below("#include <linux/smp.h>\n#define KVM_X 1\n")},
         {MAIN: below("\nstatic int kvm_x(int x)\n{\n\treturn x + 1;\n}\n")},
         {MAIN: below('static const char said[] = "call_srcu(): twice";\nvoid kvm_x_release(struct kvm *kvm);\n')},
+        {MAIN: ("\tfound = bus_search(bus, addr);\n", "\tkvm_x_release(vcpu);\n\tfound = bus_search(bus, addr);\n")},
         {MAIN: ("\tsmp_mb__after_srcu_read_lock();\n", "\tsmp_mb__after_srcu_read_lock();  /* pairs with the grace period */\n")},
     ],
 )  # fmt: skip
 def test_what_orders_nothing_is_not_told(scenarios: Report, tmp_path: Path, changes: dict[str, tuple[str, str]]) -> None:
     assert judged(scenarios, tmp_path, changes) == []
+
+
+def grown(folder: Path, name: str, text: str) -> Path:
+    """The miniature kernel with one file more, or one that is longer."""
+    made = folder / "tree"
+    shutil.copytree(TREE, made)
+    with (made / name).open("a") as stream:
+        stream.write(text)
+    return made
+
+
+@pytest.mark.parametrize(("defines", "told"), [("#define smp_rmb() barrier()\n", True), ("int kvm_x(int x);\n", False)])
+def test_an_include_that_gives_words_another_meaning_needs_review(
+    scenarios: Report, tmp_path: Path, defines: str, told: bool
+) -> None:
+    tree = grown(tmp_path, "arch/x86/kvm/half.h", defines)
+    first = "#include <linux/kvm_host.h>\n"
+    findings = judged(scenarios, tmp_path, {VMX: (first, f'{first}#include "../half.h"\n')}, tree)
+    assert [(f.kind, f.kernel) for f in findings] == ([("review", (VMX, 2))] if told else []), said(findings)
+
+
+def test_an_arm_that_is_no_alternative_does_not_change_in_silence(scenarios: Report, tmp_path: Path) -> None:
+    half = "\nvoid h(int x)\n{\n#ifdef CONFIG_ONE\n\tif (x) {\n#else\n\tsmp_rmb();\n\tif (!x) {\n#endif\n\t\tg();\n\t}\n}\n"
+    findings = judged(
+        scenarios, tmp_path, {MAIN: ("\tsmp_rmb();\n\tif (!x)", "\tsmp_wmb();\n\tif (!x)")}, grown(tmp_path, MAIN, half)
+    )
+    assert {f.kind for f in findings} == {"review"}, said(findings)
+
+
+HELPED = """
+static void publish(struct kvm *kvm)
+{
+	smp_wmb();
+	kvm->b = 1;
+}
+
+void g(struct kvm *kvm)
+{
+	kvm->a = 1;
+	publish(kvm);
+	count(kvm);
+}
+
+static int fail(struct kvm *kvm)
+{
+	mutex_unlock(&kvm->m);
+	return -EINVAL;
+}
+
+int h(struct kvm *kvm)
+{
+	mutex_lock(&kvm->m);
+	if (kvm->x)
+		return fail(kvm);
+	kvm->a = 1;
+	kvm->b = 1;
+	mutex_unlock(&kvm->m);
+	return 0;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds"),
+    [
+        ("\tkvm->a = 1;\n\tpublish(kvm);\n", "\tpublish(kvm);\n\tkvm->a = 1;\n", {"uncovered"}),
+        ("\tkvm->a = 1;\n\tpublish(kvm);\n\tcount(kvm);\n", "\tcount(kvm);\n\tkvm->a = 1;\n\tpublish(kvm);\n", {"uncovered"}),
+        ("\tkvm->b = 1;\n\tmutex", "\tif (kvm->y)\n\t\treturn 1;\n\tmutex", {"uncovered"}),
+        ("\tkvm->b = 1;\n\tmutex", "\tif (kvm->y)\n\t\treturn fail(kvm);\n\tmutex", set()),
+        ("\tkvm->a = 1;\n\tpublish(kvm);\n", "\tpublish(kvm);\n", set()),
+        ("\tkvm->a = 1;\n", "\tkvm->a = 1;\n\tkvm->c = 1;\n", set()),
+    ],
+)  # fmt: skip
+def test_code_that_passes_a_fence_in_a_helper_is_uncovered(
+    scenarios: Report, tmp_path: Path, old: str, new: str, kinds: set[str]
+) -> None:
+    findings = judged(scenarios, tmp_path, {MAIN: (old, new)}, grown(tmp_path, MAIN, HELPED))
+    assert {f.kind for f in findings} == kinds, said(findings)
+
+
+REST = "\tsmp_store_release(&dist->ready, true);\n"
+HEAD = "int kvm_vgic_map_resources(struct kvm *kvm)\n"
+CALL = ("\tret = map_regions(kvm);\n", "\tret = map_regions(kvm);\n\tset_it({});\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (REST, f"{REST}\tmemset(dist, 0, sizeof(*dist));\n"),
+        (REST, f"{REST}\tmemset(&kvm->arch.vgic, 0, sizeof(kvm->arch.vgic));\n"),
+        (REST, f"\t*dist = (struct vgic_dist){{ }};\n{REST}"),
+        (REST, f"\tkvm->arch.vgic = empty;\n{REST}"),
+        (REST, f"{{\n\tstruct vgic_dist *other = dist;\n\tmemcpy(other, &empty, sizeof(empty));\n}}\n{REST}"),
+        (REST, f"\tbool *flag = &dist->ready;\n\t*flag = true;\n{REST}"),
+        (REST, f"\tbool *flag;\n\tflag = &dist->ready;\n\t(*flag)++;\n{REST}"),
+        (REST, f"\tbool *flag = &dist->ready, *same = flag;\n\tWRITE_ONCE(*same, true);\n{REST}"),
+        (HEAD, f"static void set_it(bool *p)\n{{\n\t*p = true;\n}}\n\n{HEAD}", CALL[0], CALL[1].format("&dist->ready")),
+        (HEAD, f"static void set_it(struct vgic_dist *p)\n{{\n\tmemset(p, 0, 8);\n}}\n\n{HEAD}", CALL[0], CALL[1].format("dist")),
+        (HEAD, f"#define set_it(p) (*(p) = true)\n\n{HEAD}", CALL[0], CALL[1].format("&dist->ready")),
+    ],
+)  # fmt: skip
+def test_a_write_by_another_name_of_what_a_test_has_needs_review(
+    scenarios: Report, tmp_path: Path, changes: tuple[str, ...]
+) -> None:
+    text = new = (TREE / VGIC).read_text()
+    for old, made in zip(changes[::2], changes[1::2], strict=True):
+        assert old in new
+        new = new.replace(old, made, 1)
+    findings = judged(scenarios, tmp_path, {VGIC: (text, new)})
+    assert any(f.kind == "review" for f in findings), said(findings)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "\tmemset(&local, 0, sizeof(local));\n",
+        "\tmemcpy(kvm->name, name, sizeof(name));\n",
+        "\t*out = 1;\n",
+        "\tbool *flag = &dist->other;\n\t*flag = true;\n",
+        "\tkvm->dist = dist;\n",
+    ],
+)
+def test_a_write_of_something_else_is_no_matter(scenarios: Report, tmp_path: Path, more: str) -> None:
+    findings = judged(scenarios, tmp_path, {VGIC: (REST, more + REST)})
+    assert not any(f.level == "block" for f in findings), said(findings)
+
+
+def test_a_word_that_becomes_its_equal_is_told(scenarios: Report, tmp_path: Path) -> None:
+    findings = judged(scenarios, tmp_path, {VMX: ("smp_rmb();", "virt_rmb();")})
+    assert [(f.kind, f.level) for f in findings] == [("unasked", "note")], said(findings)
+    assert "smp_rmb() becomes virt_rmb() in " in findings[0].message
+
+
+def test_a_jump_past_a_lock_that_no_test_has_needs_review(scenarios: Report, tmp_path: Path) -> None:
+    unlock = "out_slots:\n\tmutex_unlock(&kvm->slots_lock);\n"
+    findings = judged(scenarios, tmp_path, {VGIC: (unlock, f"\tif (ret > 1)\n\t\tgoto end;\n{unlock}end:\n")})
+    assert any(f.kind == "review" and "mutex_unlock(&kvm->slots_lock)" in f.message for f in findings), said(findings)
 
 
 def test_a_helper_that_gets_an_empty_twin_needs_review(scenarios: Report, tmp_path: Path) -> None:

@@ -140,6 +140,24 @@ def test_a_patch_that_the_series_lacks_is_named(tmp_path: Path, one: bytes, two:
     assert any("2/3 is not there" in remark for remark in made.remarks)
 
 
+def test_a_letter_whose_diff_is_indented_is_named(tmp_path: Path, one: bytes, two: bytes) -> None:
+    indented = mail(b"  " + two.replace(b"\n", b"\n  "), "[PATCH] two")
+    made = applied(tree_of(tmp_path / "tree", BASE), read_patch("x", SENDER + mail(one, "[PATCH] one") + SENDER + indented))
+    assert made.after.read(NAME) == WITH
+    assert any("looks like a diff, and is not read" in remark for remark in made.remarks)
+
+
+def test_several_patches_are_a_series_in_the_order_given(tmp_path: Path, one: bytes, two: bytes) -> None:
+    tree = str(tmp_path / "tree")
+    tree_of(tmp_path / "tree", BASE)
+    files = [tmp_path / "1.diff", tmp_path / "0.diff"]
+    for file, data in zip(files, (one, two), strict=True):
+        file.write_bytes(data)
+    assert opened(tree, *map(str, files)).after.read(NAME) == MORE
+    with pytest.raises(CheckerError, match="commits are compared by themselves"):
+        opened(tree, str(files[0]), "HEAD~1..HEAD")
+
+
 def test_diffs_one_behind_the_other_change_a_file_twice(tmp_path: Path, one: bytes, two: bytes) -> None:
     assert after(tmp_path, one + two) == MORE
 

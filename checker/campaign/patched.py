@@ -23,13 +23,13 @@ from checker.campaign.variants import Verdicts, only_where, wanted
 from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
-from checker.kernel.carry import Carried, carry, lost
+from checker.kernel.carry import Carried, carry, halves, lost
 from checker.kernel.changes import Change, difference
 from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, WRITE
+from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, WRITE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -75,9 +75,9 @@ class Scene(Struct):
         return os.path.basename(self.path).removesuffix(".litmus")
 
 
-def with_kernel(report: Report, kernel: str, diff: str | None, request: Request, policy: Policy) -> Report:
-    """The report, with what the kernel tree and the patch add to it. Raises CheckerError."""
-    patch = opened(kernel, diff) if diff else None
+def with_kernel(report: Report, kernel: str, diff: str | tuple[str, ...] | None, request: Request, policy: Policy) -> Report:
+    """The report, with what the kernel tree and the patch, or several one after the other, add to it. Raises CheckerError."""
+    patch = opened(kernel, *([diff] if isinstance(diff, str) else diff)) if diff else None
     tree = patch.before if patch is not None else folder_tree(kernel)
     found: list[Finding] = []
     scenes: list[Scene] = []
@@ -104,6 +104,8 @@ def with_kernel(report: Report, kernel: str, diff: str | None, request: Request,
         found += _becomes(scenes, policy)
         found += judge_patch(scenes, codes, patch, policy)
         found += _untold(found, codes, patch, policy)
+    unread = {why: path for code in codes if code is not None for path, why in code.unread.items()}
+    found += [_finding("drift", f"{why}, and is taken for missing", policy, kernel=(path, 1)) for why, path in unread.items()]
     order = ("error", "block", "warning", "note")
     merged = sorted(
         [*report.findings, *dict.fromkeys(found)],
@@ -316,7 +318,7 @@ def _foreign(
 def _anywhere(change: Change) -> bool:
     """Whether it is a new marked write through a pointer by itself, of which nothing is known."""
     op = change.after
-    return change.before is None and op is not None and op.verb == WRITE and bool(re.search(rf"\(\s*\*\s*{op.place}\b", op.text))
+    return change.before is None and op is not None and op.verb == WRITE and bool(re.search(r"\(\s*\*\s*\w+\s*[,)]", op.text))
 
 
 def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
@@ -337,15 +339,29 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
+            yield from _respelled(name, was, now, policy)
             if {(old, name), (new, name)} & covered or (not was and (new, name) in read):
                 yield from _rearranged(name, was, now, changed, policy)
+                for change in halves(lost(was, now)):
+                    if not _idents(change) & changed:
+                        message = f"needs review: a path of {name}() ends without {change.op.text}, or begins without it"
+                        yield _finding("review", message, policy, kernel=change.place)
                 continue
-            gone = lost(was, now) if was else ()  # a new function is what its callers make of it
-            if gone and now:  # with what it calls: a part of it may only have become a function of its own
+            gone: Sequence[Change] = lost(was, now) if was else ()  # a new function is what its callers make of it
+            if now and (gone or any(c.kind == "move" or c.op.verb == JUMP for c in difference(was, now).changes)):
                 whole = [skeleton(code, path, name, policy.depth) for code, path in ((codes[0], old), (after, new))]
-                if whole[0] is not None and whole[1] is not None:
-                    gone = lost(whole[0].ops, whole[1].ops)
+                if whole[0] is not None and whole[1] is not None:  # a part of it may only have become a function of its own
+                    found = lost(whole[0].ops, whole[1].ops)
+                    gone = found if gone else [*[c for c in found if c.kind == "move" and c.op.verb == FENCE], *halves(found)]
             yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
+
+
+def _respelled(name: str, was: Sequence[Op], now: Sequence[Op], policy: Policy) -> Iterator[Finding]:
+    """What has another name now, and is the same to the tables."""
+    for i, k in difference(was, now).kept:
+        if was[i].concerns and was[i].name != now[k].name:
+            message = f"{was[i].text} becomes {now[k].text} in {name}(), which is to order the same"
+            yield _finding("unasked", message, policy, kernel=(now[k].path, now[k].line))
 
 
 def _rearranged(name: str, was: Sequence[Op], now: Sequence[Op], changed: set[Ident], policy: Policy) -> Iterator[Finding]:

@@ -107,6 +107,10 @@ def _tests_below(folder: str, said: Span | None) -> Iterator[str | CheckerError]
     empty = True
     for where, folders, names in os.walk(folder, onerror=problems.append):
         folders.sort()
+        for link in [at for name in folders if os.path.islink(at := os.path.join(where, name))]:
+            if not Path(link).resolve().is_relative_to(Path(folder).resolve()):  # what lies below is found anyway
+                hint = "name the folder it leads to, if it is meant"
+                yield Unreadable("this link to a folder is not followed", Span(Source(link, ""), 0, 0), hint=hint)
         for name in sorted(names, key=lambda name: name.removesuffix(SUFFIX)):
             if name.endswith(SUFFIX):
                 empty = False

@@ -70,7 +70,11 @@ class Verdicts:
             return Answer("review", f"the test with this change cannot be checked: {after.message}")
         if after.observation == UNKNOWN:
             return Answer("review", f"the test with this change is Unknown: {after.unknown_because}")
-        if after.deadlock and not before.deadlock and b"\nfilter" in variant:
+        if (
+            after.deadlock
+            and not before.deadlock
+            and bool(_FILTER.search(variant)) > bool(_FILTER.search(self.source.text.encode()))
+        ):
             return Answer("untaken", f"the path that is changed is not taken: {outcome}")
         if after.deadlock:
             return Answer("review", "the test with this change has no execution at all")
@@ -126,6 +130,7 @@ class Verdicts:
         return (*changed, *witness(after, flag))
 
 
+_FILTER = re.compile(rb"(?m)^filter\b")
 _FLAGS = {
     "data-race": "a data race",
     "use-after-free": "a use after free",
@@ -137,7 +142,7 @@ _FLAGS = {
 def only_where(text: bytes, taken: Sequence[tuple[int, str, bool]]) -> bytes:
     """A test with nothing but the executions in which registers are 0 (False), or are not; as it is when it filters already."""
     ends = list(re.finditer(rb"(?m)^(?:~|not[ \t]+)?[ \t]*(?:exists|forall)\b", text))
-    if not taken or not ends or re.search(rb"(?m)^filter\b", text):
+    if not taken or not ends or _FILTER.search(text):
         return text
     sought = " /\\ ".join(f"{tid}:{reg}=0" if not truth else f"not ({tid}:{reg}=0)" for tid, reg, truth in dict.fromkeys(taken))
     at = ends[-1].start()

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from msgspec import Struct
@@ -94,13 +95,21 @@ def row(outcome: Outcome) -> Row:
 
 @cache
 def tool() -> str:
-    """This program's version, and a digest of everything it is made of."""
-    made = hashlib.sha256()
+    """This program's version, and a digest of everything it is made of, the libraries that read for it included."""
+    made = hashlib.sha256(" ".join(map(_version, ("lark", "tree-sitter", "tree-sitter-c"))).encode())
     for folder in (_PACKAGE, _PACKAGE.parent / "grammar"):
         for file in sorted(folder.rglob("*")):
             if file.suffix in (".py", ".lark", ".cat", ".bell", ".def") and file.is_file():
                 made.update(f"{file.relative_to(folder)}\0{len(data := file.read_bytes())}\0".encode() + data)
     return f"{__version__}+{made.hexdigest()[:12]}"
+
+
+def _version(library: str) -> str:
+    """The version of an installed library; empty where it is not installed."""
+    try:
+        return f"{library}-{version(library)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def digest_of(data: bytes) -> str:

@@ -19,7 +19,7 @@ from checker.kernel.paths import Path, TooManyPaths, Turn, family, paths, turns
 from checker.kernel.primitives import CALL, JUMP, LOCK, ORDERING, READ, SECTIONS, UNLOCK
 from checker.kernel.skeleton import Op
 from checker.kernel.strength import at_least, is_full, lacks, weakens
-from checker.kernel.transfer import Line, Transfer, relevant, transfer
+from checker.kernel.transfer import Line, Transfer, overwrites, relevant, transfer
 from checker.kernel.wording import Words
 
 
@@ -58,13 +58,13 @@ def carry(
     told = [change for change in flat.changes if relevant(change, match) or _passes(change, flat, match)]
     kinds = {family(before[k]) for k in match.pairs.values()}
     kinds |= {family(op) for change in told for op in (change.before, change.after) if op is not None}
-    kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
+    kinds |= {family(before[old]) for change in told if change.kind == "move" for old in flat.passed(change)}
     kinds |= {family(op) for k in match.pairs.values() for op in _beside(before, k)}
     sides = _sides(before, flat)
     try:
         old, now = (paths(ops, kinds, {side[i]: side[1] for side in sides}) for i, ops in ((1, before), (2, after)))
     except TooManyPaths as error:
-        worrying = [c for c in told if weakens(c)] + [c for c in flat.changes if c.op.verb == JUMP]
+        worrying = [c for c in told if weakens(c) or overwrites(c.after, match)] + [c for c in flat.changes if c.op.verb == JUMP]
         return Carried((Transfer((), (), tuple((c, str(error)) for c in worrying[:1]), tuple(told)),), False, (), flat.changes)
     stays = _stays(match, old, now)
     made = []
@@ -97,7 +97,7 @@ def lost(before: Sequence[Op], after: Sequence[Op]) -> tuple[Change, ...]:
     if not told and not any(change.op.verb == JUMP for change in flat.changes):
         return tuple(sure)
     kinds = {family(op) for change in told for op in (change.before, change.after) if op is not None}
-    kinds |= {family(before[old]) for change in told if change.kind == "move" for old in _passed(change, flat)}
+    kinds |= {family(before[old]) for change in told if change.kind == "move" for old in flat.passed(change)}
     if not told:
         kinds = {family(op) for op in before if op.concerns}
     gone = frozenset(change.old for change in told)
@@ -127,13 +127,15 @@ def _fewer(flat: Difference) -> list[Change]:
     """
     more = [c.after for c in flat.changes if c.after is not None and not _depends(c)]
     less = [c for c in flat.changes if c.kind == "remove" and not any(at_least(op, c.op) for op in more)]
-    pairs = Counter((c.op.verb, c.op.place) for c in less if c.op.verb in SECTIONS)
-    return [
-        c for c in less
-        if (c.op.verb in ORDERING and weakens(c))
-        or (c.op.verb in SECTIONS and pairs[LOCK, c.op.place] != pairs[UNLOCK, c.op.place])
-        or (c.op.verb == CALL and c.op.concerns)
-    ]  # fmt: skip
+    calls = [c for c in less if c.op.verb == CALL and c.op.concerns]
+    return [*[c for c in less if c.op.verb in ORDERING and weakens(c)], *halves(less), *calls]
+
+
+def halves(changes: Sequence[Change]) -> list[Change]:
+    """Of what is lost, locks without what gives them back, and the other way round."""
+    ends = [c for c in changes if c.kind == "remove" and c.op.verb in SECTIONS]
+    count = Counter((c.op.verb, c.op.place) for c in ends)
+    return [c for c in ends if count[LOCK, c.op.place] != count[UNLOCK, c.op.place]]
 
 
 def _fenced(change: Change, indices: Sequence[int], after: Sequence[Op]) -> bool:
@@ -156,7 +158,7 @@ def _full_fence(k: int, step: int, ops: Sequence[Op]) -> bool:
 def _crossed(flat: Difference, before: Sequence[Op], after: Sequence[Op]) -> list[Change]:
     """Fences, locks, acquires and releases that stay while other code is moved past them: to that code it is they that move."""
     moved = [c for c in flat.changes if c.kind == "move" and c.op.verb != JUMP and not c.op.concerns]
-    passed = {old for change in moved for old in _passed(change, flat)}
+    passed = {old for change in moved for old in flat.passed(change)}
     return [Change("move", i, k, before[i], after[k]) for i, k in flat.kept if i in passed and _orders(before[i])]
 
 
@@ -177,11 +179,7 @@ def _passes(change: Change, flat: Difference, match: Match) -> bool:
     """Whether other code is moved past something that the test has."""
     if change.kind != "move" or change.op.verb == JUMP:
         return False
-    return not set(match.pairs.values()).isdisjoint(_passed(change, flat))
-
-
-def _passed(change: Change, flat: Difference) -> list[int]:
-    return [old for old, new in flat.kept if (old < change.old) != (new < change.new)]
+    return not set(match.pairs.values()).isdisjoint(flat.passed(change))
 
 
 def _beside(ops: Sequence[Op], k: int) -> list[Op]:
@@ -281,7 +279,7 @@ def _line(
 ) -> Line:  # fmt: skip
     at = {index: i for i, index in enumerate(turn.before.indices)}
     pairs = {i: at[k] for i, k in match.pairs.items() if k in at}
-    found = Match(pairs, match.places, ())
+    found = replace(match, pairs=pairs)
     passed = frozenset(at[k] for k, old, new in sides if k in at and old > k and new in turn.after.indices)
     whole = (code, turn.after.indices)
     return Line(process, processes, text, found, turn.difference, turn.before.ops, turn.after.ops, outside, whole, passed)

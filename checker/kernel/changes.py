@@ -61,6 +61,10 @@ class Difference(Struct, frozen=True):
     changes: tuple[Change, ...]
     kept: tuple[tuple[int, int], ...]
 
+    def passed(self, change: Change) -> list[int]:
+        """What stayed while what is moved came to its other side."""
+        return [old for old, new in self.kept if (old < change.old) != (new < change.new)]
+
 
 def difference(before: Sequence[Op], after: Sequence[Op], known: Callable[[int, int], bool] = lambda i, k: False) -> Difference:
     """How `after` came from `before`. Of equals, those that are `known` to be the same operation are."""

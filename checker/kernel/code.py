@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
+from checker.core.source import Unreadable
 from checker.kernel.conditional import architectures
 from checker.kernel.kept import Kept
 from checker.kernel.outline import outline
@@ -54,11 +55,16 @@ class Code(Struct):
     """What `skeleton` made of functions, by path, name and depth."""
     consulted: set[tuple[str, str]] = field(default_factory=set)
     """The functions that calls were found to mean, since this was last emptied."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Files that are there and cannot be read, and why: they are taken for missing."""
 
     def data(self, path: str) -> bytes | None:
         if path not in self._data:
             base = self.base if path not in self.touched else None
-            self._data[path] = base.data(path) if base is not None else self.tree.read(path)
+            try:
+                self._data[path] = base.data(path) if base is not None else self.tree.read(path)
+            except Unreadable as error:
+                self._data[path], self.unread[path] = None, error.message
         return self._data[path]
 
     def unit(self, path: str) -> Unit | None:

@@ -74,6 +74,8 @@ class Reading(Struct, frozen=True):
     arms: tuple[Arm, ...] = ()
     blanked: tuple[tuple[int, int], ...] = ()
     """What is not there, from byte to byte."""
+    unread: tuple[tuple[int, bytes], ...] = ()
+    """Where arms begin that may be there and are not read, and what they hold."""
 
 
 def architectures(path: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,6 +122,8 @@ class _Scan(Struct):
     arms: list[Arm] = field(default_factory=list)
     gone: list[tuple[int, int]] = field(default_factory=list)
     """Arms that are not there."""
+    unread: list[tuple[int, bytes]] = field(default_factory=list)
+    """Arms that may be there, and that are no alternatives to the first: these are not whole statements."""
     lines: list[tuple[int, int]] = field(default_factory=list)
     """The directives themselves."""
 
@@ -148,7 +152,7 @@ class _Scan(Struct):
                 blanked[-1] = (blanked[-1][0], max(end, blanked[-1][1]))
         begins = [start for start, _ in blanked]
         kept = [arm for arm in self.arms if (n := bisect_right(begins, arm.start)) == 0 or blanked[n - 1][1] < arm.end]
-        return Reading(bytes(out), tuple(sorted(kept, key=lambda arm: (arm.start, -arm.end))), tuple(blanked))
+        return Reading(bytes(out), tuple(sorted(kept, key=lambda arm: (arm.start, -arm.end))), tuple(blanked), tuple(self.unread))
 
     @property
     def there(self) -> bool | None:
@@ -200,6 +204,7 @@ class _Scan(Struct):
         self._end_arm(group, end)
         if len(group.kept) > 1 and not all(_whole(self.data[arm.start : arm.end]) for arm in group.kept):
             self.gone += [(arm.start, arm.end) for arm in group.kept[1:]]
+            self.unread += [(arm.start, self.data[arm.start : arm.end]) for arm in group.kept[1:]]
             del group.kept[1:]
         self.arms += group.kept
 

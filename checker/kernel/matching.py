@@ -17,11 +17,15 @@ from checker.kernel.skeleton import Op
 
 
 class Match(Struct, frozen=True):
-    """`pairs`: index in the process → in the skeleton. `places`: the test's names → members. `problems`: where they differ."""
+    """`pairs`: index in the process → in the skeleton. `places`: the test's names → members. `problems`: where they differ.
+
+    `objects` are those that the members found are parts of.
+    """
 
     pairs: Mapping[int, int]
     places: Mapping[str, str]
     problems: tuple[tuple[str, Op], ...]
+    objects: frozenset[str] = frozenset()
 
     @property
     def agrees(self) -> bool:
@@ -39,7 +43,7 @@ def match(process: Process, ops: Sequence[Op], binding: Binding) -> Match:
         problems = [("nothing of the process is in the function", op) for op in process.ops[:1]]
     if not binding.partial:
         problems += [(f"the test has no {said(op)}", op) for op in _unexpected(ops, found)]
-    return Match(found, places, tuple(problems))
+    return Match(found, places, tuple(problems), frozenset(name for k in found.values() for name in ops[k].objects))
 
 
 def said(op: Op) -> str:

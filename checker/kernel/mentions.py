@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from checker.kernel.changes import difference
 from checker.kernel.conditional import conditions
-from checker.kernel.primitives import primitive, says_order
+from checker.kernel.primitives import CALL, primitive, says_order
 from checker.kernel.skeleton import Code, own_ops
 from checker.kernel.syntax import Function, Functions
 
@@ -39,6 +39,7 @@ _INSTRUCTION = re.compile(
     rb"|mfence|lfence|sfence|lock|xchg[bwlq]?|cmpxchg\w*)\b", re.I
 )  # fmt: skip
 _CLAIM = re.compile(rb"\bs?rcu_dereference_(?:check|protected)\w*\s*\(")
+_COMMON = re.compile(r"(?:arch/\w+/)?include/(?:linux|asm|asm-generic|uapi)/")
 _CLOBBER = re.compile(rb'"memory"')
 
 
@@ -63,6 +64,16 @@ class _Side(Struct):
         unit = self.code.unit(self.path) if self.path.endswith(CODE) else None
         return unit.functions if unit is not None else None
 
+    def includes(self) -> set[str]:
+        summary = self.code.summary(self.path) if self.path.endswith(CODE) else None
+        return {name for name, _ in summary.includes} if summary is not None else set()
+
+    def line(self, name: str) -> int:
+        """Where a header is included."""
+        data = self.code.data(self.path) or b""
+        found = re.search(rb"(?m)^[ \t]*#[ \t]*include\b.*" + re.escape(name.encode()), data)
+        return data.count(b"\n", 0, found.end()) + 1 if found else 1
+
     def mentions(self) -> list[Mention]:
         """What no skeleton shows, outside of functions that are the same on both sides."""
         data = self.code.data(self.path) if self.path else None
@@ -86,6 +97,7 @@ class _File(Struct, frozen=True):
         for name in dict.fromkeys((*(old or ()), *(new or ()))):
             yield from self._function(name, old, new)
         yield from self._texts()
+        yield from self._includes(old, new)
 
     def _function(self, name: str, old: Functions | None, new: Functions | None) -> Iterator[tuple[Place, str]]:
         """The changed operations of one function that nothing was told of."""
@@ -105,6 +117,8 @@ class _File(Struct, frozen=True):
         self.after.shown.update((op.name, op.line) for op in after)
         for change in difference(before, after).changes:
             concerns = any(op is not None and op.concerns for op in (change.before, change.after))
+            if change.kind == "add" and change.op.verb == CALL:
+                continue  # whatever it orders by its name, it adds
             if concerns and not self._told(change.place, change.op.text):
                 yield change.place, f"{change} in {name}()"
         orders = [op for op in after if op.concerns]
@@ -116,6 +130,22 @@ class _File(Struct, frozen=True):
             and not any(self._told((op.path, op.line), op.text) for op in orders)
         ):
             yield (now.path, now.line), f"{name}(), which has {orders[0].text}, is defined under other conditions"
+
+    def _includes(self, old: Functions | None, new: Functions | None) -> Iterator[tuple[Place, str]]:
+        """Headers included on one side only, of nobody's but their own folder, that define words or functions anew."""
+        known = {*(old or ()), *(new or ())}
+        for side, other, what in ((self.after, self.before, "new"), (self.before, self.after, "gone")):
+            for name in sorted(side.includes() - other.includes()):
+                for path in [
+                    p for p in side.code.around(side.path) if p.endswith("/" + name.lstrip("./")) and not _COMMON.match(p)
+                ]:
+                    unit = side.code.unit(path)
+                    words = [word for word in (unit.functions if unit else ()) if word in known or _orders(word.encode())]
+                    if words:
+                        yield (
+                            (side.path, side.line(name)),
+                            f"#include of {name} is {what}, and {path} defines {', '.join(words[:3])}",
+                        )
 
     def _told(self, place: Place, text: str) -> bool:
         """Whether something was told of an operation: at its line, or in the same function and with its text."""

@@ -54,6 +54,8 @@ class Outline(Struct, frozen=True):
     includes: tuple[tuple[str, bool], ...]
     data: bytes
     """The file with what is not there blanked."""
+    unread: tuple[tuple[int, bytes], ...] = ()
+    """Where conditional code begins that may be there and is not read, and what it is."""
 
 
 def outline(data: bytes, arch: tuple[str, ...], path: str = "") -> Outline:
@@ -64,7 +66,7 @@ def outline(data: bytes, arch: tuple[str, ...], path: str = "") -> Outline:
     pieces: dict[str, list[Piece]] = {}
     for piece in scan.found:
         pieces.setdefault(piece.name, []).append(piece)
-    return Outline({name: tuple(several) for name, several in pieces.items()}, tuple(scan.includes), read.data)
+    return Outline({name: tuple(several) for name, several in pieces.items()}, tuple(scan.includes), read.data, read.unread)
 
 
 class _Scan:

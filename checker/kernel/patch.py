@@ -46,18 +46,20 @@ class Applied(Struct, frozen=True):
     remarks: tuple[str, ...]
 
 
-def opened(kernel: str, diff: str) -> Applied:
-    """What `diff` does to the tree in the folder `kernel`: two revisions of it, a patch, or a folder of them."""
-    ends = revisions(diff)
-    if ends is not None and not os.path.exists(diff):
+def opened(kernel: str, *diffs: str) -> Applied:
+    """What `diffs` do to the tree in the folder `kernel`: two revisions of it, or patches, and folders of them, in their order."""
+    revised = [ends for diff in diffs if not os.path.exists(diff) and (ends := revisions(diff)) is not None]
+    if revised and len(diffs) > 1:
+        raise BadPatch("commits are compared by themselves, not with patches", hint="give the patches, or REV..REV alone")
+    for ends in revised:
         before, after = (commit(kernel, end) for end in ends)
         folder = folder_tree(kernel).folder
         paths = renames(kernel, before, after) if before != after else ()
         return Applied(GitTree(folder, before), GitTree(folder, after), paths, False, ())
-    return applied(folder_tree(kernel), _from_disk(diff))
+    return applied(folder_tree(kernel), _series(", ".join(diffs), [letter for diff in diffs for letter in _from_disk(diff)]))
 
 
-def _from_disk(diff: str) -> Patches:
+def _from_disk(diff: str) -> list[Letter]:
     """The patch in a file, or the series in a folder: what ends in .patch, .diff, .eml or .mbox, by name."""
     files = [diff]
     if os.path.isdir(diff):
@@ -71,7 +73,7 @@ def _from_disk(diff: str) -> Patches:
                 read += _letters(file, stream.read(MAX_PATCH + 1))
         except OSError as error:
             raise Unreadable(f"the patch {file!r} cannot be read: {error.strerror}") from None
-    return _series(diff, read)
+    return read
 
 
 def read_patch(name: str, data: bytes) -> Patches:
@@ -98,6 +100,10 @@ def _series(name: str, found: list[Letter] | tuple[Letter, ...]) -> Patches:
     for letter in holding:
         if letter not in patches:
             remarks.append(f"{letter.source.name}:{letter.lines[0][0]}: the diff in the reply {letter.subject!r} is not read")
+    for letter in found:
+        if letter not in holding and letter.like and not letter.subject.lower().startswith("re:"):
+            where = f"{letter.source.name}:{letter.like}"
+            remarks.append(f"{where}: this looks like a diff, and is not read: it does not begin its line")
     numbers = [_NUMBER.search(letter.subject) for letter in patches]
     if len(patches) > 1 and all(numbers):
         patches = _ordered(patches, [(int(n[1] or 1), int(n[3]), int(n[2])) for n in numbers if n], remarks)

@@ -81,11 +81,12 @@ def turns(old: Sequence[Path], new: Sequence[Path], flat: Difference, gone: froz
     """The paths that are new in `new`, each beside the nearest path of `old`; `flat` says which operation is which.
 
     A path of `old` that is no more, and on which an operation was that is `gone`, may have become one that there was
-    before, too: it stands beside the nearest of all.
+    before, too: it stands beside the nearest of all, or of those with what has come in its place.
     """
     bases, ends = {path.shape: path for path in reversed(old)}, {path.shape: path for path in reversed(new)}
     same = set(flat.kept)
     still = frozenset(i for i, _ in same)
+    became = {c.old: c.new for c in flat.changes if c.before and c.after and c.before.inside == c.after.inside}
     made: dict[tuple[object, ...], Turn] = {}
     nearest: dict[tuple[object, ...], Turn] = {}
     for path in new:
@@ -99,7 +100,9 @@ def turns(old: Sequence[Path], new: Sequence[Path], flat: Difference, gone: froz
     known = {turn.before.shape for turn in made.values()}
     for base in bases.values():
         if base.shape not in ends and base.shape not in known and gone & set(base.indices):
-            found = [_turn(base, path, same) for path in ends.values()]
+            now = {became[i] for i in base.indices if i in became}
+            found = [_turn(base, path, same) for path in ends.values() if now <= set(path.indices)]
+            found = found or [_turn(base, path, same) for path in ends.values()]
             made["lost", base.shape] = min(found, key=lambda turn: _distance(turn, still))
     return tuple(made.values())
 

@@ -67,6 +67,9 @@ TRANSPARENT = _words("transparent")
 SILENT = _words("silent") | {"sizeof", "offsetof", "typeof"}  # the last three are words of C
 """Calls whose arguments are not even evaluated."""
 
+WHOLE = _words("whole")
+"""Calls that write all of the object that the first argument points to."""
+
 
 class _Primitives(Mapping[str, Primitive]):
     """Every primitive of the table, each classified when it is first asked for."""

@@ -32,6 +32,7 @@ from checker.kernel.primitives import (
     SILENT,
     TRANSPARENT,
     UNLOCK,
+    WHOLE,
     WRITE,
     Primitive,
     primitive,
@@ -48,6 +49,9 @@ MAX_OPS = 4000
 MAX_FOLLOWED = 400
 _MEMBER = re.compile(r"(?:->|\.)\s*([A-Za-z_]\w*)")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_STARS = re.compile(r"\*(?: ?(?:\*|const|__rcu))* ?([A-Za-z_]\w*)")
+_ALIAS = re.compile(r"\(*\*[ (]*([A-Za-z_]\w*)[ )]*")
+_LAST = re.compile(r"(.+?)\s*(->|\.)\s*\w+[ )]*(?:\[.*\][ )]*)?")
 _HEAD = re.compile(r"& ?\(?([A-Za-z_]\w*) ?->.*")
 
 
@@ -69,7 +73,8 @@ class Op(Struct, frozen=True):
     `branches` tells apart branches of one kind; `start` and `end` are the bytes of the call or access, `outer` those of the
     statement it is in; `via` the calls that lead from the bound function to it, `function` the one it is written in.
     `frames` is everything it stands in, calls included. `freed` is the pointer that a free frees, or the callback queued here.
-    `named` are the places that a call that is not followed gets the addresses of.
+    `named` are the places that a call that is not followed gets the addresses of, or the object that a write overwrites, all of it.
+    `objects` are those that `place` is a part of: `x` for `x.a`, `*x` for `x->a`.
     """
 
     verb: str
@@ -91,6 +96,7 @@ class Op(Struct, frozen=True):
     freed: str = ""
     callback: str = ""
     named: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -209,6 +215,8 @@ class _Walk:
         self.holds: dict[tuple[tuple[Frame, ...], str], tuple[int, bool]] = {}
         self.scopes: dict[int, int] = {}
         self.results: dict[tuple[Frame, ...], list[tuple[int, bool]]] = {}
+        self.points: dict[tuple[tuple[Frame, ...], str], str] = {}
+        """What local pointers point to: the place whose address they were given."""
 
     def follow(self, function: Function, here: _Here) -> None:
         self.functions.append((function.path, function.name))
@@ -357,6 +365,8 @@ class _Walk:
         name, value = node.child_by_field_name("declarator"), node.child_by_field_name("value")
         if name is not None and name.type == "identifier":
             self._holds(word(name), value, here)
+        elif name is not None and value is not None and (pointer := _STARS.fullmatch(word(name))):
+            self._points(pointer[1], value, here.call, here)
 
     def _holds(self, name: str, value: Node | None, here: _Here) -> None:
         """The variable `name` has from here on the value of a read, or another."""
@@ -364,6 +374,38 @@ class _Walk:
         self.holds.pop((here.call, name), None)
         if read[0] >= 0:
             self.holds[here.call, name] = read
+        self._points(name, value, here.call, here)
+
+    def _points(self, name: str, value: Node | None, call: tuple[Frame, ...], here: _Here) -> None:
+        """The pointer `name` points from here on to what `value` is the address of, or somewhere."""
+        self.points.pop((call, name), None)
+        while value is not None and value.type in ("parenthesized_expression", "cast_expression"):
+            value = value.named_children[-1] if value.named_children else None
+        if value is not None and value.type == "pointer_expression" and word(value).startswith("&"):
+            self.points[call, name] = place_of(word(value))
+        elif value is not None and value.type == "identifier" and (here.call, word(value)) in self.points:
+            self.points[call, name] = self.points[here.call, word(value)]
+
+    def _place(self, text: str, here: _Here, *, address: bool = False) -> str:
+        """The place that an lvalue, or an address, names; through a local pointer the one that it points to."""
+        pointer = _ALIAS.fullmatch(f"*{text}" if address else text)
+        return (pointer and self.points.get((here.call, pointer[1]))) or place_of(text)
+
+    def _whole(self, text: str, here: _Here) -> tuple[str, ...]:
+        """The object that a write of `*p` overwrites, all of it; none for another lvalue."""
+        pointer = _ALIAS.fullmatch(text)
+        return (self.points.get((here.call, pointer[1]), f"*{pointer[1]}"),) if pointer else ()
+
+    def _objects(self, text: str, here: _Here) -> tuple[str, ...]:
+        """The objects that what an lvalue or an address names is a part of."""
+        found: list[str] = []
+        while member := _LAST.fullmatch(text):
+            text = member[1].rstrip(") ")
+            name = place_of(text)
+            if member[2] == "->":
+                return (*found, self.points.get((here.call, name), f"*{name}"))
+            found.append(name)
+        return tuple(found)
 
     def _tested(self, node: Node, here: _Here) -> tuple[int, bool]:
         """The read whose value an expression just evaluated has, as far as being 0 goes, and whether it is not turned round."""
@@ -425,9 +467,10 @@ class _Walk:
             node = node.named_children[0]
         self._parts(node, here)
         if node.type in ("field_expression", "subscript_expression", "pointer_expression"):
-            name = place_of(word(node))
-            if name:
-                self._emit(whole, here, verb, "plain", name, word(whole) if verb == WRITE else word(node), "")
+            text = word(node)
+            if name := self._place(text, here):
+                said, named = (word(whole), self._whole(text, here)) if verb == WRITE else (text, ())
+                self._emit(whole, here, verb, "plain", name, said, "", named=named, objects=self._objects(text, here))
         elif node.type not in ("identifier",):
             self.walk(node, here)
 
@@ -479,25 +522,30 @@ class _Walk:
             self.walk(callee, here)
         for arg in args:
             self.walk(arg, here)
-        if name not in TRANSPARENT:
-            named = [place_of(word(arg)) for arg in args if arg.type == "pointer_expression" and word(arg).startswith("&")]
-            self._call(node, name or word(callee), here, tuple(named))
+        if name in WHOLE and args:
+            place = self._place(word(args[0]), here, address=True)
+            whole = self._whole(f"*{word(args[0])}", here) or (place,)
+            self._emit(node, here, WRITE, "plain", place, word(node), name, named=whole)
+        elif name not in TRANSPARENT:
+            given = [place_of(word(arg)) for arg in args if arg.type == "pointer_expression" and word(arg).startswith("&")]
+            self._call(node, name or word(callee), here, args, tuple(given))
 
     def _primitive(self, node: Node, name: str, known: Primitive, args: list[Node], here: _Here) -> None:
-        place, strength = "", known.strength
+        place, strength, objects = "", known.strength, ()  # type: str, str, tuple[str, ...]
         for i, arg in enumerate(args):
             if i != known.place:
                 if not (name.startswith(("rcu_dereference", "srcu_dereference"))):
                     self.walk(arg, here)
             else:
                 self._parts(arg, here)
-                place = place_of(word(arg))
+                place = self._place(word(arg), here, address=known.form == "address")
+                objects = self._objects(word(arg), here)
         if known.of_null and len(args) > 1 and word(args[1]) in ("NULL", "0"):
             strength = known.of_null
         freed = callback = ""
         if known.verb in (DEFER, FREE) and args:
             freed, callback = self._freed(name, known, args, here)
-        self._emit(node, here, known.verb, strength, place, word(node), name, freed=freed, callback=callback)
+        self._emit(node, here, known.verb, strength, place, word(node), name, freed=freed, callback=callback, objects=objects)
 
     def _freed(self, name: str, known: Primitive, args: list[Node], here: _Here) -> tuple[str, str]:
         """The pointer that is freed, now or by the callback, and the callback; "" for a callback that does other things."""
@@ -526,7 +574,7 @@ class _Walk:
             block = follows if scoped and follows is not None and follows.type == "compound_statement" else block.parent
         self._emit(node, here, LOCK, kinds.get(kind, "spin"), place, word(node), "guard", str(block.id))
 
-    def _call(self, node: Node, name: str, here: _Here, named: tuple[str, ...] = ()) -> None:
+    def _call(self, node: Node, name: str, here: _Here, args: list[Node], named: tuple[str, ...]) -> None:
         found = None
         if self.code is not None and len(here.via) < self.depth and name not in here.via and name.isidentifier():
             if self.followed < MAX_FOLLOWED:
@@ -539,17 +587,19 @@ class _Walk:
         self.followed += 1
         inner = self._framed(node, here, "call")
         self.results.pop(inner.frames, None)
+        for param, arg in zip(found.params, args, strict=False):
+            self._points(param, arg, inner.frames, here)
         self.follow(found, replace(inner, function=found, via=(*here.via, name), arms=0))
 
     def _emit(
         self, node: Node, here: _Here, verb: str, strength: str, place: str, text: str, name: str, where: str = "",
-        freed: str = "", callback: str = "", named: tuple[str, ...] = (),
+        freed: str = "", callback: str = "", named: tuple[str, ...] = (), objects: tuple[str, ...] = (),
     ) -> None:  # fmt: skip
         line = node.start_point.row + 1 + here.function.shift
         self.ops.append(
             Op(
                 verb, strength, place, text[:200], here.function.path, line, here.inside, here.branches, node.start_byte,
-                node.end_byte, here.outer, here.via, name, where, here.function.name, here.frames, freed, callback, named,
+                node.end_byte, here.outer, here.via, name, where, here.function.name, here.frames, freed, callback, named, objects,
             )
         )  # fmt: skip
 

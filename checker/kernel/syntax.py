@@ -7,6 +7,7 @@ tree-sitter never refuses: a construct it does not know is an error node somewhe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -46,6 +47,7 @@ class Function(Struct, frozen=True):
     """The conditional code in its body."""
     under: tuple[str, ...] = ()
     """The conditions that it is defined under, and that are not known."""
+    params: tuple[str, ...] = ()
     others: tuple[Function, ...] = ()
     """What else its name may mean: definitions under other conditions."""
 
@@ -73,6 +75,7 @@ class Functions(Mapping[str, Function]):
                 data[piece.start : piece.end],
                 piece.under,
                 tuple((arm.start - piece.start, arm.end - piece.start, arm.text) for arm in piece.arms),
+                tuple(text for at, text in self.outline.unread if piece.start <= at < piece.end),
             )
             for piece in self.outline.pieces.get(name, ())
         )
@@ -132,14 +135,21 @@ def unit(path: str, data: bytes, arch: tuple[str, ...]) -> Unit:
 
 def _function(path: str, data: bytes, piece: Piece) -> Function:
     """The function of a piece, its body parsed by itself, where it stands in the file."""
-    shift = 0
+    shift, params = 0, _params(data[piece.start : piece.body].decode("utf-8", "replace"))
     if piece.macro:
         text = data[piece.body : piece.end].replace(b"\\\r\n", b"  \n").replace(b"\\\n", b" \n")
         data, shift = b" " * (piece.body - 1) + b"{" + text + b";}", piece.row
     end = len(data) if piece.macro else piece.end
     body = _body(data, piece.body - piece.macro, end) or _body(b"{}", 0, 2)
     assert body is not None
-    return Function(piece.name, path, body, piece.start, piece.end, piece.line, shift, piece.arms, piece.under)
+    return Function(piece.name, path, body, piece.start, piece.end, piece.line, shift, piece.arms, piece.under, params)
+
+
+def _params(head: str) -> tuple[str, ...]:
+    """The names of the parameters in the head of a function or macro; empty for one that has none there."""
+    listed = re.search(r"\(([^()]*)\)\s*\Z", head)
+    named = [re.search(r"(\w*)\s*(?:\[[^\]]*\]\s*)*\Z", one) for one in listed[1].split(",")] if listed else []
+    return tuple(found[1] if found else "" for found in named)
 
 
 def _body(data: bytes, start: int, end: int) -> Node | None:

@@ -23,7 +23,7 @@ from checker.kernel.binding import Process
 from checker.kernel.changes import Change, Difference
 from checker.kernel.matching import Match
 from checker.kernel.paths import LOOPS
-from checker.kernel.primitives import ACCESSES, CALL, DEFER, FENCE, FREE, GRACE, JUMP, LOCK, ORDERING, SECTIONS, UNLOCK
+from checker.kernel.primitives import ACCESSES, CALL, DEFER, FENCE, FREE, GRACE, JUMP, LOCK, ORDERING, SECTIONS, UNLOCK, WRITE
 from checker.kernel.skeleton import Op
 from checker.kernel.wording import Edit, NoWords, Words
 
@@ -119,9 +119,14 @@ def relevant(change: Change, match: Match) -> bool:
         if op.verb == CALL:
             if members & set(op.named):
                 return True
-        elif op.concerns or op.place in members:
+        elif op.concerns or op.place in members or overwrites(op, match):
             return True
     return False
+
+
+def overwrites(op: Op | None, match: Match) -> bool:
+    """Whether it writes all of an object that the test has a part of."""
+    return op is not None and op.verb == WRITE and not match.objects.isdisjoint((op.place, *op.named))
 
 
 class _Work:
@@ -141,6 +146,8 @@ class _Work:
         mine = self.of.get(change.old)
         if change.op.verb == CALL or (change.after is not None and change.after.verb == CALL):
             raise NoWords(f"{change.op.text} is given a place of the test, and nothing is known of what it does")
+        if overwrites(change.after, self.match):
+            raise NoWords(f"{change.op.text} writes all of what the test has a part of")
         if change.kind == "add":
             return self._added(change)
         if mine is None:
@@ -210,7 +217,7 @@ class _Work:
             raise NoWords(f"{change.op.text} is moved past other code, which the test does not show")
         if set(change.before.inside) != set(change.after.inside):
             return [[self.words.without(op)]]
-        for old in self._passed_at(change):
+        for old in self.difference.passed(change):
             passed = self.before[old]
             if passed.verb in (FREE, DEFER) and old not in self.of and not _elsewhere(passed, change.op):
                 raise NoWords(f"{change.op.text} is moved past {passed.text}")
@@ -274,17 +281,14 @@ class _Work:
             return Edit(start, end, f"{{ {text} {there} }}")
         return Edit(start, start, f"{text} ")
 
-    def _passed_at(self, change: Change) -> list[int]:
-        return [old for old, new in self.difference.kept if (old < change.old) != (new < change.new)]
-
     # ------------------------------------------------------------ other code
 
     def crossed(self, change: Change) -> str:
         """Why moving other code matters: it passed an operation that the test has."""
         if change.kind != "move" or change.op.verb == JUMP:
             return ""
-        for old, new in self.difference.kept:
-            if old in self.of and (old < change.old) != (new < change.new):
+        for old in self.difference.passed(change):
+            if old in self.of:
                 return f"{change.op.text} is moved past {self.process.ops[self.of[old]].text}, and the test does not show it"
         return ""
 

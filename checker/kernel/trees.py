@@ -9,6 +9,7 @@ Nothing outside the folder is read, whatever its links say, and nothing in a rep
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -30,7 +31,7 @@ class Tree(Protocol):
     """Source by path, with `/`, relative to the top of the kernel."""
 
     def read(self, path: str) -> bytes | None:
-        """The file's bytes; None where there is no such file (or it is too large to be source)."""
+        """The file's bytes; None where there is no such file. Raises Unreadable where there is, and it cannot be read."""
 
     def names(self, folder: str) -> tuple[str, ...]:
         """The names of the files in `folder`, sorted."""
@@ -39,6 +40,10 @@ class Tree(Protocol):
 def tame(path: str) -> bool:
     """Whether `path` stays below where it starts."""
     return bool(path) and "\0" not in path and not path.startswith("/") and ".." not in PurePosixPath(path).parts
+
+
+def _too_large(path: str) -> Unreadable:
+    return Unreadable(f"{path} is larger than {MAX_FILE:,} bytes")
 
 
 class FolderTree(Struct, frozen=True, dict=True):
@@ -64,11 +69,17 @@ class FolderTree(Struct, frozen=True, dict=True):
             if stat.S_ISLNK(found.st_mode):
                 name = os.path.realpath(name, strict=True)
                 found = os.stat(name)
-            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_FILE or not self._below(os.path.dirname(name)):
+            if not stat.S_ISREG(found.st_mode) or not self._below(os.path.dirname(name)):
                 return None
+            if found.st_size > MAX_FILE:
+                raise _too_large(path)
             with open(name, "rb") as stream:
                 return stream.read()
-        except (OSError, RuntimeError, ValueError):
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise Unreadable(f"{path} cannot be read: {error.strerror}") from None
+        except ValueError:
             return None
 
     def _below(self, folder: str) -> bool:
@@ -98,7 +109,9 @@ class GitTree(Struct, frozen=True, dict=True):
         if not tame(path):
             return None
         made = git(self.folder, "cat-file", "blob", f"{self.revision}:{path}")
-        return made if made is not None and len(made) <= MAX_FILE else None
+        if made is not None and len(made) > MAX_FILE:
+            raise _too_large(path)
+        return made
 
     def names(self, folder: str) -> tuple[str, ...]:
         if folder and not tame(folder):
