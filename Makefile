@@ -32,6 +32,7 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.dead
 
 conformance: $(READY)
 	@test -n "$(CORPUS)" || { echo "say which corpus: make conformance CORPUS=folder" >&2; exit 2; }
