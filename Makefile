@@ -32,10 +32,11 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.dead
 
 conformance: $(READY)
 	@test -n "$(CORPUS)" || { echo "say which corpus: make conformance CORPUS=folder" >&2; exit 2; }
-	$(BIN)/python -m checker.campaign.conformance $(CORPUS)
+	$(BIN)/python -m tools.conformance $(CORPUS)
 
 mutate: $(READY)
 	$(BIN)/python -m tests.mutants --count $(MUTANTS) --seed $(SEED)
@@ -44,7 +45,7 @@ nightly: $(READY)
 	HYPOTHESIS_PROFILE=long TIMES=$(TIMES) $(BIN)/python -m pytest -n 2 -m hypothesis
 
 bench: $(READY)
-	$(BIN)/python -m checker.campaign.bench
+	$(BIN)/python -m tools.bench
 
 man: $(READY)
 	$(BIN)/click-man --target build/man checker
@@ -57,4 +58,4 @@ $(READY): pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find checker tests -name __pycache__ -type d -exec rm -rf {} +
+	find checker tests tools -name __pycache__ -type d -exec rm -rf {} +

@@ -8,6 +8,7 @@ Everything heavy is imported when a command needs it, so that `--help` is instan
 
 from __future__ import annotations
 
+import signal
 import sys
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
@@ -31,9 +32,15 @@ STAGES = ("graph", "bounds", "problem", "execution")
 
 
 def main() -> None:
-    """The command, on streams that can take what it prints."""
+    """The command, on streams that can take what it prints. Told to end, it ends as after Ctrl-C; told twice, at once."""
+    signal.signal(signal.SIGTERM, _end)
     prepare(sys.stdout, sys.stderr)
     cli()
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -74,6 +74,7 @@ def _places(texts: Sequence[Text], paths: Sequence[str], folder: str) -> dict[st
 def _write(made: str, text: Text, places: dict[str, Path], *, force: bool) -> None:
     """Write a file that is not there yet, or is the same. Raises CheckerError where another would be lost."""
     from checker.core.source import Unreadable
+    from checker.parse.files import write_whole
 
     target = places[text.path]
     same = [path for path, other in places.items() if other == target]
@@ -84,5 +85,4 @@ def _write(made: str, text: Text, places: dict[str, Path], *, force: bool) -> No
             raise Unreadable(f"{target} is a test that is compiled: it is not overwritten", hint="give another -o FOLDER")
         if not target.is_file() or (not force and target.read_bytes() != made.encode()):
             raise Unreadable(f"{target} is there already, and is another", hint="--force overwrites it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(made, encoding="utf-8")
+    write_whole(target, made.encode())

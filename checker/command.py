@@ -6,7 +6,7 @@ Exit codes mean one thing each: 0 as expected, 1 not, 2 something could not be c
 from __future__ import annotations
 
 import codecs
-import errno
+import contextlib
 import os
 import sys
 import traceback
@@ -83,11 +83,8 @@ def _closed() -> int:
 
 
 def _say(text: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # the exit code says it too
         click.echo(text, err=True)
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
-            raise
 
 
 # ---------------------------------------------------------------- streams

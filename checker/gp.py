@@ -26,7 +26,6 @@ from collections.abc import Iterator
 from msgspec import Struct, field
 
 STRATEGIES = ("synchronize_srcu_expedited", "call_srcu", "call_srcu_expedited", "keyed off created vCPUs")
-ARCHS = ("x86", "arm64")
 REGISTER, UPDATE, VCPU = "register", "memslot", "vcpu"
 
 

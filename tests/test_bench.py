@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from checker import check, load_model
-from checker.campaign import bench
-from checker.campaign.families import FAMILIES
 from checker.core.source import Source
 from checker.parse.litmus import parse_test
+from tools import bench
+from tools.families import FAMILIES
 
 MP = """C MP
 {}

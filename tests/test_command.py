@@ -126,6 +126,45 @@ def test_exit_zero_is_for_verdicts_and_not_for_errors(tmp_path: Path) -> None:
             assert made.exit_code == code, made.output
 
 
+# ---------------------------------------------------------------- a full disk
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on files")
+@pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (f"compile --arch aarch64 -o out {GOOD}", f"out/{GOOD.name}"),
+        ("init", "litmus/ready-flag.litmus"),
+        (f"gate -j1 --memory 0 --no-cache --baseline known.json --update-baseline {GOOD.parent / GOOD.name}", "known.json"),
+        ("gp --svg boot.svg", "boot.svg"),
+        (f"gate -j1 --memory 0 --no-cache --baseline '' --journal journal {GOOD}", ""),
+    ],
+)
+def test_a_disk_that_is_full_is_an_error_that_names_the_file_and_leaves_no_part_of_it(
+    tmp_path: Path, command: str, file: str
+) -> None:
+    """A limit on the size of files stands for the disk; a second run is not in the way of the first one's remains."""
+    for _ in range(2):
+        done = subprocess.run(
+            ["sh", "-c", f"ulimit -f 0; exec {sys.executable} -m checker {command}"],
+            capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2, done.stderr
+        assert "File too large" in done.stderr
+        assert file in done.stderr
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.name for path in left if path.stat().st_size == 0] in ([], ["boot.svg"], ["journal"])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_an_error_that_nobody_can_be_told_of_is_still_exit_2() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "checker", "run", "gone.litmus"], stdout=full, stderr=full, cwd=ROOT, check=False
+        )
+    assert done.returncode == 2
+
+
 # ---------------------------------------------------------------- Ctrl-C
 
 
@@ -294,7 +333,7 @@ def test_nothing_needs_what_windows_lacks(module: str) -> None:
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
         "from checker.campaign.pool import begin; begin(1000)\n"
-        "import checker.campaign.bench, checker.campaign.gate, checker.cli\n"
+        "import checker.campaign.gate, checker.cli\n"
         f"checker.cli.cli(['run', '-j', '1', {str(GOOD)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.core.source import CheckerError, Source, SyntaxProblem, Unsupported
-from checker.parse.c import Function, parse_functions, parse_units
+from checker.parse.c import Function, parse_code, parse_units
 from checker.parse.c_text import number
 from checker.parse.grammar import SPELLED, data_folder
 from checker.program.ir import Assign, Call, Const, Deref, Do, If, Op, Reg, Stmt, While, Write
@@ -21,7 +21,7 @@ from checker.program.ir import Assign, Call, Const, Deref, Do, If, Op, Reg, Stmt
 
 def function(body: str, params: str = "int *x, int *y") -> Function:
     text = f"P0({params}) {{\n{body}\n}}"
-    (result,) = parse_functions(Source("t.c", text), text)
+    ((result,), _, _) = parse_code(Source("t.c", text), text)
     return result
 
 
@@ -194,7 +194,7 @@ def test_names_are_sorted_into_those_declared_and_those_used() -> None:
 
 def test_several_processes_keep_their_names_apart() -> None:
     text = "P0(int *x) { int r; r = *x; }\nvoid P1(int *y) { q = *y; }"
-    first, second = parse_functions(Source("t.c", text), text)
+    (first, second), _, _ = parse_code(Source("t.c", text), text)
     assert (first.declared, set(first.used)) == ({"r"}, {"r", "x"})
     assert (second.declared, set(second.used), second.tid) == (set(), {"q", "y"}, 1)
 
@@ -338,7 +338,7 @@ static int g(int *p) { *p = 1; return READ_ONCE(*p); }
 def test_any_words_of_c_are_read_or_refused(words: list[str]) -> None:
     text = f"{BEFORE}P0(int *x, int *y, struct s *s) {{ int r0;\n{' '.join(words)}\n}}"
     with contextlib.suppress(CheckerError):
-        parse_functions(Source("t.c", text), text)
+        parse_code(Source("t.c", text), text)
 
 
 @given(st.text(alphabet="xr01()[]{};,*&!~+-=<>?:/ \n\"'#.@ifelsdowhP", max_size=60))

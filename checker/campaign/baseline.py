@@ -8,7 +8,6 @@ Tests are found by path (relative to the baseline's folder, with `/`) and, when 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping
@@ -19,7 +18,7 @@ from msgspec import Struct, field
 
 from checker.campaign.strict import NotSo, Table, like, read
 from checker.core.source import CheckerError, LimitExceeded, Source, Span
-from checker.parse.files import read_source
+from checker.parse.files import read_source, write_whole
 from checker.parse.grammar import check_size
 
 FORMAT = 1
@@ -107,13 +106,9 @@ def write_baseline(path: str | Path, baseline: Baseline) -> None:
         },
     }
     text = json.dumps(made, indent=1, ensure_ascii=False) + "\n"
-    beside = Path(f"{path}.new")
     try:
-        beside.write_text(text, encoding="utf-8", errors="replace")
-        os.replace(beside, path)
+        write_whole(Path(path), text.encode("utf-8", "replace"))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise BadBaseline(f"it cannot be written: {error.strerror}", Span(Source(str(path), ""), 0, 0)) from None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from checker.parse.files import write_whole
+
 SCENARIO = """C ready-flag
 
 (*
@@ -66,7 +68,6 @@ def write_starter(folder: Path) -> tuple[list[str], list[str]]:
         if file.exists() or file.is_symlink():
             there.append(name)
             continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text.encode())
         written.append(name)
     return written, there

@@ -179,7 +179,9 @@ class Store(Struct, frozen=True):
         """Keep a row that has a verdict: what is Unknown or an error today may be decided tomorrow."""
         if row.error or row.undecided:
             return
-        write_whole(self._file(key), pack(key, row).encode("utf-8", "surrogateescape"))
+        with contextlib.suppress(OSError):
+            self._file(key).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(self._file(key), pack(key, row).encode("utf-8", "surrogateescape"))
 
     def trim(self) -> None:
         """Drop the oldest rows when there are too many."""

@@ -27,7 +27,6 @@ _LINE = re.compile(r"^[ \t]*(?:\(\*|\*|//)?[ \t]*Source:[ \t]*(P[0-9]+\b.*?)[ \t
 _BINDING = re.compile(r"P([0-9]{1,4})[ \t]*=[ \t]*([^()]+?)(?:[ \t]*\(([^()]*)\))?")
 _PART = re.compile(r"([A-Za-z0-9_./+-]+):([A-Za-z_]\w*)")
 _NOTE = re.compile(r"(variant|partial)|([A-Za-z_]\w*)[ \t]+(outside)|([A-Za-z_]\w*)(?:[ \t]*=[ \t]*([A-Za-z_]\w*))?")
-_NOTES = "'place = member', 'place outside', 'partial' or 'variant'"
 _PROCESS = re.compile(r"^[ \t]*(?:(?:static|inline|void)[ \t]+)*P([0-9]+)[ \t]*\(", re.M)
 _TAIL = re.compile(r"^[ \t]*(?:~[ \t]*exists|not[ \t]+exists|exists|forall|locations|filter)\b", re.M)
 

@@ -1,6 +1,6 @@
 """Kernel C, as litmus tests and tables of primitives use it: text in, statements out.
 
-`parse_functions` reads the processes of a test, `parse_definitions` the definitions of a `.def` file. What the rules make is
+`parse_code` reads the processes of a test, `parse_definitions` the definitions of a `.def` file. What the rules make is
 C as it was written (`c_syntax.py`); `c_lower.py` gives it types and turns it into statements of ir: `for` becomes `While` (or
 is written out), `do` a body and a `While`, `x[i]` becomes `*(x + i)`. A name nobody declared is a local variable.
 
@@ -52,11 +52,6 @@ from checker.program.ir import Assign, Call, Const, Deref, Do, Expr, If, Macro, 
 MAX_DO_WHILE = 6  # in one process: the body of each may be written twice
 MAX_PROBLEMS = 10
 RECURSION = 20_000
-
-
-def parse_functions(source: Source, text: str) -> tuple[Function, ...]:
-    """The processes in `text`, which is `source` with everything else blanked."""
-    return parse_code(source, text)[0]
 
 
 def parse_code(source: Source, text: str) -> tuple[tuple[Function, ...], Layouts, dict[str, Define]]:

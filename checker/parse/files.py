@@ -11,7 +11,6 @@ import os
 import pickle
 import stat
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -40,16 +39,16 @@ def cache_folder(name: str) -> Path:
 
 
 def write_whole(file: Path, data: bytes) -> None:
-    """Write a file of a cache so that nobody ever sees a part of it. One that cannot be written costs time, never a verdict."""
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=file.parent)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            os.replace(name, file)
-        except OSError:
-            os.unlink(name)
+    """Write a file, whole or not at all, its folder too. Raises OSError, with the name of the file."""
+    beside = file.with_name(f"{file.name}.{os.getpid()}.new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(data)
+        os.replace(beside, file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise OSError(error.errno, error.strerror, str(file)) from None
 
 
 def kept(name: str, key: str, make: Callable[[], _T]) -> _T:
@@ -63,7 +62,9 @@ def kept(name: str, key: str, make: Callable[[], _T]) -> _T:
             return found
     made = make()
     data = pickle.dumps(made, pickle.HIGHEST_PROTOCOL)
-    write_whole(file, _seal(key, data) + data)
+    with contextlib.suppress(OSError):  # that costs time, never a verdict
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(file, _seal(key, data) + data)
     return made
 
 

@@ -16,7 +16,6 @@ from typing import Literal, TypeAlias
 from msgspec import Struct
 
 Flag: TypeAlias = Literal["ZF", "SF", "CF", "OF"]
-FLAGS: tuple[Flag, ...] = ("ZF", "SF", "CF", "OF")
 
 Kind: TypeAlias = Literal[
     "move", "compute", "exchange", "exchange-add", "compare-exchange", "bit", "extend", "address", "set", "move-if",

@@ -1,6 +1,6 @@
 """Our verdicts against a corpus's oracle: observation, set of final states and flags, test by test.
 
-    python -m checker.campaign.conformance CORPUS [--model M] [--only TEXT] [--timeout S] [--jobs N] [--solver fast|z3|both]
+    python -m tools.conformance CORPUS [--model M] [--only TEXT] [--timeout S] [--jobs N] [--solver fast|z3|both]
 
 CORPUS holds litmus tests and `oracle.jsonl` (one object a line: file, observation, states, flags; null where the oracle has no
 answer). Tests that differ must be named, with the reason, in `tests/conformance.toml`; a named test that agrees is an error
@@ -16,20 +16,20 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from checker.campaign.pool import processes, spread
 from checker.check import Options, check
 from checker.core.source import CheckerError
 from checker.library import load_model, load_test
 from checker.result import NEVER
 
 MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso"}
-EXCEPTIONS = Path(__file__).resolve().parents[2] / "tests" / "conformance.toml"
+EXCEPTIONS = Path(__file__).resolve().parents[1] / "tests" / "conformance.toml"
 
 
 class Outcome(Struct, frozen=True):
@@ -87,9 +87,8 @@ def run(folder: Path, model: str, rows: list[dict[str, Any]], options: Options, 
     one = partial(compare, folder=folder, model_name=model, options=options, variant=variant)
     if jobs == 1:
         yield from map(one, rows)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(one, rows, chunksize=4)
+    else:
+        yield from spread(one, rows, jobs, processes, lambda row, why: Outcome(row["file"], why, 0.0))
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """How fast: the corpora, one cold command, and families that grow; compared with an earlier run.
 
-    python -m checker.campaign.bench [--corpora FOLDER] [--save FILE] [--against FILE]
+    python -m tools.bench [--corpora FOLDER] [--save FILE] [--against FILE]
 
 One process, models parsed once, final states listed (of the families the verdict only: their states are too many).
 Prints the mean per test and where the time goes; seconds are wall time of this machine, so only ratios to a run on the same
@@ -19,13 +19,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from checker.campaign.families import FAMILIES, SIZES
 from checker.check import Options, check
 from checker.core.source import CheckerError, Source
 from checker.library import load_model, load_test
 from checker.parse.litmus import parse_test
+from tools.families import FAMILIES, SIZES
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "tests" / "bench" / "baseline.json"
 MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso"}
 SMALL = 0.05  # seconds the oracle needs for a small test
