@@ -236,7 +236,7 @@ class _Auditor:
         absent = {name for name, answer in result.answers.flags if answer.no and name in ("data-race", *LIFETIME_FLAGS)}
         self.bad = {"the outcome": -prop if negated else prop}
         self.bad |= {f"flag {name}": lit for name, lit in problem.flags if name in absent}
-        self.deadline = None if options.timeout is None else time.monotonic() + options.timeout
+        self.deadline = problem.circuit.deadline
 
     def loosened(self, graph: EventGraph) -> EventGraph:
         """The graph in which each dependency may be gone."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from checker.core.source import Unsupported
 from checker.core.value import FREED
-from checker.program.ir import Allocate, Assign, Assume, Branch, Call, Choose, Const, Expr, Label, Op, Reg
+from checker.program.ir import Allocate, Assign, Assume, Branch, Call, Choose, Const, Do, Expr, Label, Op, Reg
 
 if TYPE_CHECKING:
     from checker.program.expand import Expander
@@ -129,12 +129,14 @@ def _after(x: Expander, call: Call) -> Expr:
 
 def _first(x: Expander, call: Call) -> Expr:
     """`__first(V, A, ..)`: V, and then A is done, and so on; the value is that of V."""
-    return x.in_turn(call.args, 0)
+    first, *others = call.args
+    return x.in_turn((), first, tuple([Do(other, x.here) for other in others]))
 
 
 def _last(x: Expander, call: Call) -> Expr:
     """`__last(A, .., V)`: A is done, and so on, and then V; the value is that of V."""
-    return x.in_turn(call.args, len(call.args) - 1)
+    *others, last = call.args
+    return x.in_turn(tuple([Do(other, x.here) for other in others]), last)
 
 
 def null(x: Expander, call: Call) -> bool:

@@ -101,39 +101,30 @@ class Expander:
     # ------------------------------------------------------------ statements
 
     def statements(self, body: tuple[Stmt, ...]) -> None:
-        if self.block is not None:
-            self.inner(body, self.block)
-            return
+        """One after the other; those inside an expression in no order with the rest of it unless C gives one."""
+        around, first = self.since, self.block
         for statement in body:
             self.here = getattr(statement, "span", self.here)
-            self.group += 1
-            self.units = self.since = 0
-            self.made = {}
-            self.statement(statement)
-
-    def in_turn(self, parts: tuple[Expr, ...], value: int) -> Expr:
-        """What is done in an expression, one after the other; what the part at `value` gives."""
-        around, first, since, result = self.block, self.units, self.since, parts[value]
-        self.block = first
-        for i, part in enumerate(parts):
+            if first is None:
+                self.group += 1
+                self.units = 0
+                self.made = {}
             self.since = self.units
-            with self.point(first):
-                if i == value:
-                    result = self.flat(part)
-                else:
-                    self.effect(part, self.here)
-        self.block, self.since = around, since
-        return result
-
-    def inner(self, body: tuple[Stmt, ...], first: int) -> None:
-        """Statements inside an expression: one after the other, and in no order with the rest of it unless C gives one."""
-        around = self.since
-        for statement in body:
-            self.since = self.units
-            self.here = getattr(statement, "span", self.here)
-            with self.point(first):
+            with self.point(first or 0):
                 self.statement(statement)
         self.since = around
+
+    def in_turn(self, before: tuple[Stmt, ...], value: Expr, then: tuple[Stmt, ...] = ()) -> Expr:
+        """A value that has statements before it, or behind it."""
+        around, first, since = self.block, self.units, self.since
+        self.block = first
+        self.statements(before)
+        self.since = self.units
+        with self.point(first):
+            result = self.flat(value)
+        self.statements(then)
+        self.block, self.since = around, since
+        return result
 
     def statement(self, s: Stmt) -> None:
         look(self.deadline)
@@ -259,17 +250,7 @@ class Expander:
             case Call():
                 return self.call(e)
             case Block(body, value):
-                return self.after(body, value)
-
-    def after(self, body: tuple[Stmt, ...], value: Expr) -> Expr:
-        """A value that has statements before it."""
-        around, first = self.block, self.units
-        self.block = first
-        self.statements(body)
-        with self.point(first):
-            result = self.flat(value)
-        self.block = around
-        return result
+                return self.in_turn(body, value)
 
     def call(self, call: Call) -> Expr:
         builtin = EXPRESSIONS.get(call.name) or atomic(call.name)

@@ -15,6 +15,7 @@ from contextlib import suppress
 from itertools import pairwise, product
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker.cat.recursion import endless
 from checker.cat.term import Axiom, Model
@@ -55,9 +56,9 @@ class Found(Struct, frozen=True):
 
 class Wanted(Struct, frozen=True):
     """What to find beside the answers, when loops have run `unroll` rounds at most, and by which `solver`: "fast" is the search,
-    and Z3 where that gives up; "z3" is Z3 alone; "both" have to agree. `late` says what it means to have missed the deadline.
-    `beyond(events)` is the way to tell of an axiom whether an execution that goes
-    on longer than those looked at, in which these events took part, may fail it (raise it, if it is a flag).
+    and Z3 where that gives up; "z3" is Z3 alone; "both" have to agree on every answer. `late` says what it means to have missed
+    the deadline. `beyond(events)` is the way to tell of an axiom whether an execution that goes on longer than those looked at, in
+    which these events took part, may fail it (raise it, if it is a flag).
     """
 
     states: bool
@@ -102,23 +103,21 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         inputs = sorted([v for v in set(map(abs, used)) - circuit.derived - {TRUE} if circuit.gates[v] is None])
         with suppress(GiveUp):
             found.append(questions.answered(Search(clauses, variables, inputs, circuit.deadline)))
+    if wanted.solver == "both" and found:  # one state after the other is not Z3's strength: it says whether the answers are right
+        questions = replace(questions, choices=None, wanted=replace(wanted, states=False, counts=False))
     if wanted.solver == "both" or not found:
         with Solver(clauses, variables, circuit.deadline) as solver:
             found.append(questions.answered(solver))
-    return agreed(found, wanted.late)
+    first, record = found[0], found[-1]
+    compare(first, record, wanted.late)
+    return replace(record, states=first.states, counts=first.counts)
 
 
-def agreed(found: Sequence[Found], late: str) -> Found:
-    """What the solver of record says, which is the last. Raises Uncertified where another one that was asked says otherwise."""
-    *others, record = found
-    for other in others:
-        for (name, one), (_, answer) in zip(other.answers.named(), record.answers.named(), strict=True):
-            if one.word != answer.word and late not in (one.because, answer.because):
-                raise Uncertified(f"the solvers do not agree on the {name}: {one.word}, and Z3 says {answer.word}")
-        for what, left, right in (("states", other.states, record.states), ("counts", other.counts, record.counts)):
-            if left is not None and right is not None and left != right:
-                raise Uncertified(f"the solvers do not agree on the {what}: {left}, and Z3 says {right}")
-    return record
+def compare(other: Found, record: Found, late: str) -> None:
+    """Raise Uncertified where another solver has answered otherwise than that of record."""
+    for (name, one), (_, answer) in zip(other.answers.named(), record.answers.named(), strict=True):
+        if one.word != answer.word and late not in (one.because, answer.because):
+            raise Uncertified(f"the solvers do not agree on the {name}: {one.word}, and Z3 says {answer.word}")
 
 
 class _Heard(Struct):

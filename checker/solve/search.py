@@ -5,6 +5,13 @@ the clauses to Z3. It gives up (`GiveUp`) as soon as backtracking shows that the
 
 Only the circuit's free variables are decided. Once these have values, propagation has settled every gate in the directions
 in which it is used, and every closure's least solution, so that no conflict then means a solution.
+
+Z3 is the solver of record; `solver="both"` holds every answer against it. What answers first is this, and not a library with
+learning: python-sat's solvers, put in its place, are no faster where most tests are (CPU time of solving, states listed, samples of
+the corpora: median 1.26 ms here, 1.44 MiniSat, 1.47 Glucose, 4.7 Z3 under lkmm; 0.77, 0.72, 0.73, 2.8 under aarch64), better in
+the tail (mean 9.5, 6.8, 7.5, 38 ms; 1.2, 0.8, 0.8, 3.6 ms; 32 writers to one location 0.26, 0.14, 0.13, 0.28 s), and far slower
+where there are many states: a ring with 16,383 of them takes 0.07 s here, where whole blocks of states are seen at once (see
+settled.py), 1.3 and 2.5 s there, 15 s with Z3. And they have no wheels for some machines (Linux on arm64 with Python 3.12).
 """
 
 from __future__ import annotations
