@@ -11,6 +11,7 @@ from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
 from checker.core.deadline import Deadline, Timeout, after
 from checker.core.depth import deep_recursion
+from checker.core.memory import OutOfMemory
 from checker.core.source import Span, Unsupported
 from checker.program.defer import defer
 from checker.program.events import Event, EventGraph
@@ -51,9 +52,10 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     try:
         with deep_recursion(RECURSION):
             found, size, remarks = _decide(defer(test, model.primitives or {}, options.assume), model, options, clock)
-    except Timeout:
+    except (Timeout, OutOfMemory, MemoryError) as error:
         flags = tuple(sorted({a.name for a in model.axioms if a.role == "flag"}))
-        found, size, remarks = Found(all_unknown(flags, clock.late)), {}, ()
+        because = clock.late if isinstance(error, Timeout) else str(error) or "not decided: the machine has no more memory"
+        found, size, remarks = Found(all_unknown(flags, because)), {}, ()
     return conclude(test, model, found, remarks, clock.laps, size)
 
 

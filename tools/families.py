@@ -1,4 +1,4 @@
-"""Families of litmus tests that grow with n: rings of threads, writers of one location, readers of one release.
+"""Families of litmus tests that grow with n: rings of threads, writers of one location, readers of one release, long threads.
 
 Each makes the text of a kernel-C test for n threads whose condition is the outcome of interest, so that growth shows in a
 benchmark. A ring of n threads is the n-fold version of the two-thread test: each thread's second access is to the location of
@@ -15,7 +15,7 @@ from collections.abc import Callable
 def _test(name: str, bodies: list[tuple[list[str], list[str]]], condition: str) -> str:
     threads = []
     for i, (params, body) in enumerate(bodies):
-        head = f"P{i}({', '.join(f'int *{p}' for p in params)})"
+        head = f"P{i}({', '.join(p if ' ' in p else f'int *{p}' for p in params)})"
         threads.append(head + "\n{\n" + "".join(f"\t{line}\n" for line in body) + "}\n")
     return f"C {name}\n{{}}\n\n" + "\n".join(threads) + f"\nexists ({condition})\n"
 
@@ -61,6 +61,59 @@ def readers(n: int) -> str:
     return _test(f"R{n}", bodies, " \\/ ".join(f"{i}:r0=1 /\\ {i}:r1=0" for i in range(1, n)))
 
 
+def accesses(n: int) -> str:
+    """4 threads write and read 4 locations in turn, n times; can three see what is neither first nor last?"""
+    xs = [f"x{i}" for i in range(4)]
+    bodies = []
+    for t in range(4):
+        body = []
+        for k in range(n):
+            x = xs[(k * k + t) % 4]
+            body.append(f"WRITE_ONCE(*{x}, {t * n + k + 1});" if (k + t) % 3 else f"int r{k} = READ_ONCE(*{x});")
+        bodies.append((xs, body))
+    return _test(f"A4x{n}", bodies, "1:r2=0 /\\ 2:r1=0 /\\ 3:r0=0")
+
+
+def writes(n: int) -> str:
+    """Two threads with n writes each to one location; can the first of all be the last?"""
+    return _test(f"W2x{n}", [(["x"], [f"WRITE_ONCE(*x, {t * n + k + 1});" for k in range(n)]) for t in range(2)], "x=1")
+
+
+def coherence_ring(n: int) -> str:
+    """Each thread writes its location, then the next one's, with a full fence between; can all first writes be the last?"""
+    bodies = []
+    for i in range(n):
+        x, y = f"x{i}", f"x{(i + 1) % n}"
+        bodies.append(([x, y], [f"WRITE_ONCE(*{x}, 2);", "smp_mb();", f"WRITE_ONCE(*{y}, 1);"]))
+    return _test(f"2+2W{n}+mbs", bodies, " /\\ ".join(f"x{i}=2" for i in range(n)))
+
+
+def section_ring(n: int, domain: str) -> str:
+    """A ring of load buffering in which each other thread is a read-side critical section, and the rest wait for a grace period."""
+    s, params = ("s", ["struct srcu_struct *s"]) if domain == "srcu" else ("", [])
+    taken, given = ("int i = srcu_read_lock(s);", "srcu_read_unlock(s, i);") if s else ("rcu_read_lock();", "rcu_read_unlock();")
+    bodies = []
+    for i in range(n):
+        x, y = f"x{i}", f"x{(i + 1) % n}"
+        read, write = f"int r0 = READ_ONCE(*{x});", f"WRITE_ONCE(*{y}, 1);"
+        body = [read, f"synchronize_{domain}({s});", write] if i % 2 else [taken, read, write, given]
+        bodies.append(([x, y, *params], body))
+    return _test(f"LB{n}+{domain}", bodies, " /\\ ".join(f"{i}:r0=1" for i in range(n)))
+
+
+def counter(n: int) -> str:
+    """n threads add one with atomic_cmpxchg() in a loop; is none lost?"""
+    body = ["int r0 = atomic_read(x);", "int r1 = atomic_cmpxchg(x, r0, r0 + 1);"]
+    body += ["while (r1 != r0) {", "  r0 = r1;", "  r1 = atomic_cmpxchg(x, r0, r0 + 1);", "}"]
+    return _test(f"CAS{n}", [(["atomic_t *x"], body)] * n, f"x={n}")
+
+
+def disjuncts(n: int) -> str:
+    """Store buffering with a condition of 64 n alternatives."""
+    text = store_buffer(2)
+    return text[: text.index("exists")] + "exists (" + " \\/ ".join(f"(0:r0={k} /\\ 1:r0={k + 1})" for k in range(64 * n)) + ")\n"
+
+
 FAMILIES: dict[str, Callable[[int], str]] = {
     "SB ring": store_buffer,
     "SB ring, smp_mb": lambda n: store_buffer(n, "smp_mb();"),
@@ -70,5 +123,11 @@ FAMILIES: dict[str, Callable[[int], str]] = {
     "MP chain, smp_mb": lambda n: message_passing(n, "smp_mb();"),
     "writers": writers,
     "readers": readers,
+    "accesses": accesses,
+    "writes": writes,
+    "2+2W ring, smp_mb": coherence_ring,
+    "RCU ring": lambda n: section_ring(n, "rcu"),
+    "SRCU ring": lambda n: section_ring(n, "srcu"),
+    "disjuncts": disjuncts,
 }
 SIZES = (2, 4, 8, 16, 32)

@@ -14,17 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from checker.core import memory
 from checker.core.deadline import Deadline, look
 
 Lit: TypeAlias = int
 TRUE: Lit = 1
 FALSE: Lit = -1
+LOOK = 1 << 16
 
 
 class Circuit:
     """Mutable while one test is encoded; one per check. Node i is a variable (`gates[i]` is None) or an AND of literals."""
 
-    __slots__ = ("_table", "constraints", "deadline", "derived", "exclusive", "gates", "one_of", "rules")
+    __slots__ = ("_looked", "_table", "constraints", "deadline", "derived", "exclusive", "gates", "one_of", "rules")
 
     def __init__(self, deadline: Deadline = None) -> None:
         self.deadline = deadline
@@ -34,6 +36,7 @@ class Circuit:
         self.rules: list[tuple[Lit, Lit]] = []  # (body, head): body => head, where the head is derived
         self.one_of: list[tuple[Lit, ...]] = []  # variables exactly one of which holds
         self.derived: set[Lit] = set()  # names that constraints define (the least solution is meant), not free choices
+        self._looked = LOOK  # the size at which to look at the memory used next
         self.exclusive: dict[Lit, int] = {}  # literals with the same group number never hold together
 
     def name(self) -> Lit:
@@ -72,7 +75,7 @@ class Circuit:
         lit = self._table[key] = len(self.gates)
         self.gates.append(key)
         if not lit & 1023:
-            look(self.deadline)
+            self.look()
         return lit
 
     def both2(self, a: Lit, b: Lit) -> Lit:
@@ -127,7 +130,7 @@ class Circuit:
                 return
         self.constraints.append(tuple(sorted(lits)))
         if not len(self.constraints) & 1023:
-            look(self.deadline)
+            self.look()
 
     def imply(self, body: Lit, head: Lit) -> None:
         """Assert body => head; a rule of the definition of `head` when that is a derived variable."""
@@ -137,6 +140,14 @@ class Circuit:
             self.rules.append((body, head))
         else:
             self.require((-body, head))
+
+    def look(self) -> None:
+        """Raise Timeout when the deadline has come, OutOfMemory when there is no room for a circuit that has grown."""
+        look(self.deadline)
+        size = len(self.gates) + len(self.constraints)
+        if size >= self._looked:
+            self._looked = size + LOOK
+            memory.look()
 
     def exactly_one(self, guard: Lit, lits: Sequence[Lit]) -> None:
         """Assert: if `guard`, exactly one of `lits`; in any case at most one."""
@@ -169,7 +180,7 @@ class Circuit:
         for lits in self.one_of:
             cnf.append(lits)
             cnf.extend([(-a, -b) for i, a in enumerate(lits) for b in lits[i + 1 :]])
-            look(self.deadline)
+            self.look()
         todo.extend(roots)
         cnf.extend(self.definitions(todo, set() if emitted is None else emitted))
         return cnf
@@ -188,7 +199,7 @@ class Circuit:
             if args is None:
                 continue
             if not len(emitted) & 1023:
-                look(self.deadline)
+                self.look()
             if lit > 0:
                 for arg in args:
                     cnf.append((-lit, arg))

@@ -24,7 +24,8 @@ from checker.core.rel import bits, components, diff, inverse, pairs
 from checker.core.source import Unsupported
 from checker.program.events import EventGraph
 
-CROWD = 64  # events beyond which axioms are left for what solutions break
+FEW_EVENTS = 16  # which are never a crowd
+CROWD = 15_000  # by the measure of `weight`: beyond it axioms are left for what solutions break
 CROWDED_TRIPLES = 200_000  # of one order, beyond which it is left for solutions to show where it is none
 CROWDED = 8  # events on cycles of one relation beyond which closures inside it are not written out
 
@@ -50,7 +51,7 @@ class Problem(Struct, frozen=True):
 def encode(model: Model, graph: EventGraph, bounds: Bounds, *, refined: bool = False) -> Problem:
     """Assert the model's checks in the graph's circuit and make a literal of each flag. `refined`: of many events, leave open
     what solutions may be held against."""
-    crowded = refined and graph.n > CROWD
+    crowded = refined and graph.n > FEW_EVENTS and sum(weight(axiom, bounds) for axiom in model.axioms) > CROWD
     encoder = Encoder(graph, bounds, naming=crowded)
     flags: dict[str, list[Lit]] = {}
     undefined: list[Lit] = []
@@ -74,6 +75,20 @@ def encode(model: Model, graph: EventGraph, bounds: Bounds, *, refined: bool = F
     cut = circuit.either([lit for lit, _ in graph.cut])
     wild = circuit.either([lit for lit, _, _ in graph.wild])
     return Problem(graph, circuit, raised, circuit.either(undefined), cut, wild, encoder, tuple(later))
+
+
+def weight(axiom: Axiom, bounds: Bounds) -> int:
+    """About how many gates and clauses it takes to assert a check: edges by edges to a node, where events are on cycles."""
+    if axiom.role != "check" or axiom.negated or axiom.kind == "empty":
+        return 0
+    may = bounds.of(axiom.term)[1]
+    if axiom.kind == "irreflexive":
+        return bounds.n**2 if axiom.term.loops and any(row >> a & 1 for a, row in enumerate(may)) else 0
+    found = 0
+    for component in components(may):
+        edges = sum((may[a] & component).bit_count() for a in bits(component))
+        found += edges**2 // component.bit_count()
+    return found
 
 
 class Encoder:
@@ -525,10 +540,6 @@ class Encoder:
                 lits[a, b] = circuit.either2(lits.get((a, b), FALSE), lit)
             there = self.member(domain, place[0], up=True) if len(place) == 1 else self.literal(domain, *place, up=True)
             circuit.exactly_one(there, picked)
-
-    def ordered_terms(self) -> list[tuple[Term, dict[tuple[int, int], Lit]]]:
-        """The coherence orders, with the literal of each of their pairs."""
-        return [(term, lits) for term, lits in self.chosen_terms() if term.op == "orders"]
 
     def chosen_terms(self) -> list[tuple[Term, dict[tuple[int, int], Lit]]]:
         """The coherence orders and choices that got literals, with the literal of each of their pairs."""

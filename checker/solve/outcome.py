@@ -21,6 +21,7 @@ from checker.cat.recursion import endless
 from checker.cat.term import Axiom, Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.deadline import Timeout, look
+from checker.core.memory import OutOfMemory
 from checker.core.source import Unsupported
 from checker.core.value import Symbolic
 from checker.program.events import Event
@@ -37,7 +38,7 @@ from checker.solve.symmetry import Orders, image_count, images, orders_of
 
 COUNT_LIMIT = 500_000
 STATE_LIMIT = 2_000_000
-SEARCH_CLAUSES = 4_000_000
+SEARCH_CLAUSES = 1_000_000
 
 
 class TooMany(Exception):
@@ -159,7 +160,7 @@ class _Questions(Struct, frozen=True):
             self.ask(engine, heard)
         except Timeout:
             stopped = self.wanted.late
-        except TooMany as error:
+        except (TooMany, OutOfMemory) as error:
             stopped = str(error)
         names = [POSITIVE, NEGATIVE, UNDEFINED, *[FLAG + name for name in self.flags]]
         if stopped or heard.unfinished:

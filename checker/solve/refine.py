@@ -7,12 +7,10 @@ execution may violate (solve/reasons.py): there is an answer when nothing is bro
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 
 from checker.cat.term import Model
 from checker.core.circuit import TRUE, Lit
-from checker.core.deadline import Timeout
 from checker.solve.encode import Problem
 from checker.solve.execution import Uncertified, execution
 from checker.solve.reasons import Reasons, disorder
@@ -24,73 +22,75 @@ class Refined(Solver):
 
     def __init__(self, problem: Problem, model: Model, roots: Sequence[Lit], deadline: float | None) -> None:
         self.problem, self.under = problem, model
-        self.circuit = problem.circuit
-        self.emitted: set[Lit] = set()
-        clauses = self.circuit.clauses(roots, self.emitted)
-        self.constraints = len(self.circuit.constraints)
-        self.rounds = 0
-        self.orders = []
-        for term, lits in problem.encoder.ordered_terms():
-            must = problem.encoder.bounds.of(term)[0]
-            self.orders.append((must, {(a, b): lit for (a, b), lit in lits.items() if not must[a] >> b & 1}))
-        self.deciding = sorted(self.circuit.inputs([lit for _, lits in self.orders for lit in lits.values()]))
-        super().__init__(clauses, len(self.circuit.gates) - 1, deadline)
+        self.circuit = circuit = problem.circuit
+        must = problem.encoder.bounds.of
+        self.orders = [
+            (must(term)[0], {(a, b): lit for (a, b), lit in lits.items() if not must(term)[0][a] >> b & 1})
+            for term, lits in problem.encoder.chosen_terms()
+            if term.op == "orders"
+        ]
+        self.deciding = sorted(circuit.inputs([lit for _, lits in self.orders for lit in lits.values()]))
+        self.defined: set[Lit] = set()
+        clauses = circuit.clauses(roots, self.defined)
+        self.given = len(circuit.constraints), len(circuit.rules)
+        super().__init__(clauses, len(circuit.gates) - 1, deadline)
 
     def satisfiable(self, assumptions: Iterable[Lit] = ()) -> bool:
+        """Whether there is a solution that breaks nothing, in which all `assumptions` hold. Raises Timeout."""
         asked = list(assumptions)
         while super().satisfiable(asked):
-            broken = self.broken()
+            broken = self.disordered() or self.broken()
             if not broken:
                 return True
-            if self.deadline is not None and time.monotonic() > self.deadline:
-                raise Timeout
+            self.circuit.look()
             self.forbid(broken)
         return False
-
-    def broken(self) -> list[list[Lit]]:
-        """What is wrong with the solution just found: literals that hold in it and must not hold together."""
-        self.rounds += 1
-        found = self.disordered()
-        if not found:
-            gates, encoder = self.circuit.gates, self.problem.encoder
-            holds = self.holding([v for v in range(2, len(gates)) if gates[v] is None])
-            candidate = execution(self.problem.graph, encoder, self.under, holds)
-            reasons = Reasons(encoder, candidate.bounds)
-            cache: dict[Lit, bool] = {}
-            for axiom in self.problem.later:
-                more = reasons.broken(axiom)
-                found.extend(more)
-            old = [lit for lits in found for lit in lits if abs(lit) <= self.variables]
-            if not all(self.circuit.value(lit, holds, cache) for lit in old):
-                raise Uncertified("an execution was refused for what does not hold in it")
-        return found
 
     def disordered(self) -> list[list[Lit]]:
         """The cycles of coherence orders in the solution just found."""
         cache: dict[Lit, bool] = {}
         holds = self.holding(self.deciding)
         found = []
-        for rows, lits in self.orders:
-            order = list(rows)
+        for must, lits in self.orders:
+            rows = list(must)
             for (a, b), lit in lits.items():
                 if self.circuit.value(lit, holds, cache):
-                    order[a] |= 1 << b
-            cycles = disorder(tuple(order))
-            found.extend([[lits.get(p, TRUE) for p in ((a, b), (b, c), (c, a))] for a, b, c in cycles])
+                    rows[a] |= 1 << b
+            for a, b, c in disorder(tuple(rows)):
+                found.append([lits[pair] for pair in ((a, b), (b, c), (c, a)) if pair in lits])
+        return found
+
+    def broken(self) -> list[list[Lit]]:
+        """Why axioms fail in the solution just found: literals that hold in it and may not hold together."""
+        gates, encoder = self.circuit.gates, self.problem.encoder
+        holds = self.holding([v for v in range(2, len(gates)) if gates[v] is None])
+        reasons = Reasons(encoder, execution(self.problem.graph, encoder, self.under, holds).bounds)
+        found = [lits for axiom in self.problem.later for lits in reasons.broken(axiom)]
+        cache: dict[Lit, bool] = {}
+        known = {lit for lits in found for lit in lits if abs(lit) <= self.variables}  # the others are new
+        if not all(self.circuit.value(lit, holds, cache) for lit in known):
+            raise Uncertified("an execution was refused for what does not hold in it")
         return found
 
     def forbid(self, broken: list[list[Lit]]) -> None:
+        """Give the solver what rules these out, and what defines the literals in it."""
+        circuit = self.circuit
+        constraints, rules = self.given
         clauses: list[Sequence[Lit]] = [[-lit for lit in lits if lit != TRUE] for lits in broken]
-        clauses.extend(self.circuit.constraints[self.constraints :])
-        self.constraints = len(self.circuit.constraints)
-        clauses.extend(self.circuit.definitions([lit for clause in clauses for lit in clause], self.emitted))
-        self.variables = len(self.circuit.gates) - 1
-        self.z3.grow(self.variables)
+        clauses.extend(circuit.constraints[constraints:])
+        clauses.extend([(-body, head) for body, head in circuit.rules[rules:]])
+        self.given = len(circuit.constraints), len(circuit.rules)
+        clauses.extend(circuit.definitions([lit for clause in clauses for lit in clause], self.defined))
+        self.grow()
         for clause in clauses:
             self.add(clause)
 
     def fresh(self) -> Lit:
         self.circuit.name()
+        self.grow()
+        return self.variables
+
+    def grow(self) -> None:
+        """Have a constant for each of the circuit's nodes."""
         self.variables = len(self.circuit.gates) - 1
         self.z3.grow(self.variables)
-        return self.variables

@@ -15,12 +15,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from checker.core import memory
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.deadline import Deadline, Timeout, look
 
 CHUNK = 50_000  # clauses handed over between two looks at the clock
 _P = ctypes.c_void_p
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
+    "global_param_set": (None, ctypes.c_char_p, ctypes.c_char_p),
     "mk_config": (_P,),
     "mk_context_rc": (_P, _P),
     "mk_bool_sort": (_P, _P),
@@ -68,6 +70,7 @@ class _Library:
             function.restype, function.argtypes = result, arguments
             setattr(self, name, function)
         f: Any = self
+        f.global_param_set(b"memory_max_size", str(memory.limit() >> 20).encode())
         self.context = f.mk_context_rc(f.mk_config())
         f.set_error_handler(self.context, None)
         self.boolean = f.mk_bool_sort(self.context)
@@ -98,6 +101,8 @@ class _Library:
         code = f.get_error_code(self.context)
         if code:
             message = f.get_error_msg(self.context, code) or b"?"
+            if b"memory" in message:
+                raise memory.OutOfMemory(memory.limit())
             raise RuntimeError(f"Z3: {message.decode(errors='replace')}")
 
 
@@ -188,8 +193,11 @@ class Solver:
         answer = self.z3.solver_check_assumptions(self.context, self.handle, len(asked), array)
         if answer == 0:
             self.z3.failed()
-            if b"keyboard" in self.z3.solver_get_reason_unknown(self.context, self.handle):
+            why = self.z3.solver_get_reason_unknown(self.context, self.handle)
+            if b"keyboard" in why:
                 raise KeyboardInterrupt  # while it works, Z3 takes the signal for itself
+            if b"memory" in why:
+                raise memory.OutOfMemory(memory.limit())
             raise Timeout
         return bool(answer == 1)
 
