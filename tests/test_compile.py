@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from checker import CheckerError, Options, check, load_model, load_test
@@ -94,6 +94,42 @@ def test_what_is_written_in_assembly_means_what_the_c_means(first: list[str], se
             assert all(state in in_c for state in in_assembly)
         else:
             assert in_assembly == in_c
+
+
+CASTS = ("(s8)", "(u8)", "(short)", "(unsigned short)", "(int)", "(unsigned int)", "(long)")
+
+
+def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    binary = st.sampled_from(["+", "-", "&", "|", "^", "==", "!=", "<", ">", "<=", ">=", "&&", "||"])
+    return st.one_of(
+        st.builds("({} {} {})".format, inner, binary, inner),
+        st.builds("{}({})".format, st.sampled_from(["-", "~", "!", *CASTS]), inner),
+        st.builds("({} ? {} : {})".format, inner, inner, inner),
+        st.builds("({} {})".format, inner, st.sampled_from(["* 4", "* 1", ">> 1", "& ~6", "<< 2"])),
+    )
+
+
+EXPRESSIONS = st.recursive(st.sampled_from(["r0", "r1", "0", "1", "3", "-1", "70000", "-70000"]), _larger, max_leaves=5)
+COMPUTED = """C computed
+{{ }}
+P0(int *x, int *y, int *z) {{ int r0 = READ_ONCE(*x); int r1 = READ_ONCE(*y); int r2 = {}; if ({}) {{ *z = 1; }} }}
+P1(int *x, int *y) {{ WRITE_ONCE(*x, -5); WRITE_ONCE(*y, 70001); }}
+locations [0:r2; z;]
+exists (0:r0=-5)
+"""
+
+
+@settings(max_examples=120)
+@given(EXPRESSIONS, EXPRESSIONS)
+def test_what_is_computed_in_assembly_is_what_c_computes(value: str, condition: str) -> None:
+    for arch in TARGETS:
+        try:
+            test = parse_test(Source("t", COMPUTED.format(value, condition)))
+            made = exported(test, arch)
+            in_c = states_in_c(test, arch, made)
+        except CheckerError:  # what C leaves undefined, or what no instruction computes
+            reject()
+        assert states_in_assembly(arch, made) == in_c, made.text
 
 
 @pytest.mark.parametrize("arch", TARGETS)
