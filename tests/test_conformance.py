@@ -9,6 +9,7 @@ import pytest
 from kernel_c import contended
 
 from checker.campaign import conformance
+from checker.check import Options
 
 MP = """C MP
 {}
@@ -98,8 +99,8 @@ def test_a_difference_that_a_variant_of_the_model_makes_is_explained(
     known.write_text('[variants.lkmm]\nvariant = "weak"\nreason = "it is weaker"\n')
     whole = conformance.difference
 
-    def difference(row: dict[str, object], folder: Path, model: str, timeout: float, variants: tuple[str, ...]) -> object:
-        found = whole(row, folder, model, timeout, ())
+    def difference(row: dict[str, object], folder: Path, model: str, options: Options, variants: tuple[str, ...]) -> object:
+        found = whole(row, folder, model, options, ())
         return conformance.Outcome(found.file, "" if variants == ("weak",) and row["ok"] is False else found.difference, 0)
 
     monkeypatch.setattr(conformance, "difference", difference)
@@ -111,9 +112,9 @@ def test_a_difference_that_a_variant_of_the_model_makes_is_explained(
 def test_a_bug_of_ours_is_one_row_and_unknown_is_no_agreement(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (corpus / "hard.litmus").write_text(contended(9))
     row = {"file": "hard.litmus", **NOTHING}
-    assert conformance.difference(row, corpus, "lkmm", 0.2, ()).difference.startswith("Unknown: ")
+    assert conformance.difference(row, corpus, "lkmm", Options(timeout=0.2), ()).difference.startswith("Unknown: ")
     monkeypatch.setattr(conformance, "check", lambda *_: 1 / 0)
-    assert conformance.difference(row, corpus, "lkmm", 1.0, ()).difference == "crash: ZeroDivisionError: division by zero"
+    assert conformance.difference(row, corpus, "lkmm", Options(), ()).difference == "crash: ZeroDivisionError: division by zero"
 
 
 def test_identifiers_of_sections_are_no_part_of_a_state() -> None:
