@@ -1,6 +1,6 @@
 """Mutation testing: small changes of the checker that some test must notice.
 
-python -m tests.mutants [--count 40] [--seed 1] [--jobs 2] [--timeout 900] [--budget SECONDS] [module or folder …]
+python -m tests.mutants [--count 40] [--seed 1] [--jobs 2] [--timeout 300] [--budget SECONDS] [module or folder …]
 
 First every test file is run once, to learn which tests run which lines (tests/reach.py; kept in build/reach for the same files).
 Then each mutant is made in a copy of the tree, one at a time, and tried with the tests that run its line, the cheap ones first.
@@ -167,7 +167,7 @@ def sample(names: list[str], count: int, seed: int) -> list[Mutant]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation testing of the checker.")
-    for option, default in (("--count", 40), ("--seed", 1), ("--jobs", 2), ("--timeout", 900), ("--budget", 10**6)):
+    for option, default in (("--count", 40), ("--seed", 1), ("--jobs", 2), ("--timeout", 300), ("--budget", 10**6)):
         parser.add_argument(option, type=int, default=default)
     parser.add_argument("names", nargs="*", default=list(FOLDERS))
     given = parser.parse_args()
@@ -202,7 +202,9 @@ def _all(given: argparse.Namespace, trees: list[Path], pool: concurrent.futures.
             copies.put(where)
 
     results = []
-    for mutant, (end, test) in zip(chosen, pool.map(job, chosen)):
+    asked = {pool.submit(job, mutant): mutant for mutant in chosen}
+    for done in concurrent.futures.as_completed(asked):
+        mutant, (end, test) = asked[done], done.result()
         results.append((mutant.path, end, test))
         print(f"survived: {mutant} {test}" if end == "survived" else f"{end}: {mutant.path}:{mutant.line} {test}", flush=True)
     killers = sorted({test for _, _, test in results if test in reach.seconds})

@@ -19,6 +19,7 @@ from checker.core.circuit import TRUE
 from checker.core.source import Source, Unsupported
 from checker.library import load_model
 from checker.parse.litmus import parse_test
+from checker.report.dump import dump
 from checker.result import Result
 from checker.solve.answer import NO, YES, unknown
 from checker.solve.encode import Encoder
@@ -46,6 +47,16 @@ def late_race(*, more: str = "") -> str:
 
 
 # ---------------------------------------------------------------- a loop bound
+
+
+def test_what_is_shown_of_a_test_says_what_is_unknown_and_shows_each_flag() -> None:
+    test, model = parse_test(Source("t.litmus", late_race())), load_model("lkmm")
+    few, many = (dump("execution", test, model, Options(unroll=unroll)).split("\n") for unroll in (2, 4))
+    assert "unknown: data-race, because a loop may run more than 2 times (--unroll)" in few
+    assert "flag data-race:" not in few
+    assert not [line for line in many if line.startswith("unknown: ")]
+    shown = many[many.index("flag data-race:") :]
+    assert [line for line in shown if line.startswith("finally: ")]
 
 
 def test_a_race_that_needs_another_round_is_unknown_and_not_a_no() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from checker import CheckerError, Options, check, load_model, load_test
@@ -64,6 +64,7 @@ def test_a_scenario_has_the_same_states_in_assembly_or_is_a_protocol(path: Path,
 STATEMENTS = (
     "r0 = READ_ONCE(*x);", "r1 = READ_ONCE(*y);", "WRITE_ONCE(*x, 1);", "WRITE_ONCE(*y, r0 + 1);", "*x = 2;", "r1 = *y;",
     "r0 = smp_load_acquire(x);", "smp_store_release(y, 1);", "smp_mb();", "smp_rmb();", "smp_wmb();", "barrier();",
+    "mb();", "rmb();", "wmb();", "dma_rmb();", "r0 = atomic_fetch_sub(r1, a);", "r1 = atomic_fetch_and(r0, a);",
     "r0 = xchg(x, 1);", "r1 = xchg_relaxed(y, 2);", "r0 = cmpxchg(x, 0, 2);", "r1 = cmpxchg_acquire(y, 1, r0);",
     "atomic_inc(a);", "atomic_sub(2, a);", "r0 = atomic_fetch_add(1, a);", "r1 = atomic_inc_return_release(a);",
     "atomic_or(6, a);", "r0 = atomic_fetch_and(3, a);", "r1 = atomic_fetch_andnot(1, a);", "atomic_xor(1, a);",
@@ -96,6 +97,42 @@ def test_what_is_written_in_assembly_means_what_the_c_means(first: list[str], se
             assert in_assembly == in_c
 
 
+CASTS = ("(s8)", "(u8)", "(short)", "(unsigned short)", "(int)", "(unsigned int)", "(long)")
+
+
+def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    binary = st.sampled_from(["+", "-", "&", "|", "^", "==", "!=", "<", ">", "<=", ">=", "&&", "||"])
+    return st.one_of(
+        st.builds("({} {} {})".format, inner, binary, inner),
+        st.builds("{}({})".format, st.sampled_from(["-", "~", "!", *CASTS]), inner),
+        st.builds("({} ? {} : {})".format, inner, inner, inner),
+        st.builds("({} {})".format, inner, st.sampled_from(["* 4", "* 1", ">> 1", "& ~6", "<< 2"])),
+    )
+
+
+EXPRESSIONS = st.recursive(st.sampled_from(["r0", "r1", "0", "1", "3", "-1", "70000", "-70000"]), _larger, max_leaves=5)
+COMPUTED = """C computed
+{{ }}
+P0(int *x, int *y, int *z) {{ int r0 = READ_ONCE(*x); int r1 = READ_ONCE(*y); int r2 = {}; if ({}) {{ *z = 1; }} }}
+P1(int *x, int *y) {{ WRITE_ONCE(*x, -5); WRITE_ONCE(*y, 70001); }}
+locations [0:r2; z;]
+exists (0:r0=-5)
+"""
+
+
+@settings(max_examples=120)
+@given(EXPRESSIONS, EXPRESSIONS)
+def test_what_is_computed_in_assembly_is_what_c_computes(value: str, condition: str) -> None:
+    for arch in TARGETS:
+        try:
+            test = parse_test(Source("t", COMPUTED.format(value, condition)))
+            made = exported(test, arch)
+            in_c = states_in_c(test, arch, made)
+        except CheckerError:  # what C leaves undefined, or what no instruction computes
+            reject()
+        assert states_in_assembly(arch, made) == in_c, made.text
+
+
 @pytest.mark.parametrize("arch", TARGETS)
 def test_pointers_arrays_and_names_of_registers_are_no_trouble(arch: str) -> None:
     text = """C t
@@ -124,6 +161,16 @@ exists (x=2)
     test = parse_test(Source("t", text))
     made = exported(test, arch)
     assert states_in_assembly(arch, made) == states_in_c(test, arch, made) == [[f"{made.places[test.condition.prop.left]}=2"]]  # type: ignore[union-attr]
+
+
+def test_instructions_are_those_that_a_compiler_takes() -> None:
+    body = "int r0 = READ_ONCE(*x); if (r0 == 0) { WRITE_ONCE(*x, 1); } rmb(); wmb(); mb(); barrier();"
+    test = parse_test(Source("t", f"C t\n{{}}\nP0(int *x) {{ {body} }}\nexists (x=1)\n"))
+    lines = {arch: [line.strip(" ;") for line in exported(test, arch).text.split("\n")] for arch in TARGETS}
+    assert [line for line in lines["x86_64"] if line.endswith("fence")] == ["lfence", "sfence", "mfence"]
+    assert [line for line in lines["aarch64"] if line.startswith("DSB")] == ["DSB LD", "DSB ST", "DSB SY"]
+    assert [line.split()[0] for line in lines["aarch64"] if line.startswith("CB")] == ["CBNZ"]
+    assert not [line for line in lines["aarch64"] if line.startswith("CMP")]
 
 
 REFUSED = {

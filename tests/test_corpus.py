@@ -17,7 +17,7 @@ from kernel_c import contended
 
 from checker.campaign import corpus, pool
 from checker.campaign.corpus import Job, Outcome, Setup, decide, run
-from checker.campaign.paths import plan
+from checker.campaign.paths import expand_paths, plan
 from checker.check import Options
 from checker.parse.files import Text
 
@@ -191,3 +191,12 @@ def test_many_quick_tests_are_worth_a_pool(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(corpus, "WORTH", 0)
     assert verdicts(list(run(JOBS, Setup(), workers=2))) == HERE
     assert sizes == [2]
+
+
+def test_a_line_of_a_list_that_cannot_be_read_is_shown_in_its_place(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    listed = tmp_path / "@some"
+    listed.write_text("# what there is\n   empty  # nothing yet\n@some\n")
+    errors = expand_paths([str(listed)]).errors
+    places = [(error.span.line, error.span.column, error.span.end) for error in errors if error.span is not None]
+    assert places == [(2, 4, 9), (3, 1, 6)]

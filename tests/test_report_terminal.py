@@ -131,3 +131,7 @@ def test_a_file_whose_models_disagree_gets_a_sentence() -> None:
         verdicts={"a/x.litmus": {"lkmm": "Sometimes", "aarch64": "Never", "x86-tso": "Never"}, "y.litmus": {"lkmm": "Never"}}
     )
     assert differences(grid) == ["x: allowed by lkmm, forbidden by aarch64 and x86-tso"]
+
+
+def test_every_sign_has_a_word() -> None:
+    assert spelled("Never ✓, ✗ a · b – c… 3 µs x→y \N{REPLACEMENT CHARACTER}") == "Never ok, NOT OK a - b - c... 3 us x->y ?"

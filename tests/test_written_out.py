@@ -15,6 +15,7 @@ from checker.cat.term import Model
 from checker.check import Options
 from checker.core.source import CheckerError, Source
 from checker.parse.macros import parse_table
+from checker.program.expand import MAX_DEPTH
 
 OTHER = "P1(int *x, int *y)\n{\n\tint s = READ_ONCE(*y);\n\tsmp_rmb();\n\tint t = READ_ONCE(*x);\n\tWRITE_ONCE(*y, s + 2);\n}\n"
 TEST = "C written out\n{{ }}\nP0(int *x, int *y)\n{{\n\tint r = 1;\n\tint q = 0;\n{}\n}}\n{}exists (0:r=1 /\\ 1:s=1 /\\ 1:t=0)\n"
@@ -138,3 +139,11 @@ def test_loops_in_loops_in_loops_are_too_large_to_be_written_out() -> None:
     error = refusal(loops, unroll=20)
     assert "unrolling makes more than 20,000 instructions" in error.message
     assert "--unroll" in error.hint
+
+
+def test_macros_may_be_nested_as_deep_as_is_said_and_no_deeper() -> None:
+    def chain(deep: int) -> str:
+        return "m0(A) { A = 7; }\n" + "".join(f"m{n}(A) {{ m{n - 1}(A); }}\n" for n in range(1, deep))
+
+    assert states(f"m{MAX_DEPTH - 1}(*x);", chain(MAX_DEPTH)) == states("*x = 7;")
+    assert f"more than {MAX_DEPTH} deep" in refusal(f"m{MAX_DEPTH}(*x);", chain(MAX_DEPTH + 1)).message
