@@ -10,7 +10,7 @@ import pytest
 from checker.check import Options, check
 from checker.core.source import CheckerError, Source
 from checker.library import load_model
-from checker.parse.litmus import parse_litmus
+from checker.parse.litmus import parse_test
 from checker.report.dump import dump
 from checker.result import Result
 
@@ -23,12 +23,12 @@ def text(body: str, *, before: str = "", init: str = "", params: str = "int *x, 
 
 
 def result(written: str, model: str = "lkmm") -> Result:
-    return check(parse_litmus(Source("t.litmus", written)), load_model(model), Options(states=True))
+    return check(parse_test(Source("t.litmus", written)), load_model(model), Options(states=True))
 
 
 def graph(written: str, model: str = "lkmm") -> str:
     """The events with their dependencies, without their places in the text."""
-    shown = dump("graph", parse_litmus(Source("t.litmus", written)), load_model(model), Options())
+    shown = dump("graph", parse_test(Source("t.litmus", written)), load_model(model), Options())
     shown = re.sub(r"[^ =\[\]]+\|\S+", lambda m: "|".join(sorted(m[0].split("|"))), shown)
     return re.sub(r" +line \d+", "", shown)
 
@@ -355,7 +355,7 @@ def test_a_loop_that_may_go_on_to_what_is_undefined_leaves_that_open() -> None:
 def test_all_that_is_wrong_is_said_at_once_the_first_thing_first() -> None:
     written = text("int r;\nint r;\nWRITE_ONCE(x, 1);\nr = ;\ngoto nowhere;\nr = N << 40;\nbreak;", before="#define N 3")
     with pytest.raises(CheckerError) as caught:
-        parse_litmus(Source("t.litmus", written))
+        parse_test(Source("t.litmus", written))
     errors = [caught.value, *caught.value.more]
     assert [e.span.line for e in errors if e.span] == [7, 8, 9, 10, 11, 12]
     assert [part in e.message for part, e in zip(("twice", "'WRITE_ONCE'", "';'", "nowhere", "40", "break"), errors, strict=True)]
@@ -386,11 +386,11 @@ REFUSED = {
 @pytest.mark.parametrize("body", sorted(REFUSED))
 def test_a_mistake_with_the_new_words_is_named(body: str) -> None:
     with pytest.raises(CheckerError) as caught:
-        parse_litmus(Source("t.litmus", text(body)))
+        parse_test(Source("t.litmus", text(body)))
     assert REFUSED[body] in caught.value.message
 
 
 def test_functions_that_call_each_other_are_refused() -> None:
     before = "static int f(int n) { return g(n); }\nstatic int g(int n) { return f(n); }"
     with pytest.raises(CheckerError, match="calls itself"):
-        parse_litmus(Source("t.litmus", text("int r = f(1);", before=before)))
+        parse_test(Source("t.litmus", text("int r = f(1);", before=before)))

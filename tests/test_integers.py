@@ -13,14 +13,14 @@ from checker.check import Options, check
 from checker.core.source import Source
 from checker.core.value import signed
 from checker.library import load_model
-from checker.parse.litmus import parse_litmus
+from checker.parse.litmus import parse_test
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 
 
 def values_of(text: str) -> tuple[int, ...]:
     """The one final state of a test of one thread, in the order of its `locations`, as signed numbers of 64 bits."""
-    test = parse_litmus(Source("t.litmus", text))
+    test = parse_test(Source("t.litmus", text))
     (state,) = check(test, load_model("sc"), Options(states=True)).states or ()
     found = dict(part.split("=") for part in state.rstrip(";").split("; "))
     return tuple([signed(int(found[str(loc)])) for loc in test.shown])

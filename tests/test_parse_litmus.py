@@ -11,9 +11,9 @@ from c_texts import bare
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.core.source import CheckerError, Source, SyntaxProblem, UnknownName, Unreadable, Unsupported
+from checker.core.source import CheckerError, Source, SyntaxProblem, UnknownName, Unreadable
 from checker.parse.files import MAX_BYTES, data_folder, decode, read_source
-from checker.parse.litmus import parse_litmus, parse_test
+from checker.parse.litmus import parse_test
 from checker.program import ir
 from checker.program.ir import Address, And, Compare, Expectation, Implies, MemLoc, Not, Or, Prop, RegLoc, Truth, Value
 from checker.report.spell import show_condition, show_prop
@@ -355,12 +355,6 @@ def test_a_mistake_is_shown_where_it_is_with_what_would_work(old: str, new: str,
     assert str(caught.value.span) == f"t.litmus:{where}"
     assert hint in caught.value.hint
     assert "^" in caught.value.render()
-
-
-def test_the_kernel_c_reader_refuses_other_architectures() -> None:
-    with pytest.raises(Unsupported):
-        parse_litmus(Source("t.litmus", "X86 t\n{}\n P0 ;\n"))
-    assert parse_litmus(Source("t.litmus", WHOLE)) == parse_test(Source("t.litmus", WHOLE))
 
 
 PIECES = st.sampled_from([

@@ -1,6 +1,6 @@
 """Kernel C, as litmus tests and tables of primitives use it: text in, statements out.
 
-`parse_functions` reads the processes of a test, `parse_definitions` the definitions of a `.def` file. What the rules make is
+`parse_code` reads the processes of a test, `parse_definitions` the definitions of a `.def` file. What the rules make is
 C as it was written (`c_syntax.py`); `c_lower.py` gives it types and turns it into statements of ir: `for` becomes `While` (or
 is written out), `do` a body and a `While`, `x[i]` becomes `*(x + i)`. A name nobody declared is a local variable.
 
@@ -54,16 +54,11 @@ MAX_PROBLEMS = 10
 RECURSION = 20_000
 
 
-def parse_functions(source: Source, text: str) -> tuple[Function, ...]:
-    """The processes in `text`, which is `source` with everything else blanked."""
-    return parse_code(source, text)[0]
-
-
 def parse_code(source: Source, text: str) -> tuple[tuple[Function, ...], Layouts, dict[str, Define]]:
     """The processes in `text`, the types and constants it declares, and its macros. All that is wrong is said at once."""
     problems: list[CheckerError] = []
     text, places, macros = preprocessed(source, blank_comments(source, text))
-    units = _units(source, text, places, problems)
+    units = units_of(source, text, places, problems)
     try:
         with deep_recursion(RECURSION):
             functions, layouts = lower(units, problems)
@@ -89,17 +84,7 @@ def constant_of(source: Source, name: str, layouts: Layouts, macros: dict[str, D
         return None
 
 
-def parse_units(source: Source, text: str) -> list[Unit]:
-    """What `text` consists of, as it was written."""
-    text, places, _ = preprocessed(source, blank_comments(source, text))
-    problems: list[CheckerError] = []
-    units = _units(source, text, places, problems)
-    if problems:
-        raise several(problems)
-    return units
-
-
-def _units(source: Source, text: str, places: Places | None, problems: list[CheckerError]) -> list[Unit]:
+def units_of(source: Source, text: str, places: Places | None, problems: list[CheckerError]) -> list[Unit]:
     """The units of `text`; a statement that does not parse is noted and left out."""
     for _ in range(MAX_PROBLEMS):
         build = _grammar("threads")[1]

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from msgspec import Struct
 
 from checker.core.source import NOWHERE, Span
-from checker.program.ir import Expr, Stmt
+from checker.program.ir import Expr
 
 Node: TypeAlias = Any
 """An expression: one of ir's, or one of the classes below, at any depth."""
@@ -155,9 +155,6 @@ class Jump(Struct, frozen=True):
     label: str = ""
     value: Node | None = None
     span: Span = NOWHERE
-
-
-Statement: TypeAlias = Stmt | Declare | Update | Scope | DoWhile | For | Switch | Case | Here | Jump
 
 
 # ---------------------------------------------------------------- what a file defines

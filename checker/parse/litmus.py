@@ -36,13 +36,6 @@ def parse_test(source: Source) -> Test:
     return assemble(source, sections, _FRONT_ENDS[sections.arch](source, sections.code))
 
 
-def parse_litmus(source: Source) -> Test:
-    """The kernel-C test in `source`."""
-    check_size(source)
-    sections = split(source, ("C",))
-    return assemble(source, sections, c_code(source, sections.code))
-
-
 def c_code(source: Source, text: str) -> Code:
     """The code of a kernel test."""
     functions, layouts, macros = parse_code(source, text)
