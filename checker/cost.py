@@ -12,7 +12,7 @@ is no instruction on any machine: what waits for one, or leaves a callback to on
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from msgspec import Struct
@@ -22,30 +22,21 @@ from checker.core.source import Unsupported
 from checker.kernel.primitives import DEFER, FREE, GRACE, primitive
 from checker.program.expand import expand
 from checker.program.ir import (
-    Assign,
-    Block,
     Branch,
     Call,
     Const,
     Cut,
-    Deref,
     Do,
-    Expr,
-    If,
     Instr,
     Label,
     Load,
     Macro,
     Mark,
-    Op,
-    Reg,
-    Stmt,
     Store,
     Test,
     Thread,
-    While,
-    Write,
 )  # fmt: skip
+from checker.program.tree import walk
 from checker.program.unroll import unroll
 
 # Counted by name: what blocks its caller for a grace period (or for callbacks, which wait for one), what returns at once and
@@ -113,7 +104,7 @@ _TAG = "cost:"
 def _by_name(thread: Thread) -> dict[str, Macro]:
     """Macros for the primitives of `thread` that are no instructions: each leaves a mark that names it."""
     made: dict[str, Macro] = {}
-    for call in _calls(thread.body):
+    for call in [part for part in walk(*thread.body) if isinstance(part, Call)]:
         known = primitive(call.name)
         category = _BY_VERB.get(known.verb) if known is not None else None
         if category is not None:
@@ -125,41 +116,6 @@ def _named(call: Call, category: str) -> Macro:
     params = tuple(f"%arg{i}" for i in range(len(call.args)))
     body = (Do(Call("__fence", (), (f"{_TAG}{category}:{call.name}",), call.span), call.span),)
     return Macro(call.name, params, None, body, call.span)
-
-
-def _calls(body: Sequence[Stmt]) -> Iterator[Call]:
-    """Every call in the text of a process."""
-    for statement in body:
-        match statement:
-            case Assign(_, value):
-                yield from _inside(value)
-            case Write(addr, value):
-                yield from (*_inside(addr), *_inside(value))
-            case Do(call):
-                yield from _inside(call)
-            case If(cond, then, orelse):
-                yield from (*_inside(cond), *_calls(then), *_calls(orelse))
-            case While(cond, inner):
-                yield from (*_inside(cond), *_calls(inner))
-            case Branch(cond):
-                yield from _inside(cond)
-
-
-def _inside(e: Expr) -> Iterator[Call]:
-    match e:
-        case Call(_, args):
-            yield e
-            for arg in args:
-                yield from _inside(arg)
-        case Op(_, args):
-            for arg in args:
-                yield from _inside(arg)
-        case Deref(addr):
-            yield from _inside(addr)
-        case Block(body, value):
-            yield from (*_calls(body), *_inside(value))
-        case Const() | Reg():
-            pass
 
 
 # ---------------------------------------------------------------- instructions by what they cost

@@ -13,15 +13,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.core.source import CheckerError, Source, SyntaxProblem, Unsupported
-from checker.parse.c import Function, parse_code, parse_units
-from checker.parse.c_text import number
+from checker.parse.c import Function, parse_code, units_of
+from checker.parse.c_syntax import Unit
+from checker.parse.c_text import blank_comments, number
 from checker.parse.grammar import SPELLED, data_folder
 from checker.program.ir import Assign, Call, Const, Deref, Do, If, Op, Reg, Stmt, While, Write
 
 
+def units(source: Source, text: str) -> list[Unit]:
+    """What `text` consists of, as it was written."""
+    problems: list[CheckerError] = []
+    found = units_of(source, blank_comments(source, text), None, problems)
+    assert not problems
+    return found
+
+
 def function(body: str, params: str = "int *x, int *y") -> Function:
     text = f"P0({params}) {{\n{body}\n}}"
-    ((result,), _, _) = parse_code(Source("t.c", text), text)
+    (result,) = parse_code(Source("t.c", text), text)[0]
     return result
 
 
@@ -38,7 +47,7 @@ def expression(text: str) -> Any:
 def syntax(text: str) -> tuple[Any, ...]:
     """The statements of a process as they were written, before they have types."""
     text = f"P0(int *x, int *y) {{\n{text}\n}}"
-    (process,) = parse_units(Source("t.c", text), text)
+    (process,) = units(Source("t.c", text), text)
     return bare(process.body)  # type: ignore[no-any-return]
 
 
@@ -194,7 +203,7 @@ def test_names_are_sorted_into_those_declared_and_those_used() -> None:
 
 def test_several_processes_keep_their_names_apart() -> None:
     text = "P0(int *x) { int r; r = *x; }\nvoid P1(int *y) { q = *y; }"
-    (first, second), _, _ = parse_code(Source("t.c", text), text)
+    first, second = parse_code(Source("t.c", text), text)[0]
     assert (first.declared, set(first.used)) == ({"r"}, {"r", "x"})
     assert (second.declared, set(second.used), second.tid) == (set(), {"q", "y"}, 1)
 
@@ -204,7 +213,7 @@ def test_several_processes_keep_their_names_apart() -> None:
 def test_a_call_knows_where_it_stands(tree: Any, data: st.DataObject) -> None:
     text = "P0() { " + write_body(tree, lambda words: data.draw(st.sampled_from(words))) + "}"
     source = Source("t.c", text)
-    (f,) = parse_units(source, text)
+    (f,) = units(source, text)
 
     def check(node: Any) -> None:
         if isinstance(node, Call):
@@ -338,7 +347,7 @@ static int g(int *p) { *p = 1; return READ_ONCE(*p); }
 def test_any_words_of_c_are_read_or_refused(words: list[str]) -> None:
     text = f"{BEFORE}P0(int *x, int *y, struct s *s) {{ int r0;\n{' '.join(words)}\n}}"
     with contextlib.suppress(CheckerError):
-        parse_code(Source("t.c", text), text)
+        parse_code(Source("t.c", text), text)[0]
 
 
 @given(st.text(alphabet="xr01()[]{};,*&!~+-=<>?:/ \n\"'#.@ifelsdowhP", max_size=60))

@@ -24,7 +24,7 @@ from checker.core.source import Source, Span, Unsupported
 from checker.insight.engine import Engine
 from checker.insight.hitting import hitting
 from checker.insight.ladder import section, weaker
-from checker.insight.statements import Body, varied, written
+from checker.insight.statements import varied, written
 from checker.kernel.primitives import GRACE, LOCK, UNLOCK, primitive
 from checker.program.defer import defer
 from checker.program.events import EventGraph
@@ -43,6 +43,7 @@ from checker.program.ir import (
     Test,
     Thread,
 )  # fmt: skip
+from checker.program.tree import Body
 from checker.result import ALWAYS, NEVER, Result
 from checker.solve.proposition import proposition
 

@@ -34,13 +34,14 @@ from checker.insight.engine import Engine
 from checker.insight.hitting import hitting
 from checker.insight.ladder import Form, stronger
 from checker.insight.refute import refute
-from checker.insight.statements import Body, Point, first_of, points, varied, written
+from checker.insight.statements import Point, first_of, points, varied, written
 from checker.insight.weak import communication
 from checker.kernel.primitives import FENCE, RMW, primitive
 from checker.library import test_in
 from checker.program.defer import defer
 from checker.program.events import Event
 from checker.program.ir import Call, Choose, Do, Expr, If, Reg, RegLoc, Stmt, Test
+from checker.program.tree import Body
 from checker.result import NEVER, SOMETIMES, Result
 from checker.solve.execution import Execution, Uncertified
 from checker.solve.proposition import proposition

@@ -8,46 +8,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.core.source import Span
-from checker.program.ir import Assign, Block, Branch, Call, Const, Deref, Do, Expr, If, Op, Reg, Stmt, While, Write
+from checker.program.ir import Assign, Block, Call, Const, Deref, Do, Expr, If, Reg, Stmt, While, Write
+from checker.program.tree import Body, rebuilt, walk
 
-Body = tuple[Stmt, ...]
 NOTHING = Const(0)
 
 
 def spans(s: Stmt | Expr) -> Iterator[Span]:
     """The places of all that a statement or an expression does."""
-    match s:
-        case Write(addr, value, span):
-            yield span
-            yield from spans(addr)
-            yield from spans(value)
-        case Do(value, span) | Assign(_, value, span):
-            yield span
-            yield from spans(value)
-        case If(cond, then, orelse, _):
-            yield from spans(cond)
-            for inner in (*then, *orelse):
-                yield from spans(inner)
-        case While(cond, body, _):
-            yield from spans(cond)
-            for inner in body:
-                yield from spans(inner)
-        case Branch(cond=cond):
-            yield from spans(cond)
-        case Block(body, value):
-            for inner in body:
-                yield from spans(inner)
-            yield from spans(value)
-        case Op(_, args):
-            for arg in args:
-                yield from spans(arg)
-        case Call(_, args, _, span):
-            yield span
-            for arg in args:
-                yield from spans(arg)
-        case Deref(addr, span):
-            yield span
-            yield from spans(addr)
+    return (part.span for part in walk(s) if isinstance(part, Write | Do | Assign | Call | Deref))
 
 
 def first_of(s: Stmt) -> Span | None:
@@ -117,19 +86,7 @@ def _statement(s: Stmt, chosen: Chosen, before: Callable[[Stmt], Body]) -> Body:
             made := chosen(call, lambda e: (Assign(dst, NOTHING if e is None else e, span),))
         ) is not None:
             return made
-        case Do(inner, span):
-            return (Do(value(inner), span),)
-        case Assign(dst, inner, span):
-            return (Assign(dst, value(inner), span),)
-        case Write(addr, inner, span):
-            return (Write(value(addr), value(inner), span),)
-        case If(cond, then, orelse, span):
-            return (If(value(cond), varied(then, chosen, before), varied(orelse, chosen, before), span),)
-        case While(cond, inner_body, span):
-            return (While(value(cond), varied(inner_body, chosen, before), span),)
-        case Branch(cond=cond):
-            return (replace(s, cond=value(cond)),)
-    return (s,)
+    return (rebuilt(s, value, lambda inner: varied(inner, chosen, before)),)
 
 
 def _value(e: Expr, chosen: Chosen, before: Callable[[Stmt], Body]) -> Expr:
@@ -140,10 +97,4 @@ def _value(e: Expr, chosen: Chosen, before: Callable[[Stmt], Body]) -> Expr:
             register = f"%chosen{e.span.line}.{e.span.column}"
             made = chosen(inner, lambda x: (Assign(register, NOTHING if x is None else x, e.span),))
             return inner if made is None else Block(made, Reg(register))
-        case Op(op, args):
-            return Op(op, tuple([_value(a, chosen, before) for a in args]))
-        case Deref(addr, span):
-            return Deref(_value(addr, chosen, before), span)
-        case Block(body, value):
-            return Block(varied(body, chosen, before), _value(value, chosen, before))
-    return e
+    return rebuilt(e, lambda x: _value(x, chosen, before), lambda body: varied(body, chosen, before))

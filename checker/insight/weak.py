@@ -21,9 +21,10 @@ from checker.core.rel import Rows, bits, closure, components, compose, cycle, di
 from checker.core.source import Source, Span
 from checker.insight.edges import Edge
 from checker.insight.engine import Engine
-from checker.insight.statements import Body, points, varied
+from checker.insight.statements import points, varied
 from checker.program.events import Event, EventGraph
 from checker.program.ir import Call, Choose, Do, If, Reg, RegLoc, Stmt, Test
+from checker.program.tree import Body
 from checker.result import Result
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution

@@ -74,7 +74,9 @@ def _binding(source: Source, found: re.Match[str]) -> Binding:
         if not note:
             if whole[3] is None:
                 break
-            raise SyntaxProblem(f"{text.strip()!r} cannot be read", span, hint=_NOTES)
+            raise SyntaxProblem(
+                f"{text.strip()!r} cannot be read", span, hint="'place = member', 'place outside', 'partial' or 'variant'"
+            )
         if note[1]:
             words.add(note[1])
         elif note[2]:

@@ -58,7 +58,7 @@ def parse_code(source: Source, text: str) -> tuple[tuple[Function, ...], Layouts
     """The processes in `text`, the types and constants it declares, and its macros. All that is wrong is said at once."""
     problems: list[CheckerError] = []
     text, places, macros = preprocessed(source, blank_comments(source, text))
-    units = _units(source, text, places, problems)
+    units = units_of(source, text, places, problems)
     try:
         with deep_recursion(RECURSION):
             functions, layouts = lower(units, problems)
@@ -84,17 +84,7 @@ def constant_of(source: Source, name: str, layouts: Layouts, macros: dict[str, D
         return None
 
 
-def parse_units(source: Source, text: str) -> list[Unit]:
-    """What `text` consists of, as it was written."""
-    text, places, _ = preprocessed(source, blank_comments(source, text))
-    problems: list[CheckerError] = []
-    units = _units(source, text, places, problems)
-    if problems:
-        raise several(problems)
-    return units
-
-
-def _units(source: Source, text: str, places: Places | None, problems: list[CheckerError]) -> list[Unit]:
+def units_of(source: Source, text: str, places: Places | None, problems: list[CheckerError]) -> list[Unit]:
     """The units of `text`; a statement that does not parse is noted and left out."""
     for _ in range(MAX_PROBLEMS):
         build = _grammar("threads")[1]

@@ -12,7 +12,8 @@ import re
 from checker.core.source import CheckerError, Span, UnknownName
 from checker.parse.macros import shipped_table
 from checker.program.builtins import ALLOCATORS
-from checker.program.ir import Assign, Block, Branch, Call, Deref, Do, Expr, If, Op, Reg, RegLoc, Stmt, Test, While, Write
+from checker.program.ir import Assign, Call, Expr, Op, Reg, RegLoc, Stmt, Test
+from checker.program.tree import parts
 
 
 def wrong_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Span]) -> list[CheckerError]:
@@ -36,50 +37,25 @@ def wrong_names(test: Test, tid: int, known: frozenset[str], used: dict[str, Spa
     return problems
 
 
-def _names(s: Stmt, assigned: set[str], read: set[str]) -> None:
-    match s:
-        case Assign(dst, value):
-            assigned.add(dst)
-            _reads(value, read, assigned)
-        case Write(addr, value):
-            _reads(addr, read, assigned)
-            _reads(value, read, assigned)
-        case Do(call):
-            _reads(call, read, assigned)
-        case If(cond, then, orelse):
-            _reads(cond, read, assigned)
-            for inner in (*then, *orelse):
-                _names(inner, assigned, read)
-        case While(cond, body):
-            _reads(cond, read, assigned)
-            for inner in body:
-                _names(inner, assigned, read)
-        case Branch(cond):
-            _reads(cond, read, assigned)
-
-
-def _reads(e: Expr, read: set[str], assigned: set[str]) -> None:
-    match e:
+def _names(x: Stmt | Expr, assigned: set[str], read: set[str]) -> None:
+    """Note the variables that a statement or an expression assigns and reads."""
+    inner = parts(x)
+    match x:
         case Reg(name):
             read.add(name)
+        case Assign(dst):
+            assigned.add(dst)
         case Op("ref"):
-            pass
-        case Op(_, args):
-            for arg in args:
-                _reads(arg, read, assigned)
-        case Deref(addr):
-            _reads(addr, read, assigned)
-        case Block(body, value):
-            for inner in body:
-                _names(inner, assigned, read)
-            _reads(value, read, assigned)
-        case Call(name, args) if name not in ALLOCATORS:  # of sizes and flags
+            inner = ()
+        case Call(name, args):
             if name.startswith("smp_cond_load_"):
                 assigned.add("VAL")  # what it reads, in its condition
             unused = shipped_table("lkmm/linux.def").unused(name)  # the head of a callback, the flags of irqsave, …
-            for i, arg in enumerate(args):
-                if i not in unused and not _process(arg):
-                    _reads(arg, read, assigned)
+            inner = tuple([arg for i, arg in enumerate(args) if i not in unused and not _process(arg)])
+            if name in ALLOCATORS:  # of sizes and flags
+                inner = ()
+    for part in inner:
+        _names(part, assigned, read)
 
 
 def _process(arg: Expr) -> bool:

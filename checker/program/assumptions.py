@@ -15,7 +15,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from checker.core.source import UnknownName
-from checker.program.ir import Assign, Call, Do, If, Op, Stmt, While
+from checker.program.ir import Assign, Call, Do, Op, Stmt
+from checker.program.tree import rebuilt
 
 _LOCKS = ("srcu_read_lock", "srcu_read_lock_notrace", "srcu_read_lock_nmisafe", "srcu_down_read")
 _UNLOCKS = ("srcu_read_unlock", "srcu_read_unlock_notrace", "srcu_read_unlock_nmisafe", "srcu_up_read")
@@ -73,12 +74,8 @@ def assumed(body: tuple[Stmt, ...], assume: frozenset[str]) -> tuple[Stmt, ...]:
                 made += [s, _fence(s)]
             case Do(Call(name)) if name in _UNLOCKS:
                 made += [_fence(s), s]
-            case If(cond, then, orelse, span):
-                made.append(If(cond, assumed(then, assume), assumed(orelse, assume), span))
-            case While(cond, inner, span):
-                made.append(While(cond, assumed(inner, assume), span))
             case _:
-                made.append(s)
+                made.append(rebuilt(s, lambda e: e, lambda inner: assumed(inner, assume)))
     return tuple(made)
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,12 +29,9 @@ from checker.program.ir import (
     Address,
     And,
     Assign,
-    Block,
-    Branch,
     Call,
     Compare,
     Const,
-    Deref,
     Do,
     Expr,
     If,
@@ -47,9 +45,8 @@ from checker.program.ir import (
     Table,
     Test,
     Thread,
-    While,
-    Write,
 )  # fmt: skip
+from checker.program.tree import Body, rebuilt
 
 _BUILT_IN = frozenset({"__defer", "__defer_srcu", "__defer_free", "__flush", "__flush_srcu", "__flush_free", "__free"})
 
@@ -237,42 +234,18 @@ _RAN = "callback ran"
 
 
 Rule = Callable[[Call], "tuple[Stmt, ...] | None"]
+_Node = TypeVar("_Node", bound=Stmt | Expr)
 
 
-def _rewritten(body: tuple[Stmt, ...], rule: Rule) -> tuple[Stmt, ...]:
+def _rewritten(body: Body, rule: Rule) -> Body:
     """`body` with every call statement replaced by what `rule` makes of it, where it makes anything of it."""
     result: list[Stmt] = []
     for s in body:
-        match s:
-            case Do(Call() as call):
-                made = rule(call)
-                result.extend(made if made is not None else (s,))
-            case Do(value, span):
-                result.append(Do(_inside(value, rule), span))
-            case Assign(dst, value, span):
-                result.append(Assign(dst, _inside(value, rule), span))
-            case Write(addr, value, span):
-                result.append(Write(_inside(addr, rule), _inside(value, rule), span))
-            case If(cond, then, orelse, span):
-                result.append(If(_inside(cond, rule), _rewritten(then, rule), _rewritten(orelse, rule), span))
-            case While(cond, inner, span):
-                result.append(While(_inside(cond, rule), _rewritten(inner, rule), span))
-            case Branch(cond):
-                result.append(replace(s, cond=_inside(cond, rule)))
-            case _:
-                result.append(s)
+        made = rule(s.call) if isinstance(s, Do) and isinstance(s.call, Call) else None
+        result.extend((_inside(s, rule),) if made is None else made)
     return tuple(result)
 
 
-def _inside(e: Expr, rule: Rule) -> Expr:
-    """`e` with the statements that are in it rewritten."""
-    match e:
-        case Block(body, value):
-            return Block(_rewritten(body, rule), _inside(value, rule))
-        case Op(op, args):
-            return Op(op, tuple([_inside(a, rule) for a in args]))
-        case Call(args=args):
-            return replace(e, args=tuple([_inside(a, rule) for a in args]))
-        case Deref(addr, span):
-            return Deref(_inside(addr, rule), span)
-    return e
+def _inside(x: _Node, rule: Rule) -> _Node:
+    """`x` with the statements that are in it rewritten."""
+    return rebuilt(x, lambda e: _inside(e, rule), lambda body: _rewritten(body, rule))

@@ -49,6 +49,7 @@ from checker.program.ir import (
     Write,
     registers,
 )
+from checker.program.tree import walk
 
 MAX_DEPTH = 60
 _NONE: frozenset[int] = frozenset()
@@ -419,28 +420,8 @@ def _bare(addr: Expr) -> Expr:
     return addr.args[0] if isinstance(addr, Op) and addr.op in NARROW else addr
 
 
-def _inside(part: object) -> Iterator[object]:
-    """A part of a macro's text, and all that it is made of."""
-    yield part
-    inner: tuple[object, ...] = ()
-    match part:
-        case Op(_, args) | Call(_, args):
-            inner = args
-        case Deref(inside) | Assign(_, inside) | Do(inside):
-            inner = (inside,)
-        case Write(addr, value):
-            inner = (addr, value)
-        case If(cond, then, orelse):
-            inner = (cond, *then, *orelse)
-        case While(cond, body):
-            inner = (cond, *body)
-    for one in inner:
-        yield from _inside(one)
-
-
-def _text(macro: Macro) -> Iterator[object]:
-    for part in (macro.value, *macro.body):
-        yield from _inside(part)
+def _text(macro: Macro) -> Iterator[Stmt | Expr]:
+    return walk(*([] if macro.value is None else [macro.value]), *macro.body)
 
 
 def _uses(macro: Macro, name: str) -> int:
