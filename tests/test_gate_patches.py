@@ -85,3 +85,18 @@ def test_a_patch_is_judged_as_it_should_be(scenarios: Report, patch: Path) -> No
             assert found == {"uncovered"}, said
         case "nothing":
             assert findings == [], said
+
+
+@pytest.mark.parametrize(
+    "name,test,repair",
+    [
+        ("bus-lookup-no-barrier", "mmio-bus-exit-after-lock-mb", "smp_rmb() before 'found = srcu_dereference(*bus, srcu)'"),
+        ("shadowed-no-mb", "indirect-shadow-pages-as-written", "smp_mb() before 'found = READ_ONCE(*gpte)'"),
+        ("bus-unregister-frees-first", "bus-free-synchronize", ""),
+    ],
+)
+def test_a_finding_says_what_would_repair_it_where_a_barrier_does(scenarios: Report, name: str, test: str, repair: str) -> None:
+    found = judged(scenarios, str(ROOT / "tests" / "patches" / f"{name}.patch"))
+    said = {finding.repair for finding in found if finding.kind == "harmful" and finding.test == test}
+    assert repair in said
+    assert all(said) == bool(repair)

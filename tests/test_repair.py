@@ -15,7 +15,7 @@ from checker.check import Options, check
 from checker.cli import cli
 from checker.core.source import Source
 from checker.insight.audit import audit
-from checker.insight.repair import Repair, repair
+from checker.insight.repair import Repair, one_line, repair
 from checker.library import load_model, load_test
 from checker.program import ir
 from checker.report.repaired import diff, text
@@ -138,7 +138,7 @@ def test_the_barrier_that_the_kernel_has_for_a_place_is_taken(first: str, wanted
 
 def test_a_lighter_barrier_gives_way_to_the_full_one() -> None:
     found = repaired(shape("SB", "smp_wmb();", "smp_mb();"))
-    assert found.alternatives[0].changes == ((9, "smp_wmb() → smp_mb()"),)
+    assert found.alternatives[0].changes == ((9, "smp_wmb() → smp_mb()", "smp_wmb()"),)
     assert "smp_wmb" not in found.alternatives[0].text
 
 
@@ -146,6 +146,12 @@ def test_where_turns_taken_do_it_no_barrier_helps() -> None:
     found = repaired(a_test("WRITE_ONCE(*x, 1);", "r0 = READ_ONCE(*x);", "1:r0=1"))
     assert found.alternatives == ()
     assert "no barrier helps" in found.reason
+
+
+def test_accesses_of_what_is_outside_stay_as_they_are() -> None:
+    found = repair(shape("MP", "", ""), [load_model("lkmm")], Options(), frozenset({"y"}))
+    assert found.alternatives[0].cost[:3] == (0, 2, 0)
+    assert one_line(found) == "smp_wmb() before 'WRITE_ONCE(*y, 1)'; smp_rmb() before 'r1 = READ_ONCE(*x)'"
 
 
 def test_git_applies_the_diff(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from checker.campaign.gate import Finding, Report, Request, broken
 from checker.campaign.policy import Policy
-from checker.campaign.variants import Verdicts, only_where, wanted
+from checker.campaign.variants import Answer, Verdicts, only_where, wanted
 from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
@@ -405,7 +405,8 @@ def _variants(scene: Scene, policy: Policy) -> Iterator[tuple[Finding, set[Ident
     if not any(choice.transfer for several in choices for choice in several):
         return
     text = scene.source.text.encode()
-    verdicts = Verdicts(scene.source, policy)
+    outside = frozenset().union(*[bound.binding.outside for bounds in scene.bound.values() for bound in bounds])
+    verdicts = Verdicts(scene.source, policy, outside)
     known: set[tuple[bytes, ...]] = set()
     for chosen in itertools.product(*choices):
         carried = [(c.bound, c.transfer) for c in chosen if c.transfer is not None]
@@ -457,7 +458,7 @@ def _outcome(
     common: dict[str, object] = {"path": scene.path, "line": carried[0][0].binding.line, "test": scene.name}
     common |= {"kernel": changes[0].place, "functions": _functions([*scene.held, *[bound for bound, _ in carried]])}
     unsaid = any(bound.carried.failed for bounds in scene.bound.values() for bound in bounds)
-    told: dict[tuple[str, str], tuple[list[str], tuple[str, ...]]] = {}
+    told: dict[tuple[str, str], tuple[list[str], Answer]] = {}
     models = verdicts.models()
     if not models:
         yield _finding("review", f"needs review: {head}: no model can be asked about the test", policy, **common), settled
@@ -477,11 +478,24 @@ def _outcome(
             kind, why = "review", f"depending on where it then stands, {why}"
         elif bad and unsaid:
             kind, why = "review", f"without the changes that cannot be carried over, {why}"
-        told.setdefault((kind, why), ([], worst.detail))[0].append(model)
-    for (kind, why), (models, detail) in told.items():
+        told.setdefault((kind, why), ([], worst))[0].append(model)
+    for (kind, why), (models, worst) in told.items():
         why += f" ({scene.told})" if scene.told else ""
         message = f"{'needs review: ' if kind == 'review' else ''}{head}: {why}"
-        yield _finding(kind, message, policy, model=", ".join(models), detail=detail, change=head, why=why, **common), settled
+        yield (
+            _finding(
+                kind,
+                message,
+                policy,
+                model=", ".join(models),
+                detail=worst.detail,
+                repair=worst.repair,
+                change=head,
+                why=why,
+                **common,
+            ),
+            settled,
+        )
 
 
 def _functions(bound: Iterable[Bound]) -> tuple[tuple[int, str], ...]:

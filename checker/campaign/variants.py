@@ -17,28 +17,32 @@ from checker.campaign.policy import Policy
 from checker.campaign.witness import witness
 from checker.check import Options, check
 from checker.core.source import CheckerError, Source, Unsupported
+from checker.insight.repair import one_line, repair
 from checker.library import SHIPPED, load_model
 from checker.parse.litmus import parse_test
 from checker.program.assumptions import ASSUMPTIONS
 from checker.program.ir import And, Compare, Prop, RegLoc
 from checker.result import NEVER, UNKNOWN, Result
 
+REPAIR_SECONDS = 5.0
 MODELS = tuple(name for name, shipped in SHIPPED.items() if shipped.gate)
 
 
 class Answer(Struct, frozen=True):
-    """`kind` is harmful, review, leans, already, repaired, untaken or harmless; `detail` the change and an execution."""
+    """`kind` is harmful, review, leans, already, repaired, untaken or harmless; `detail` the change, what is missing and an
+    execution; `repair` the cheapest change to the test that makes the outcome impossible again."""
 
     kind: str
     why: str
     detail: tuple[str, ...] = ()
+    repair: str = ""
 
 
 class Verdicts:
-    """The test and its variants under the models."""
+    """The test and its variants under the models. `outside` are the places that no kernel code of the test's accesses."""
 
-    def __init__(self, source: Source, policy: Policy) -> None:
-        self.source = source
+    def __init__(self, source: Source, policy: Policy, outside: frozenset[str] = frozenset()) -> None:
+        self.source, self.outside = source, outside
         self.options = Options(unroll=policy.unroll, timeout=policy.timeout)
         self.base: dict[str, Result] = {}
         self.known: dict[tuple[bytes, str], Result | CheckerError] = {}
@@ -86,7 +90,7 @@ class Verdicts:
                     return Answer(
                         "leans", f"{known.note} (--assume {name}), else this allows: {outcome}", self._shown(variant, after)
                     )
-            return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after))
+            return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after), self._mended(variant, model))
         for flag in after.flags:
             if flag not in before.flags:
                 return Answer("harmful", f"this makes {_FLAGS.get(flag, flag)}", self._shown(variant, after, flag))
@@ -117,6 +121,15 @@ class Verdicts:
             except CheckerError as error:
                 self.known[variant, model] = error
         return self.known[variant, model]
+
+    def _mended(self, variant: bytes, model: str) -> str:
+        """The cheapest repair of the variant, in words; empty where there is none, or none is found in time."""
+        limit = min(REPAIR_SECONDS, self.options.timeout or REPAIR_SECONDS)
+        try:
+            test = parse_test(Source(self.source.name, variant.decode("utf-8")))
+            return one_line(repair(test, [load_model(model)], replace(self.options, timeout=limit), self.outside))
+        except CheckerError:  # what cannot be repaired is reported without
+            return ""
 
     def _shown(self, variant: bytes, after: Result, flag: str = "") -> tuple[str, ...]:
         """The lines of the test that changed, and an execution (that raises `flag`, if one is named)."""

@@ -77,10 +77,11 @@ class Candidate(Struct, frozen=True):
 
 
 class Alternative(Struct, frozen=True):
-    """Changes that are enough: their cost, each in words with its line in the text as it is, and the whole text with them."""
+    """Changes that are enough: their cost, each as its line in the text as it is, in words, and with the statement there; and the
+    whole text with them."""
 
     cost: Cost
-    changes: tuple[tuple[int, str], ...]
+    changes: tuple[tuple[int, str, str], ...]
     text: str
     results: tuple[Result, ...]
 
@@ -94,8 +95,9 @@ class Repair(Struct, frozen=True):
     seconds: float = 0.0
 
 
-def repair(test: Test, models: Sequence[Model], options: Options) -> Repair:
-    """The cheapest changes of a C test. Raises CheckerError for a test that cannot be asked about, or repaired."""
+def repair(test: Test, models: Sequence[Model], options: Options, outside: frozenset[str] = frozenset()) -> Repair:
+    """The cheapest changes of a C test, other than to accesses of the places `outside`. Raises CheckerError for a test that cannot
+    be asked about, or repaired."""
     began = time.perf_counter()
     if test.arch != "C":
         raise Unsupported("only C tests are repaired", test.condition.span, hint="the changes are in the kernel's primitives")
@@ -111,17 +113,25 @@ def repair(test: Test, models: Sequence[Model], options: Options) -> Repair:
     deadline = None if options.timeout is None else time.monotonic() + options.timeout
     with deep_recursion(RECURSION):
         try:
-            found, reason = _search(test, todo, options, deadline)
+            found, reason = _search(test, todo, options, deadline, outside)
             made = tuple([_written(test, some, models, options) for some in found])
         except Timeout:
             made, reason = (), f"nothing was found within {options.timeout or 0:g} s"
     return Repair(results, made, reason, time.perf_counter() - began)
 
 
+def one_line(found: Repair) -> str:
+    """The cheapest alternative in words: each change with the statement that it is made to, or stands before."""
+    if not found.alternatives:
+        return ""
+    first = found.alternatives[0]
+    return "; ".join([f"{what} {'in' if '→' in what else 'before'} '{statement}'" for _, what, statement in first.changes])
+
+
 # ---------------------------------------------------------------- candidates
 
 
-def candidates(test: Test, found: Execution, model: Model) -> Iterator[Candidate]:
+def candidates(test: Test, found: Execution, model: Model, outside: frozenset[str]) -> Iterator[Candidate]:
     """What could stand between the accesses of an execution, or in the place of one, to forbid it."""
     rows = communication(model, found)
     whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
@@ -131,7 +141,8 @@ def candidates(test: Test, found: Execution, model: Model) -> Iterator[Candidate
         for a in bits(component):
             for b in bits(rows["po"][a] & component):
                 first, second = events[a], events[b]
-                yield from _accesses(bodies[first.tid], (first, second), model)
+                ends = [e for e in (first, second) if not outside & {str(at) for at in e.addr or ()}]
+                yield from _accesses(bodies[first.tid], ends, model)
                 for point in points(bodies[first.tid], first.span, second.span):
                     yield from _barriers(point, first, second, model)
 
@@ -268,18 +279,18 @@ class _Asked(Struct):
 
 
 def _search(
-    test: Test, models: Sequence[Model], options: Options, deadline: float | None
+    test: Test, models: Sequence[Model], options: Options, deadline: float | None, outside: frozenset[str]
 ) -> tuple[list[list[Candidate]], str]:  # fmt: skip
     """The alternatives, each a list of candidates; and why there are none."""
     known: dict[tuple[int, int, str], Candidate] = {}
     for model in models:
         found = check(test, model, options).witness
         if found is not None:
-            known |= {c.key: c for c in candidates(test, found, model)}
+            known |= {c.key: c for c in candidates(test, found, model, outside)}
     while True:
         some = sorted(known.values(), key=lambda c: c.key)
         before = len(known)
-        made = _cheapest(test, models, options, some, known, deadline)
+        made = _cheapest(test, models, options, some, known, deadline, outside)
         if len(known) > before:
             continue
         if made is None:
@@ -289,7 +300,7 @@ def _search(
 
 def _cheapest(
     test: Test, models: Sequence[Model], options: Options, some: Sequence[Candidate],
-    known: dict[tuple[int, int, str], Candidate], deadline: float | None,
+    known: dict[tuple[int, int, str], Candidate], deadline: float | None, outside: frozenset[str],
 ) -> list[frozenset[int]] | None:  # fmt: skip
     """The cheapest sets of candidates that forbid the outcome, None where all together do not; `known` gets the candidates that
     an execution asks for and nobody has thought of yet, and then the answer is none."""
@@ -310,7 +321,7 @@ def _cheapest(
                 if one.possible(there | {n}):
                     there |= {n}
             one.possible(there)
-            fresh = {c.key: c for c in candidates(test, one.engine.execution(one.model), one.model) if c.key not in known}
+            fresh = {c.key: c for c in candidates(test, one.engine.execution(one.model), one.model, outside) if c.key not in known}
             if fresh:
                 known.update(fresh)
                 return []
@@ -355,7 +366,12 @@ def _written(test: Test, some: Sequence[Candidate], models: Sequence[Model], opt
         if result.observation != NEVER:
             raise Uncertified(f"a repair does not forbid the outcome under {result.model}")
     cost, _ = _cost(some)
-    return Alternative(cost, tuple([(c.span.line, c.text) for c in some]), text, results)
+    return Alternative(cost, tuple([_told(c) for c in some]), text, results)
+
+
+def _told(c: Candidate) -> tuple[int, str, str]:
+    at = c.instead or c.span
+    return at.line, c.text, re.sub(r"//.*|/\*.*?\*/", "", at.source.line(at.line)).strip().rstrip(";")
 
 
 def edited(text: str, some: Iterable[Candidate]) -> tuple[str, list[int]]:

@@ -53,8 +53,8 @@ def record(repair: Repair, test: Test) -> dict[str, object]:
         "alternatives": [
             {
                 "cost": dict(zip(("full", "directional", "one_way"), one.cost)), "diff": clean(diff(test, one)),
-                "changes": [{"line": line, "text": what} for line, what in one.changes], "text": clean(one.text),
-                "flags": sorted({flag for result in one.results for flag in result.flags}),
+                "changes": [{"line": n, "text": what, "statement": clean(there)} for n, what, there in one.changes],
+                "text": clean(one.text), "flags": sorted({flag for result in one.results for flag in result.flags}),
             }
             for one in repair.alternatives
         ],
