@@ -29,7 +29,7 @@ from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, WRITE
+from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, SECTIONS, WRITE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -357,9 +357,9 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
 
 
 def _respelled(name: str, was: Sequence[Op], now: Sequence[Op], policy: Policy) -> Iterator[Finding]:
-    """What has another name now, and is the same to the tables."""
+    """Locks of another flavour that are the same to the tables: their other halves may have to change, too."""
     for i, k in difference(was, now).kept:
-        if was[i].concerns and was[i].name != now[k].name:
+        if was[i].verb in SECTIONS and was[i].name != now[k].name:
             message = f"{was[i].text} becomes {now[k].text} in {name}(), which is to order the same"
             yield _finding("unasked", message, policy, kernel=(now[k].path, now[k].line))
 
