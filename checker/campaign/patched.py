@@ -360,7 +360,7 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
 def _respelled(name: str, was: Sequence[Op], now: Sequence[Op], kind: str, policy: Policy) -> Iterator[Finding]:
     """Locks of another flavour that are the same to the tables: their other halves may have to change, too."""
     for i, k in difference(was, now).kept:
-        if was[i].verb in SECTIONS and was[i].name != now[k].name:
+        if was[i].verb in SECTIONS and was[i].name != now[k].name and "guard" not in (was[i].name, now[k].name):
             message = f"{was[i].text} becomes {now[k].text} in {name}(), which is to order the same"
             yield _finding(kind, message, policy, kernel=(now[k].path, now[k].line))
 
