@@ -21,6 +21,7 @@ from checker.kernel.primitives import (
     SILENT,
     TRANSPARENT,
     UNLOCK,
+    WHOLE,
     WRITE,
     Primitive,
     primitive,
@@ -33,7 +34,7 @@ from checker.program.ir import Call, Deref, Do, Expr, Instr, Load, Macro, Mark, 
 
 KERNEL = shipped_table("lkmm/linux.def")
 MACHINES = {name: shipped_table(f"{name}.def") for name in ("x86-tso/linux", "aarch64/linux-lse", "aarch64/linux-llsc")}
-WORDS = TRANSPARENT | SILENT
+WORDS = TRANSPARENT | SILENT | WHOLE
 
 
 def unmodelled(macro: Macro) -> bool:

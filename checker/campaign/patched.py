@@ -29,7 +29,7 @@ from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, WRITE
+from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, SECTIONS, WRITE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -339,8 +339,9 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
             now = own_ops(after_unit.functions[name]) if after_unit and name in after_unit.functions else []
-            yield from _respelled(name, was, now, policy)
-            if {(old, name), (new, name)} & covered or (not was and (new, name) in read):
+            bound = bool({(old, name), (new, name)} & covered)
+            yield from _respelled(name, was, now, "harmless" if bound else "unasked", policy)
+            if bound or (not was and (new, name) in read):
                 yield from _rearranged(name, was, now, changed, policy)
                 for change in halves(lost(was, now)):
                     if not _idents(change) & changed:
@@ -356,12 +357,12 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
             yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
 
 
-def _respelled(name: str, was: Sequence[Op], now: Sequence[Op], policy: Policy) -> Iterator[Finding]:
-    """What has another name now, and is the same to the tables."""
+def _respelled(name: str, was: Sequence[Op], now: Sequence[Op], kind: str, policy: Policy) -> Iterator[Finding]:
+    """Locks of another flavour that are the same to the tables: their other halves may have to change, too."""
     for i, k in difference(was, now).kept:
-        if was[i].concerns and was[i].name != now[k].name:
+        if was[i].verb in SECTIONS and was[i].name != now[k].name and "guard" not in (was[i].name, now[k].name):
             message = f"{was[i].text} becomes {now[k].text} in {name}(), which is to order the same"
-            yield _finding("unasked", message, policy, kernel=(now[k].path, now[k].line))
+            yield _finding(kind, message, policy, kernel=(now[k].path, now[k].line))
 
 
 def _rearranged(name: str, was: Sequence[Op], now: Sequence[Op], changed: set[Ident], policy: Policy) -> Iterator[Finding]:
