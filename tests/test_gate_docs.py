@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from checker.campaign.policy import BLOCKING, KINDS, Policy, load_policy
-from checker.campaign.starter import FILES
+from checker.campaign.starter import FILES, write_starter
 from checker.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,3 +72,12 @@ def test_the_starter_stops_a_barrier_that_nothing_judges(tmp_path: Path) -> None
     assert set(shipped.block) == {*BLOCKING, "uncovered"}
     assert (shipped.level("uncovered"), shipped.level("unasked")) == ("block", "note")
     assert Policy().level("uncovered") == "warning"
+
+
+def test_a_starter_makes_the_folders_that_it_needs_and_touches_nothing_that_is_there(tmp_path: Path) -> None:
+    written, there = write_starter(tmp_path / "new" / "tree")
+    assert (sorted(written), there) == (sorted(FILES), [])
+    (tmp_path / "new" / "tree" / written[0]).write_text("mine")
+    (tmp_path / "new" / "tree" / written[1]).unlink()
+    assert write_starter(tmp_path / "new" / "tree") == ([written[1]], [written[0]])
+    assert (tmp_path / "new" / "tree" / written[0]).read_text() == "mine"

@@ -148,6 +148,23 @@ def test_what_some_path_loses_is_lost(before: str, after: str, less: bool) -> No
     assert bool(lost(ops_of(before), ops_of(after))) is less
 
 
+@pytest.mark.parametrize("loop", ["while (x) {{ {} }}", "for (; x;) {{ {} }}"])
+@pytest.mark.parametrize(
+    ("outside", "inside", "behind"),
+    [
+        ("smp_wmb();", "s->a = 1; s->b = 1;", ""),
+        ("", "s->a = 1; s->b = 1;", "smp_wmb();"),
+        ("", "s->a = 1; s->b = 1; smp_wmb();", ""),
+    ],
+)
+def test_what_is_done_in_every_round_is_lost_out_of_the_loop(loop: str, outside: str, inside: str, behind: str) -> None:
+    whole = ops_of(loop.format("s->a = 1; smp_wmb(); s->b = 1;"))
+    assert lost(whole, ops_of(f"{outside} {loop.format(inside)} {behind}"))
+    assert not lost(whole, ops_of(loop.format("s->a = 1; smp_mb(); s->b = 1;")))
+    alone = ops_of(loop.format("smp_wmb();"))
+    assert lost(alone, ops_of(f"smp_wmb(); {loop.format('g(s);')}"))
+
+
 FENCES = [
     "barrier()",
     "smp_rmb()",

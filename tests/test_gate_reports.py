@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from io import BytesIO
@@ -20,6 +21,7 @@ from checker.campaign.policy import KINDS
 from checker.campaign.verdicts import Row
 from checker.report.blocks import View
 from checker.report.gate import render
+from checker.report.markdown import text as plain_words
 from checker.report.words import one_line
 
 TEXT = {"type": "string"}
@@ -459,3 +461,8 @@ def test_quiet_is_what_blocks_and_verbose_is_everything() -> None:
     assert "6 more" in plain
     assert verbose.count("· added") == 9
     assert "✓ litmus/a.litmus  lkmm  Never  cached" in verbose
+
+
+@given(NASTY)
+def test_plain_words_in_markdown_are_the_words(said: str) -> None:
+    assert html.unescape(re.sub(r"\\(.)", r"\1", plain_words(said))) == one_line(said)

@@ -126,6 +126,20 @@ def test_the_picture_is_well_formed_and_stays_inside_its_frame(timelines: list[T
             assert 0 <= float(shape.attrib["x"]) <= float(shape.attrib["x"]) + float(shape.attrib["width"]) <= width
 
 
+@given(TIMELINES)
+def test_the_bars_of_a_picture_are_as_long_as_what_they_stand_for(t: Timeline) -> None:
+    shapes = ElementTree.fromstring(picture([t], "x")).iter("{http://www.w3.org/2000/svg}rect")
+    bars = [(shape[0].text or "", shape) for shape in shapes if len(shape)]
+    scale = 720 / (t.length or 1)
+    for kind, name in ((REGISTER, "registration"), (UPDATE, "memslot update"), (VCPU, "KVM_CREATE_VCPU")):
+        works, waits = [step.length - step.waited for step in t.of(kind)], [step.waited for step in t.of(kind)]
+        for lengths, waiting in ((works, False), (waits, True)):
+            drawn = [float(bar.attrib["width"]) for says, bar in bars if says.startswith(name) and ("waiting" in says) == waiting]
+            wanted = [length * scale for length in lengths if length > 1e-9]
+            assert len(drawn) >= len([length for length in wanted if length > 0.01])
+            assert sum(drawn) == pytest.approx(sum(max(length, 0.5) for length in wanted), abs=0.01 * len(wanted) + 0.51)
+
+
 def test_a_boot_of_nothing_is_a_table_too() -> None:
     assert table([simulate(boot("x86", 0, 0), CALL, Machine())]).count("\n") == 1
 

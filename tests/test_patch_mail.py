@@ -97,6 +97,18 @@ def test_blanks_that_the_mail_took_are_put_back_from_the_tree(tmp_path: Path, on
         assert any("but for blanks" in remark for remark in made.remarks)
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_of_several_places_that_fit_but_for_blanks_the_nearest_is_meant(tmp_path: Path, which: int) -> None:
+    part = b"".join(b"\tline%d();\n" % n for n in range(8))
+    parts = [part] * 3
+    base, parts[which] = part * 3, part.replace(b"\tline4();\n", b"\tline4();\n\tsmp_wmb();\n")
+    patch = patch_of(tmp_path / "git", {NAME: base}, {NAME: b"".join(parts)}).replace(b"\t", b"    ")
+    made = applied(tree_of(tmp_path / "tree", base), read_patch("x", patch))
+    found = made.after.read(NAME)
+    assert found is not None
+    assert b"".join(found.split()) == b"".join(b"".join(parts).split())
+
+
 def test_a_wrapped_line_is_refused_with_its_number(tmp_path: Path) -> None:
     long = b"\tif (kvm_io_bus_registered(vcpu->kvm) && a_very_long_condition)\n"
     patch = patch_of(tmp_path / "git", {NAME: BASE}, {NAME: WITH.replace(b"\tsmp_rmb();\n", long)})

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from checker.check import check
+import checker.models
+from checker.check import Options, check
 from checker.core.source import Source, SyntaxProblem, UnknownName
 from checker.library import forget, load_model, load_test
 from checker.parse.litmus import parse_test
@@ -114,3 +115,18 @@ def test_the_kernels_results_speak_of_its_model_wherever_it_lies(tmp_path: Path)
         model = load_model(str(cat), bell=bell, macros=macros, include=[str(models)])
         found = check(load_test(tmp_path / "says.litmus"), model).expected
         assert (found and found.verdict) == expected
+
+
+def test_without_coherence_a_first_value_is_the_last_one_only_where_nothing_else_is_written(tmp_path: Path) -> None:
+    lkmm = Path(checker.models.__file__).parent / "lkmm"
+    (tmp_path / "none.cat").write_text('"nothing"\nacyclic po as order\n')
+    loose = load_model(str(tmp_path / "none.cat"), bell=str(lkmm / "lkmm.bell"), macros=str(lkmm / "linux.def"))
+    assert not loose.coherent
+    text = """C t
+{}
+P0(int *x, int *y) { int r = READ_ONCE(*y); if (r) { WRITE_ONCE(*x, 1); WRITE_ONCE(*x, 2); } }
+P1(int *y) { WRITE_ONCE(*y, 1); }
+exists (x=0)
+"""
+    asked = parse_test(Source("t", text.replace("exists (x=0)", "locations [0:r]\nexists (x=0)")))
+    assert sorted(check(asked, loose, Options(states=True)).states or ()) == ["0:r=0; [x]=0;", "0:r=1; [x]=1;", "0:r=1; [x]=2;"]

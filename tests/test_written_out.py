@@ -147,3 +147,22 @@ def test_macros_may_be_nested_as_deep_as_is_said_and_no_deeper() -> None:
 
     assert states(f"m{MAX_DEPTH - 1}(*x);", chain(MAX_DEPTH)) == states("*x = 7;")
     assert f"more than {MAX_DEPTH} deep" in refusal(f"m{MAX_DEPTH}(*x);", chain(MAX_DEPTH + 1)).message
+
+
+POINTED = """C pointed
+{{ p=x; }}
+P0(int **p, int *x) {{ int *q; {} }}
+P1(int **p, int *y) {{ WRITE_ONCE(*p, y); }}
+locations [x; y; p]
+exists (x=0)
+"""
+
+
+@pytest.mark.parametrize("text", ["*A = 1; *A = 2;", "if (READ_ONCE(*A)) { *A = 1; }", "while (READ_ONCE(*A) < 1) { *A = 1; }"])
+def test_an_argument_with_an_effect_is_asked_once_however_often_it_is_named(text: str) -> None:
+    asked = model("lkmm")
+    assert asked.primitives is not None
+    asked = replace(asked, primitives={**asked.primitives, **parse_table(Source("t.def", f"m(A) {{ {text} }}\n"))})
+    inline = f"q = READ_ONCE(*p); {text.replace('A', 'q')}".replace("REqD", "READ")
+    one, other = (check(parse(POINTED.format(body)), asked, Options(states=True)) for body in ("m(READ_ONCE(*p));", inline))
+    assert (one.states, one.flags, one.observation) == (other.states, other.flags, other.observation)

@@ -52,9 +52,9 @@ def _show(prop: Prop, above: int) -> str:
         case Not():
             return f"not ({_show(prop.arg, _TOP)})"
         case And():
-            return _within(" /\\ ".join(_show(p, _AND) for p in prop.args), _AND, above) if prop.args else "true"
+            return _within(" /\\ ".join(_show(p, _AND) for p in prop.args), _AND, above)
         case Or():
-            return _within(" \\/ ".join(_show(p, _OR) for p in prop.args), _OR, above) if prop.args else "false"
+            return _within(" \\/ ".join(_show(p, _OR) for p in prop.args), _OR, above)
         case Implies():
             return _within(f"{_show(prop.left, _LEFT)} => {_show(prop.right, _IMPLIES)}", _IMPLIES, above)
         case Truth():
