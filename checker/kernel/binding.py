@@ -18,17 +18,17 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from checker.core.source import Source, Span, SyntaxProblem
+from checker.core.source import CheckerError, Source, Span, SyntaxProblem
 from checker.kernel.skeleton import Code, Frame, Op, Skeleton, own_ops, skeleton
 from checker.kernel.syntax import Function, parse
 from checker.kernel.trees import tame
+from checker.parse.sections import split
 
 _LINE = re.compile(r"^[ \t]*(?:\(\*|\*|//)?[ \t]*Source:[ \t]*(P[0-9]+\b.*?)[ \t]*(?:\*\))?[ \t]*$", re.M)
 _BINDING = re.compile(r"P([0-9]{1,4})[ \t]*=[ \t]*([^()]+?)(?:[ \t]*\(([^()]*)\))?")
 _PART = re.compile(r"([A-Za-z0-9_./+-]+):([A-Za-z_]\w*)")
 _NOTE = re.compile(r"(variant|partial)|([A-Za-z_]\w*)[ \t]+(outside)|([A-Za-z_]\w*)(?:[ \t]*=[ \t]*([A-Za-z_]\w*))?")
 _PROCESS = re.compile(r"^[ \t]*(?:(?:static|inline|void)[ \t]+)*P([0-9]+)[ \t]*\(", re.M)
-_TAIL = re.compile(r"^[ \t]*(?:~[ \t]*exists|not[ \t]+exists|exists|forall|locations|filter)\b", re.M)
 
 PARTS = 1 << 62
 """Where the numbers of a binding's functions begin, away from those of branches."""
@@ -124,12 +124,14 @@ def processes(source: Source) -> dict[int, Process]:
 
 
 def _processes(source: Source) -> Iterator[Process]:
-    text = _blanked(source.text)
-    heads = list(_PROCESS.finditer(text))
+    try:
+        cut = split(source, ("C",))
+    except CheckerError:
+        return
+    text, heads = source.text, list(_PROCESS.finditer(cut.code))
     for head, following in itertools.zip_longest(heads, heads[1:]):
-        tail = _TAIL.search(text, head.end())
-        end = min(following.start() if following else len(text), tail.start() if tail else len(text))
-        start = text.index("P", head.start())
+        start = cut.code.index("P", head.start()) + cut.shift
+        end = (following.start() if following else len(cut.code)) + cut.shift
         before = len(text[:start].encode())
         data = b"int " + text[start:end].encode()
         node = next((n for n in parse(data).children if n.type == "function_definition"), None)
@@ -144,12 +146,3 @@ def _processes(source: Source) -> Iterator[Process]:
             for op in own_ops(function)
         )
         yield Process(int(head[1]), ops, before, before + len(data) - 4)
-
-
-def _blanked(text: str) -> str:
-    """`text` with the comments `(* … *)` outside of code blanked, byte for byte."""
-
-    def blank(found: re.Match[str]) -> str:
-        return "".join(c if c == "\n" else " " * len(c.encode()) for c in found[0])
-
-    return re.sub(r"(?m)^[ \t]*\(\*(?:.|\n)*?\*\)", blank, text)

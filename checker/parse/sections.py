@@ -63,7 +63,7 @@ _FLAGS = ("DATARACE", *[flag.upper() for flag in LIFETIME_FLAGS])
 
 
 class Sections(Struct, frozen=True):
-    """The parts of one file. `init`, `code` and `tail` are the file's text with all the rest blanked."""
+    """The parts of one file. `init`, `code` and `tail` are its text with all the rest blanked; code[i] is text[i + shift]."""
 
     arch: str
     name: str
@@ -73,6 +73,7 @@ class Sections(Struct, frozen=True):
     tail: str
     expect: tuple[Expectation, ...]
     tail_span: Span
+    shift: int = 0
 
 
 class _Cutter:
@@ -168,6 +169,7 @@ def split(source: Source, known: Collection[str]) -> Sections:
         code_end = _code_end_c(cut, init_end + 1)
     else:
         code_end = _code_end(cut, init_end + 1)
+    code = cut.pieces([*before, (init_end + 1, code_end)])
     tail_at = cut.skip_blanks(code_end)
     tail_end = _tail_end(cut, code_end)
     return Sections(
@@ -175,10 +177,11 @@ def split(source: Source, known: Collection[str]) -> Sections:
         head[2].removesuffix(".litmus"),
         info,
         cut.piece(opening + 1, init_end),
-        cut.pieces([*before, (init_end + 1, code_end)]),
+        code,
         cut.piece(code_end, tail_end),
         _expectations(cut),
         cut.span(min(tail_at, max(0, len(source.text) - 1))),
+        code_end - len(code),
     )
 
 
