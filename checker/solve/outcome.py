@@ -34,6 +34,7 @@ from checker.solve.refine import Refined
 from checker.solve.search import GiveUp, Search
 from checker.solve.settled import Settled
 from checker.solve.solver import Solver
+from checker.solve.sums import assert_sums
 from checker.solve.symmetry import Orders, image_count, images, orders_of
 
 COUNT_LIMIT = 500_000
@@ -78,6 +79,8 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
     if test.filter is not None:  # which says something of executions that are over
         circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
+    if wanted.solver == "fast":
+        assert_sums(problem)
     choices = memory_choices(problem) if wanted.counts else None
     flags = sorted({a.name for a in model.axioms if a.role == "flag"})
     orders = orders_of(problem, test, [loc for loc, _ in shown])

@@ -199,28 +199,16 @@ class _Sorting:
         found = None
         for k, event in enumerate(threads[0]):
             events = [t[k] for t in threads]
-            if self.coherence(events) is not None:
+            if coherence_of(self.problem, events) is not None:
                 found = found or events
                 if event.guard == TRUE:
                     return events
         return found
 
-    def coherence(self, events: Sequence[Event]) -> Term | None:
-        """The order that has all these events one way or the other wherever they execute, if there is one."""
-        places = {tuple(e.addr or ()) for e in events}
-        if len(places) != 1 or len(places.pop()) != 1:
-            return None
-        mask = sum(1 << e.eid for e in events)
-        bounds = self.problem.encoder.bounds
-        for term in bounds.terms.generators:
-            if term.op == "orders" and all(mask & ~bounds.of(term)[1][e.eid] == 1 << e.eid for e in events):
-                return term
-        return None
-
     def before(self, a: Event, b: Event, otherwise: Lit) -> Lit:
         """The key of a is not after that of b; `otherwise` compares them where neither executes."""
         circuit = self.circuit
-        term = self.coherence((a, b))
+        term = coherence_of(self.problem, (a, b))
         assert term is not None
         order = self.problem.encoder.literal(term, a.eid, b.eid, up=True)
         return circuit.both(
@@ -235,6 +223,22 @@ class _Sorting:
         if values != list(high):
             return TRUE
         return self.circuit.both([self.circuit.either((-low[v], *[high[w] for w in values[i:]])) for i, v in enumerate(values)])
+
+
+def coherence_of(problem: Problem, events: Sequence[Event]) -> Term | None:
+    """The order that has all these events one way or the other wherever they execute, if there is one."""
+    places = {tuple(e.addr or ()) for e in events}
+    if len(places) != 1 or len(places.pop()) != 1:
+        return None
+    mask = sum(1 << e.eid for e in events)
+    bounds = problem.encoder.bounds
+    for term in bounds.terms.generators:
+        if term.op == "orders":
+            may = bounds.of(term)[1]
+            rows = [may[e.eid] | sum(1 << o.eid for o in events if may[o.eid] >> e.eid & 1) for e in events]
+            if all(mask & ~row == 1 << e.eid for e, row in zip(events, rows, strict=True)):
+                return term
+    return None
 
 
 def _look(event: Event) -> object:
