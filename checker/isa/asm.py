@@ -98,13 +98,16 @@ def _cells(row: str, start: tuple[int, int]) -> list[Line]:
     cells = []
     for cell in row.split("|"):
         text = cell.strip()
-        before = cell[: len(cell) - len(cell.lstrip())]
-        newlines = before.count("\n")
-        at = len(before) - before.rfind("\n") if newlines else column + len(before)
+        before = len(cell) - len(cell.lstrip())
+        if "\n" not in cell:
+            cells.append(Line(text, line, column + before, False))
+            column += len(cell) + 1
+            continue
+        newlines = cell.count("\n", 0, before)
+        at = before - cell.rfind("\n", 0, before) if newlines else column + before
         cells.append(Line(text, line + newlines, at, False))
-        newlines = cell.count("\n")
-        line += newlines
-        column = len(cell) - cell.rfind("\n") + 1 if newlines else column + len(cell) + 1
+        line += cell.count("\n")
+        column = len(cell) - cell.rfind("\n") + 1
     return cells
 
 
