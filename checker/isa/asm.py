@@ -145,20 +145,14 @@ def _tid(source: Source, expected: int, cell: Line) -> int:
 def check_labels(source: Source, column: Column, body: Collection[Instr]) -> None:
     """Every label is there once, and every branch has its label."""
     known: set[str] = set()
-    for line in column.lines:
-        if line.label:
-            if line.text in known:
-                raise SyntaxProblem(f"the label {line.text!r} is there twice", line.span(source), hint="rename one of them")
-            known.add(line.text)
-    defined = {instr.name for instr in body if isinstance(instr, Label)}
-    for instr in body:
-        if isinstance(instr, Branch) and instr.target not in defined:
+    for line in [line for line in column.lines if line.label]:
+        if line.text in known:
+            raise SyntaxProblem(f"the label {line.text!r} is there twice", line.span(source), hint="rename one of them")
+        known.add(line.text)
+    branches = [i for i in body if isinstance(i, Branch)]
+    defined = {i.name for i in body if isinstance(i, Label)} if branches else set()
+    for instr in branches:
+        if instr.target not in defined:
             near = difflib.get_close_matches(instr.target, sorted(known), 1, 0.5)
             hint = f"did you mean {near[0]!r}?" if near else "write 'L0:' before the instruction to go to"
             raise UnknownName(f"P{column.tid} has no label {instr.target!r}", instr.span, hint=hint)
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """A hint for a mnemonic that nobody knows."""
-    near = difflib.get_close_matches(word, sorted(known), 2, 0.6)
-    return f"did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 from checker.core.source import NOWHERE, Span
 from checker.core.value import Undetermined, compute, signed
@@ -74,21 +75,27 @@ class Emitter:
         self.code: list[Instr] = []
         self.instructions, self.initial, self.plain = instructions, initial, plain
         self.tested = sorted(frozenset().union(*[i.flags for i in instructions if i.flags]))
-        self.jumps = Counter(o.text for i in instructions for o in i.operands.values() if isinstance(o, Word))
         self.known: Known | None = {}  # None: control does not come here but by a label
         self.arriving: dict[str, list[Known]] = {}
         self.count = self.pair = 0
         self.span: Span = NOWHERE
         self.operands: Mapping[str, Operand] = {}
+        self.values: dict[str, Expr] = {}
+        self.moved: tuple[str, Expr] | None = None
+        """What the instruction ends with: a base that moves behind its access."""
 
     def instruction(self, i: Instruction, span: Span) -> None:
         """The code of an instruction, which stands at `span`."""
         self.i, self.operands, self.span = i, i.operands, span
         self.count += 1
         self.pair = self.count if i.row.atomic or i.locked else 0
-        self.values: dict[str, Expr] = {}
         for step in i.steps:
             step(self)
+        if self.values:
+            self.values = {}
+        if self.moved:
+            self.assign(*self.moved)
+            self.moved = None
 
     def end(self) -> None:
         """What comes behind the last instruction."""
@@ -115,7 +122,7 @@ class Emitter:
         """name := source; from memory at once, where nothing is to be cut or widened."""
         to, place = self.operands.get(name), self.operands.get(source)
         if isinstance(to, Register) and isinstance(place, Memory) and to.name and self.exact(to):
-            self.load(to.name, place)
+            self.fetch(to.name, place)
         else:
             self.put(name, self.get(source))
 
@@ -134,9 +141,12 @@ class Emitter:
         result = self.apply(name, *args)
         if not self.tested:
             return result
-        result = self.held(self.trim(result, self.i.size))
+        result = self.trim(result, self.i.size)
+        if isinstance(result, Op):
+            self.assign(self.name("v"), result)
+            result = Reg(self.name("v"))
         for flag in self.tested:
-            value = self.flag(self.flag_names[flag], name, args[0], args[-1], result)
+            value = self.flag(self.flag_names[flag], name, args[0], (*args, ZERO)[1], result)
             if value is not None:
                 self.assign(flag, value)
         return result
@@ -213,8 +223,8 @@ class Emitter:
         """The value of a register, or of a part of it."""
         if not r.name:
             return ZERO
-        known = None if self.known is None else self.at(self.known, r.name)
-        return self.part(r, known or Reg(r.name))
+        whole = (self.known is not None and self.at(self.known, r.name)) or Reg(r.name)
+        return whole if r.size == 8 else self.part(r, whole)
 
     def part(self, r: Register, whole: Expr) -> Expr:
         """What `r` is of the value of its whole register."""
@@ -225,14 +235,14 @@ class Emitter:
             i = self.i
             value = self.trim(value, i.access)
             self.code.append(
-                Store(self.address(o), value, i.row.written, self.span, i.access, self.pair, self.pair, i.row.exclusive)
+                Store(self.address(o), value, self.write_tags(), self.span, i.access, self.pair, self.pair, i.row.exclusive)
             )
         else:
             assert isinstance(o, Register)
             self.assign(o.name, self.trim(value, o.size))
 
     def assign(self, name: str, value: Expr) -> None:
-        if name and value != Reg(name):
+        if name and not (isinstance(value, Reg) and value.name == name):
             self.code.append(Assign(name, value, self.span))
             if self.known is not None:
                 self.known[name] = value if isinstance(value, Const) else None
@@ -241,7 +251,7 @@ class Emitter:
         """A value, kept from what the instruction goes on to change."""
         if all(name[0] == "%" for name in registers(value)):
             return value
-        name = self.name(f"v{len(self.code)}x")
+        name = self.name(f"h{len(self.code)}_")
         self.assign(name, value)
         return Reg(name)
 
@@ -266,13 +276,19 @@ class Emitter:
         """The sets that a read of this instruction is in."""
         return self.i.row.tags
 
-    def load(self, name: str, m: Memory) -> Expr:
-        """name := what is read at m; and its value as the machine keeps it."""
+    def write_tags(self) -> frozenset[str]:
+        return self.i.row.written
+
+    def fetch(self, name: str, m: Memory) -> None:
+        """name := what is read at m."""
         i = self.i
-        addr = self.address(m)
-        self.code.append(Load(name, addr, self.read_tags(), self.span, i.access, self.pair, self.pair, i.row.exclusive))
+        self.code.append(Load(name, self.address(m), self.read_tags(), self.span, i.access, self.pair, self.pair, i.row.exclusive))
         if self.known is not None:
             self.known[name] = None
+
+    def load(self, name: str, m: Memory) -> Expr:
+        """name := what is read at m; and its value as the machine keeps it."""
+        self.fetch(name, m)
         return self.loaded(Reg(name))
 
     def loaded(self, value: Expr) -> Expr:
@@ -318,6 +334,11 @@ class Emitter:
         for other in rest:
             first = {n: self.at(first, n) if self.at(first, n) == self.at(other, n) else None for n in {**first, **other}}
         self.known = dict(first)
+
+    @cached_property
+    def jumps(self) -> Counter[str]:
+        """How many instructions name each label."""
+        return Counter(o.text for i in self.instructions for o in i.operands.values() if isinstance(o, Word))
 
     def at(self, known: Known, name: str) -> Const | None:
         return known[name] if name in known else Const(self.initial.get(name, 0))

@@ -80,9 +80,8 @@ def _finish(
     initial: dict[int, dict[str, Value]] = {}
     for loc, value in test.registers:
         initial.setdefault(loc.tid, {})[loc.reg] = value
-    instructions = [i for _, lines in read for _, i in lines if i]
-    small = all([isinstance(g.value, int) and 0 <= g.value < 256 for g in test.globals])
-    plain = small and not any([_writes_all(i) for i in instructions])
+    plain = not emitter.signs and all([isinstance(g.value, int) and 0 <= g.value < 256 for g in test.globals])
+    plain = plain and not any([_writes_all(i) for _, lines in read for _, i in lines if i])
     threads = [_thread(test.source, column, lines, emitter, initial.get(column.tid, {}), plain) for column, lines in read]
     return _typed(replace(test, threads=tuple(threads)), entries, read, machine)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
@@ -160,11 +160,15 @@ class Machine:
             raise problem.at(start, len(text) - start) from None
         made, registers = meaning(row.meaning), list(_registers(bound.values()))
         return Instruction(
-            row, bound, size, access, bool(found[1]), made.steps, made.flags | self.tested(bound),
+            row, bound, size, access, self.locks(row, bound, prefix=bool(found[1])), made.steps, made.flags | self.tested(bound),
             named=tuple([r.name for r in registers]),
             whole=tuple([o.name for o in self.direct(bound) if o.size == 8]),
             symbols=tuple([o.symbol for o in bound.values() if isinstance(o, Memory) and o.symbol]),
         )  # fmt: skip
+
+    def locks(self, row: Row, operands: Mapping[str, Operand], *, prefix: bool) -> bool:
+        """Is what it does to memory one read-modify-write, though the row does not say so?"""
+        return prefix
 
     def tested(self, operands: Mapping[str, Operand]) -> frozenset[str]:
         """The flags that operands look at."""
@@ -187,11 +191,12 @@ class Machine:
             message = f"'{mnemonic}' takes {wanted or 'no'} operand{'s' * (wanted != 1)}"
             raise Problem(SyntaxProblem, message, self.usage(mnemonic, row))
         for operand, (_, kinds) in zip(operands, row.operands, strict=False):
-            kind, takes = self.kind(operand), dict.fromkeys("".join([_ALSO.get(k, k) for k in kinds]))
-            if kind not in takes:
+            kind = self.kind(operand)
+            if not any(kind in _ALSO.get(k, k) for k in kinds):
                 if kind == "m" and "a" in kinds:
                     raise Problem(Unsupported, f"{mnemonic} takes an address without offset", self.usage(mnemonic, row))
-                hint = f"it takes {' or '.join([SPOKEN[k] for k in takes if k in SPOKEN])}; {self.usage(mnemonic, row)}"
+                takes = dict.fromkeys([SPOKEN[_ALSO.get(k, k)[0]] for k in kinds if k != "?"])
+                hint = f"it takes {' or '.join(takes)}; {self.usage(mnemonic, row)}"
                 raise Problem(SyntaxProblem, f"'{mnemonic}' cannot take {SPOKEN[kind]} there", hint)
         return {name: operand for (name, _), operand in zip(row.operands, operands, strict=False)}
 
@@ -204,6 +209,30 @@ class Machine:
     def order(self, shown: list[str]) -> list[str]:
         """The operands in the order in which they are written."""
         return shown
+
+    # ------------------------------------------------------------ printing
+
+    def line(self, meaning: str, operands: Mapping[str, str], read: frozenset[str], write: frozenset[str]) -> str:
+        """The instruction that means this, with accesses in these sets."""
+        name = self._meant[meaning, read, write]
+        shown = self.order([operands[o] for o, _ in self.rows[name].operands])
+        return f"{self.printed(name)} {','.join(shown)}".rstrip()
+
+    def means(self, meaning: str) -> bool:
+        """Is there an instruction that means this?"""
+        return (meaning, NONE, NONE) in self._meant
+
+    @cached_property
+    def _meant(self) -> dict[tuple[str, frozenset[str], frozenset[str]], str]:
+        """The first mnemonic of each meaning, of those that access all of a register."""
+        found: dict[tuple[str, frozenset[str], frozenset[str]], str] = {}
+        for name, row in self.rows.items():
+            if row.access in (0, self.word):
+                found.setdefault((row.meaning, row.tags - {"RMW"}, row.written - {"RMW"}), name)
+        return found
+
+    def printed(self, mnemonic: str) -> str:
+        return mnemonic
 
 
 def _registers(operands: Iterable[Operand]) -> Iterator[Register]:

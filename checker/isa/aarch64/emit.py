@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from checker.core.source import Span, SyntaxProblem, UnknownName, Unsupported
+from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.core.value import signed
 from checker.isa.aarch64.table import CONDITIONS, DOMAINS, EXTENSIONS, SHIFTS
 from checker.isa.emit import ONE, SEXT, ZERO, Emitter, op
@@ -35,17 +35,6 @@ class AArch64Emitter(Emitter):
             wide.update(i.whole)
         self.wide = wide
         """The registers whose upper half may be other than 0."""
-
-    def instruction(self, i: Instruction, span: Span) -> None:
-        a = i.operands.get("a")
-        if not isinstance(a, Memory) or not a.write or not a.base:
-            super().instruction(i, span)
-            return
-        if any(isinstance(o, Register) and o.name == a.base.name for o in i.operands.values()):
-            raise Problem(Unsupported, f"{a.base.name} is both data and the base that moves: the result is unpredictable")
-        super().instruction(i, span)
-        if a.write == "post":
-            self.assign(a.base.name, op("add", self.register(a.base), Const(a.offset)))
 
     # ------------------------------------------------------------ values
 
@@ -127,15 +116,18 @@ class AArch64Emitter(Emitter):
     # ------------------------------------------------------------ memory
 
     def address(self, m: Memory) -> Expr:
-        """The effective address; `[Xn, …]!` moves the base first."""
-        assert m.base
+        """The effective address; `[Xn, …]!` moves the base first, `[Xn],#k` last."""
+        if not m.write or not m.base:
+            return super().address(m)
+        if any(isinstance(o, Register) and o.name == m.base.name for o in self.operands.values()):
+            raise Problem(Unsupported, f"{m.base.name} is both data and the base that moves: the result is unpredictable")
+        base = self.register(m.base)
+        moved = op("add", base, Const(m.offset))
         if m.write == "post":
-            return self.register(m.base)
-        moved = super().address(m)
-        if m.write == "pre":
-            self.assign(m.base.name, moved)
-            return moved if isinstance(moved, Const) else Reg(m.base.name)
-        return moved
+            self.moved = m.base.name, moved
+            return base
+        self.assign(m.base.name, moved)
+        return moved if isinstance(moved, Const) else Reg(m.base.name)
 
     def index(self, m: Memory) -> Expr:
         assert m.by
