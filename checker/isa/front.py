@@ -12,7 +12,8 @@ state is known: constants stand where they are used.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.core.source import Source, UnknownName
 from checker.isa.asm import Column, Line, check_labels, columns

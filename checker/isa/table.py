@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.isa.meaning import Step, meaning
@@ -24,8 +25,7 @@ _ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma"}
 """What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """What a mnemonic takes and means.
 
     `access` is the size in memory, in bytes, 0: that of the operation. `tags` are the sets that its reads are in, `written` those

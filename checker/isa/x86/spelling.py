@@ -11,7 +11,8 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.core.value import signed
