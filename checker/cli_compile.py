@@ -39,7 +39,7 @@ def compile_tests(paths: tuple[str, ...], *, arch: str, output: str | None, forc
     from checker.library import load_model, test_in
     from checker.report.progress import Progress
 
-    model, machine = load_model(_ARCHES[arch]), AArch64() if arch == "aarch64" else X86()
+    model, machine = load_model(_ARCHES[arch]), AArch64 if arch == "aarch64" else X86
     with Progress(sys.stderr, "reading") as bar:
         texts, errors = texts_of(paths)
         told = [error.render() for error in errors]

@@ -22,7 +22,7 @@ from checker.program import ir
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = sorted((ROOT / "litmus").glob("**/*.litmus"))
-TARGETS = {"aarch64": (AArch64(), "aarch64"), "x86_64": (X86(), "x86-tso")}
+TARGETS = {"aarch64": (AArch64, "aarch64"), "x86_64": (X86, "x86-tso")}
 PROTOCOLS = re.compile(r"'(\w*rcu\w*|kfree|kvfree)'(: no machine| is a protocol)")
 STATES = Options(states=True, unroll=1)
 

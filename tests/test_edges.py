@@ -137,7 +137,7 @@ P1(int *x, int *y) {{ int r0; WRITE_ONCE(*y, 2); r0 = READ_ONCE(*x); }}
 @given(st.sampled_from(["exists", "~exists", "forall"]), PROPS)
 def test_an_exported_condition_has_the_verdict_that_it_has_in_c(quantifier: str, prop: str) -> None:
     test = parse_test(Source("t", BUFFERS.format(quantifier, prop)))
-    for machine, model in ((AArch64(), "aarch64"), (X86(), "x86-tso")):
+    for machine, model in ((AArch64, "aarch64"), (X86, "x86-tso")):
         made = export(test, load_model(model), machine)
         there = check(parse_test(Source("made", made.text)), load_model(model))
         here = check(test, load_model(model))

@@ -68,7 +68,7 @@ def test_a_null_that_only_running_finds_is_released(before: str) -> None:
 @pytest.mark.parametrize(("value", "mnemonic"), [("NULL", "STR"), ("1", "STLR"), ("r2", "STLR")])
 def test_the_assembly_stores_a_null_as_the_kernel_does(value: str, mnemonic: str) -> None:
     test = parse_test(Source("test", text_of(f"r2 = READ_ONCE(*c); {PUBLISH.format(value)}", SEEN, question="1:r0=0")))
-    text = export(test, load_model("aarch64"), AArch64()).text
+    text = export(test, load_model("aarch64"), AArch64).text
     assert (f"{mnemonic} " in text) and ("STLR" in text) == (mnemonic == "STLR")
 
 

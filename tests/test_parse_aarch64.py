@@ -117,7 +117,7 @@ def test_an_operation_gives_the_manuals_bits_and_flags(
 ) -> None:
     w = "W" if bits == 32 else "X"
     code = [f"{name} {w}0,{w}1,{w}2"]
-    sets_flags = name.endswith("S") and TABLE[name].flags
+    sets_flags = name.endswith("S") and "flags" in TABLE[name].meaning
     if sets_flags:
         code += [f"CSET X{10 + i},{FLAG_SET[flag]}" for i, flag in enumerate(FLAGS)]
     result, nzcv = REFERENCE[name](low(x, bits), low(y, bits), bits)
@@ -407,6 +407,13 @@ def test_accesses_of_several_sizes_are_refused_by_name(init: str, code: str, mes
 def test_a_write_of_half_a_location_that_has_no_more_in_it_is_one_of_the_whole() -> None:
     text = litmus("uint64_t x=0xffffffff; 0:X1=x; 0:X0=1;", "P0;\nSTR W0,[X1];", "forall (x=1)")
     assert check(parse_test(Source("t", text)), load_model("aarch64")).observation == "Always"
+
+
+@pytest.mark.parametrize(("name", "hint"), [("W0", "write X0"), ("X31", "did you mean 'X3'"), ("Y", "")])
+def test_an_initial_value_is_of_a_register_that_the_machine_has(name: str, hint: str) -> None:
+    error = problem(litmus(f"0:X1=x; 0:{name}=1;", "P0;\nSTR W0,[X1];", "exists (x=1)"))
+    assert f"AArch64 has no register '{name}'" in error.message
+    assert hint in error.hint
 
 
 def test_a_variant_that_changes_the_meaning_is_refused_by_name() -> None:

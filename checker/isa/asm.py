@@ -98,13 +98,16 @@ def _cells(row: str, start: tuple[int, int]) -> list[Line]:
     cells = []
     for cell in row.split("|"):
         text = cell.strip()
-        before = cell[: len(cell) - len(cell.lstrip())]
-        newlines = before.count("\n")
-        at = len(before) - before.rfind("\n") if newlines else column + len(before)
+        before = len(cell) - len(cell.lstrip())
+        if "\n" not in cell:
+            cells.append(Line(text, line, column + before, False))
+            column += len(cell) + 1
+            continue
+        newlines = cell.count("\n", 0, before)
+        at = before - cell.rfind("\n", 0, before) if newlines else column + before
         cells.append(Line(text, line + newlines, at, False))
-        newlines = cell.count("\n")
-        line += newlines
-        column = len(cell) - cell.rfind("\n") + 1 if newlines else column + len(cell) + 1
+        line += cell.count("\n")
+        column = len(cell) - cell.rfind("\n") + 1
     return cells
 
 
@@ -142,20 +145,14 @@ def _tid(source: Source, expected: int, cell: Line) -> int:
 def check_labels(source: Source, column: Column, body: Collection[Instr]) -> None:
     """Every label is there once, and every branch has its label."""
     known: set[str] = set()
-    for line in column.lines:
-        if line.label:
-            if line.text in known:
-                raise SyntaxProblem(f"the label {line.text!r} is there twice", line.span(source), hint="rename one of them")
-            known.add(line.text)
-    defined = {instr.name for instr in body if isinstance(instr, Label)}
-    for instr in body:
-        if isinstance(instr, Branch) and instr.target not in defined:
+    for line in [line for line in column.lines if line.label]:
+        if line.text in known:
+            raise SyntaxProblem(f"the label {line.text!r} is there twice", line.span(source), hint="rename one of them")
+        known.add(line.text)
+    branches = [i for i in body if isinstance(i, Branch)]
+    defined = {i.name for i in body if isinstance(i, Label)} if branches else set()
+    for instr in branches:
+        if instr.target not in defined:
             near = difflib.get_close_matches(instr.target, sorted(known), 1, 0.5)
             hint = f"did you mean {near[0]!r}?" if near else "write 'L0:' before the instruction to go to"
             raise UnknownName(f"P{column.tid} has no label {instr.target!r}", instr.span, hint=hint)
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """A hint for a mnemonic that nobody knows."""
-    near = difflib.get_close_matches(word, sorted(known), 2, 0.6)
-    return f"did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

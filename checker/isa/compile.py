@@ -20,8 +20,9 @@ from msgspec.structs import replace
 
 from checker.cat.term import Model
 from checker.core.source import Span, Unsupported
-from checker.isa.code import SIZE, Code, Machine
+from checker.isa.emit import op as fold
 from checker.isa.text import Exported, names_of, written
+from checker.isa.writer import SIZE, Writer
 from checker.program.defer import defer
 from checker.program.expand import expand
 from checker.program.ir import (
@@ -42,13 +43,14 @@ from checker.program.ir import (
     Store,
     Test,
     Thread,
+    registers,
 )
 
 _SECTION = frozenset({"Rcu-lock", "Rcu-unlock", "Srcu-lock", "Srcu-unlock"})
 _PERIOD = frozenset({"Rcu-gp-start", "Rcu-gp-end", "Srcu-gp-start", "Srcu-gp-end"})
 
 
-def export(test: Test, model: Model, machine: Machine) -> Exported:
+def export(test: Test, model: Model, machine: type[Writer]) -> Exported:
     """`test` in the machine's assembly, its primitives compiled by the model's table. Raises Unsupported."""
     if test.arch != "C":
         raise Unsupported(f"'{test.name}' is {test.arch} already")
@@ -80,9 +82,9 @@ def _called(span: Span) -> str:
 # ---------------------------------------------------------------- one thread
 
 
-def _compiled(thread: Thread, program: tuple[Instr, ...], names: dict[str, str], machine: Machine) -> Code:
-    code = Code(thread.tid, frozenset(thread.params), names, list(machine.pool), machine_name=machine.name)
-    program = _in_bytes(program, code.params)
+def _compiled(thread: Thread, program: tuple[Instr, ...], names: dict[str, str], machine: type[Writer]) -> Writer:
+    writer = machine(thread.tid, frozenset(thread.params), names)
+    program = _in_bytes(program, writer.params)
     last: dict[str, int] = {}
     for at, i in enumerate(program):
         last |= {name: at for name in _mentions(i) if name.startswith("%")}
@@ -91,12 +93,12 @@ def _compiled(thread: Thread, program: tuple[Instr, ...], names: dict[str, str],
             last.setdefault(i.dst, at)
     at = 0
     while at < len(program):
-        code.here = getattr(program[at], "span", code.here)
-        step = _instruction(code, program, at, machine, last)
+        writer.here = getattr(program[at], "span", writer.here)
+        step = _instruction(writer, program, at, last)
         for done in range(at, at + step):
-            code.release(last, done)
+            writer.release(last, done)
         at += step
-    return code
+    return writer
 
 
 def _in_bytes(program: tuple[Instr, ...], params: frozenset[str]) -> tuple[Instr, ...]:
@@ -115,7 +117,7 @@ def _in_bytes(program: tuple[Instr, ...], params: frozenset[str]) -> tuple[Instr
 
     def place(addr: Expr, span: Span) -> Expr:
         match addr:
-            case Reg() | Const() | Op("add", (Reg(_), _)) if isinstance(addr, Reg | Const) or _names_in(addr) & arrays:
+            case Reg() | Const() | Op("add", (Reg(_), _)) if isinstance(addr, Reg | Const) or arrays & {*registers(addr)}:
                 return scaled(addr)
         raise Unsupported("the address of this access is computed from no array of the test", span)
 
@@ -133,99 +135,74 @@ def _in_bytes(program: tuple[Instr, ...], params: frozenset[str]) -> tuple[Instr
     return tuple(made)
 
 
-def _instruction(code: Code, program: tuple[Instr, ...], at: int, machine: Machine, last: dict[str, int]) -> int:
+def _instruction(w: Writer, program: tuple[Instr, ...], at: int, last: dict[str, int]) -> int:
     """Write the instruction at `at`, with those it makes one with; how many these are."""
     match program[at]:
         case Load() as load if load.pair:
-            return _read_modify_write(code, program, at, machine, last)
+            return _read_modify_write(w, program, at, last)
         case Load() as load:
-            machine.load(code, load)
+            w.load(load)
         case Store() as store if store.pair:
-            raise code.refuse(f"'{_called(store.span)}'")
+            raise w.refuse(f"'{_called(store.span)}'")
         case Store() as store:
-            machine.store(code, store)
+            w.store(store)
         case Assign(dst, value):
-            machine.assign(code, code.register(dst), value)
+            w.assign(w.register(dst), value)
         case Mark(tags, dst=dst):
             if "F" in tags and not tags & _SECTION:
-                machine.fence(code, tags)
+                w.fence(tags)
             if dst:
-                machine.assign(code, code.register(dst), Const(0))
+                w.assign(w.register(dst), Const(0))
         case Branch(cond, target):
-            machine.branch(code, cond, code.label(target))
+            w.branch(cond, w.label(target))
         case Label(name):
-            if name in code.labels or any(isinstance(i, Branch) and i.target == name for i in program):
-                code.emit(f"{code.label(name)}:")
+            if name in w.labels or any(isinstance(i, Branch) and i.target == name for i in program):
+                w.lines.append(f"{w.label(name)}:")
         case Assume(cond):
-            machine.fail_unless(code, cond)
+            w.fail_unless(cond)
         case Choose(span=span) | Allocate(span=span) | Cut(span):
             raise Unsupported("what is chosen freely is no instruction", span)
     return 1
 
 
-def _read_modify_write(code: Code, program: tuple[Instr, ...], at: int, machine: Machine, last: dict[str, int]) -> int:
+def _read_modify_write(w: Writer, program: tuple[Instr, ...], at: int, last: dict[str, int]) -> int:
     load = program[at]
     assert isinstance(load, Load)
-    program = _of_64_bits(program, at)
     used = last.get(load.dst, at) > at + 1
     match program[at + 1 : at + 7]:
-        case (Store(pair=pair, value=Op(op, (Reg(old), value))) as store, *_) if pair == load.pair and old == load.dst:
-            if load.dst not in _names_in(value):
-                machine.fetch(code, load, store, op, value, used=used)
-                return 2
-        case (Store(pair=pair) as store, *_) if pair == load.pair and load.dst not in _names_in(store.value):
-            machine.exchange(code, load, store, used=used)
-            return 2
+        case (Store(pair=pair, value=value) as store, *_) if pair == load.pair:
+            match value:  # on locations of 64 bits, all that is computed is stored
+                case Op("int32" | "uint32", (whole,)):
+                    value = whole
+            match value:
+                case Op(op, (Reg(old), operand)) if old == load.dst and old not in registers(operand):
+                    if op == "sub":
+                        op, operand = "add", fold("neg", operand)
+                    w.fetch(load, op, operand, used=used)
+                    return 2
+                case _ if load.dst not in registers(value):
+                    w.exchange(load, replace(store, value=value), used=used)
+                    return 2
         case (
-            Branch(Op("ne", (Reg(old), before)), fail), Store(pair=pair) as store, Branch(Const(1), end),
+            Branch(Op("ne", (Reg(old), before)), fail), Store(pair=pair, value=new), Branch(Const(1), end),
             Label(here), Assign(expected, Reg(kept)), Label(there),
         ) if pair == load.pair and old == kept == load.dst and here == fail and there == end:  # fmt: skip
-            machine.compare_exchange(code, load, before, _plain(store))
-            machine.assign(code, code.register(expected), Reg(load.dst))
+            w.compare_exchange(load, before, _plain(new))
+            w.assign(w.register(expected), Reg(load.dst))
             return 7
-        case (Branch(Op("ne", (Reg(old), before)), fail), Store(pair=pair) as store, Label(here), *_) if (
+        case (Branch(Op("ne", (Reg(old), before)), fail), Store(pair=pair, value=new), Label(here), *_) if (
             pair == load.pair and old == load.dst and here == fail
         ):
-            machine.compare_exchange(code, load, before, _plain(store))
+            w.compare_exchange(load, before, _plain(new))
             return 4
-    raise code.refuse(f"'{_called(load.span)}'", hint="the machine needs a loop for it")
+    raise w.refuse(f"'{_called(load.span)}'", hint="the machine needs a loop for it")
 
 
-def _of_64_bits(program: tuple[Instr, ...], at: int) -> tuple[Instr, ...]:
-    """The program, with what an atomic instruction stores as all 64 bits of what it computes, as it does on 64-bit locations."""
-    match program[at + 1 : at + 2]:
-        case (Store(value=Op("int32" | "uint32", (value,))) as store,):
-            return (*program[: at + 1], replace(store, value=value), *program[at + 2 :])
-    return program
-
-
-def _plain(store: Store) -> Store:
-    """The store of a compare-and-swap, without the remark that it depends on the comparison."""
-    match store.value:
-        case Op("weak", (value, _)):
-            return replace(store, value=value)
-    return store
-
-
-def _names_in(e: Expr | None) -> set[str]:
-    match e:
-        case Reg(name):
-            return {name}
-        case Op(_, args):
-            return set().union(*map(_names_in, args))
-    return set()
+def _plain(value: Expr) -> Expr:
+    """What a compare-and-swap stores, without the remark that it depends on the comparison."""
+    return value.args[0] if isinstance(value, Op) and value.op == "weak" else value
 
 
 def _mentions(i: Instr) -> set[str]:
-    match i:
-        case Assign(_, value):
-            return _names_in(value)
-        case Load(_, addr):
-            return _names_in(addr)
-        case Store(addr, value):
-            return _names_in(addr) | _names_in(value)
-        case Mark(_, addr, _, value):
-            return _names_in(addr) | _names_in(value)
-        case Branch(cond) | Assume(cond):
-            return _names_in(cond)
-    return set()
+    parts = [getattr(i, part, None) for part in ("value", "addr", "cond")]
+    return {name for part in parts if part is not None for name in registers(part)}

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from checker.core.source import Unsupported
 from checker.core.value import Free
-from checker.isa.code import Code, Machine
+from checker.isa.writer import Writer
 from checker.program.ir import (
     Address,
     And,
@@ -24,6 +24,7 @@ from checker.program.ir import (
     Truth,
     Value,
 )
+from checker.solve.proposition import locations
 
 _BUSY = re.compile(r"(?i:[wxbhsdqrv]\d+|[re]?[abcd][xhl]|[re]?(?:si|di|sp|bp)l?|[wx]?zr|lr|pc|nzcv|ip\d?|r\d+[dwb]|p\d+)")
 """What an assembler takes for a register, or herd for a process."""
@@ -44,9 +45,9 @@ def names_of(test: Test) -> dict[str, str]:
     return {name: f"v_{name}" if _BUSY.fullmatch(name) else name for name in globals_}
 
 
-def written(test: Test, threads: list[Code], names: dict[str, str], machine: Machine) -> Exported:
+def written(test: Test, threads: list[Writer], names: dict[str, str], machine: type[Writer]) -> Exported:
     places: dict[Loc, str] = {}
-    for loc in _places(test):
+    for loc in dict.fromkeys([*test.shown, *locations(test.condition.prop), *(locations(test.filter) if test.filter else ())]):
         match loc:
             case RegLoc(tid, reg):
                 code = next(c for c in threads if c.tid == tid)
@@ -61,7 +62,7 @@ def written(test: Test, threads: list[Code], names: dict[str, str], machine: Mac
     kept = [f"{c.tid}:{_plain(c.failed)}=0" for c in threads if c.failed]
     if test.filter is not None:
         kept.append(_prop(test.filter, places, names))
-    parts = [f"{machine.arch} {test.name}", _comment(test, threads, names), "{", *init, "}", *_columns(threads)]
+    parts = [f"{machine.machine.arch} {test.name}", _comment(test, threads, names), "{", *init, "}", *_columns(threads)]
     if test.shown:
         parts.append(f"locations [{' '.join(f'{places[loc]};' for loc in test.shown)}]")
     if kept:
@@ -76,7 +77,7 @@ def _plain(register: str) -> str:
     return register.lstrip("%")
 
 
-def _comment(test: Test, threads: list[Code], names: dict[str, str]) -> str:
+def _comment(test: Test, threads: list[Writer], names: dict[str, str]) -> str:
     rows = []
     for code in threads:
         local = [f"{name} {_plain(reg)}" for name, reg in code.registers.items() if name not in code.params and name[0] != "%"]
@@ -84,27 +85,6 @@ def _comment(test: Test, threads: list[Code], names: dict[str, str]) -> str:
             rows.append(f" * P{code.tid}: {', '.join(local)}")
     rows += [f" * {old} is {new}" for old, new in names.items() if old != new]
     return "\n".join([f"(* {test.name}, compiled from C. Which register holds which variable:", *rows, " *)"])
-
-
-def _places(test: Test) -> list[Loc]:
-    found: dict[Loc, None] = dict.fromkeys(test.shown)
-
-    def walk(prop: Prop | None) -> None:
-        match prop:
-            case Compare(_, left, right):
-                found.update({side: None for side in (left, right) if isinstance(side, RegLoc | MemLoc)})
-            case Not(arg):
-                walk(arg)
-            case And(args) | Or(args):
-                for arg in args:
-                    walk(arg)
-            case Implies(left, right):
-                walk(left)
-                walk(right)
-
-    walk(test.condition.prop)
-    walk(test.filter)
-    return list(found)
 
 
 def _memory(test: Test, names: dict[str, str]) -> list[str]:
@@ -153,7 +133,7 @@ def _prop(prop: Prop, places: dict[Loc, str], names: dict[str, str]) -> str:
             return str(value).lower()
 
 
-def _columns(threads: list[Code]) -> list[str]:
+def _columns(threads: list[Writer]) -> list[str]:
     cells = [[f"P{c.tid}", *c.lines] for c in threads]
     height = max(map(len, cells))
     widths = [max(map(len, column)) for column in cells]

@@ -163,7 +163,7 @@ def bytewise(test: Test, entries: tuple[Entry, ...]) -> Test:
 
     def elements(loc: Loc) -> list[Loc]:
         """What `locations [loc;]` shows: of a whole array every element."""
-        if isinstance(loc, RegLoc) or loc.address.name not in arrays or loc.address.offset:
+        if isinstance(loc, RegLoc) or loc.address.name not in arrays or loc.text:
             return [loc]
         return [MemLoc(Address(loc.address.name, i)) for i in range(arrays[loc.address.name].size)]
 

@@ -1,281 +1,205 @@
-"""The code of an AArch64 thread while it grows: registers, control flow, addresses, and arithmetic of 32 and 64 bits.
+"""What is AArch64's own: halves of registers, shifted operands, conditions, pairs, exclusives, CAS.
 
-A value of Wn is kept as an integer of 0 to 2^32-1 in Xn. What is known to fit is not cut off again, what is known is folded, and
-flags nobody tests are not computed, so `ADD W0,W1,#1` is one assignment and `CMP W0,#0` one or none. What instructions do with
-this is said in `aarch64_compute.py` and `aarch64_access.py`.
+    STXR W3,W2,[X1]     Choose c; if not c: Store(X1, X2, exclusive); X3 := c; the monitor is disarmed
+    LDADDA W2,W0,[X1]   Load(old, X1, {"A"}, pair); Store(X1, old + X2, pair); X0 := old
+
+A value of Wn is kept as an integer of 0 to 2^32-1 in Xn. Where the manual leaves a choice, both ways are explored: a store
+exclusive may fail, a failing CAS may write back what it read.
+Sources: Arm Architecture Reference Manual, C6.2, B2.3.2 (dependencies), B2.12 (exclusives); what a CAS depends on: herd7's
+AArch64Sem.ml.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Mapping, Sequence
 
-from checker.core.source import NOWHERE, Span
-from checker.core.value import Undetermined, compute, signed
-from checker.isa.aarch64.cell import Gpr, Imm, Instruction, Mem, Mod, Operand, Word
-from checker.isa.aarch64.table import CONDITIONS, EXTENSIONS, SHIFTS, Row
-from checker.program.ir import (
-    Address,
-    Assign,
-    Branch,
-    Const,
-    Expr,
-    Instr,
-    Label,
-    Load,
-    Op,
-    Reg,
-    Value,
-)  # fmt: skip
+from checker.core.source import SyntaxProblem, UnknownName, Unsupported
+from checker.core.value import signed
+from checker.isa.aarch64.table import CONDITIONS, DOMAINS, EXTENSIONS, SHIFTS
+from checker.isa.emit import ONE, SEXT, ZERO, Emitter, op
+from checker.isa.meaning import meaning
+from checker.isa.operand import Memory, Number, Operand, Problem, Register, Shifted, Word
+from checker.isa.table import Instruction
+from checker.program.ir import Choose, Const, Expr, Load, Reg, Store, Value
 
-ZERO = Const(0)
-ONE = Const(1)
-ZEXT = {1: "zext8", 2: "zext16", 4: "zext32"}
-SEXT = {1: "sext8", 2: "sext16", 4: "sext32"}
-_READS = {
-    "EQ": "Z", "NE": "Z", "CS": "C", "CC": "C", "HS": "C", "LO": "C", "MI": "N", "PL": "N", "VS": "V", "VC": "V",
-    "HI": "CZ", "LS": "CZ", "GE": "NV", "LT": "NV", "GT": "NVZ", "LE": "NVZ", "AL": "",
-}  # fmt: skip
+_NO_RETURN = frozenset({"NoRet", "RMW"})
 
 
-def op(name: str, *args: Expr) -> Expr:
-    """The expression, or its value where the operands are known."""
-    values = []
-    for a in args:
-        if not isinstance(a, Const):
-            return Op(name, args)
-        values.append(a.value)
-    try:
-        value = compute(name, values)
-    except Undetermined:
-        return Op(name, args)
-    return Const(value) if isinstance(value, int | Address) else Op(name, args)
+class AArch64Emitter(Emitter):
+    flag_names = {"N": "N", "Z": "Z", "C": "C", "V": "V"}
 
+    def __init__(self, instructions: Sequence[Instruction], initial: Mapping[str, Value], *, plain: bool) -> None:
+        super().__init__(instructions, initial, plain=plain)
+        wide = {name for name, value in initial.items() if not (isinstance(value, int) and 0 <= value < 1 << 32)}
+        for i in instructions:
+            wide.update(i.whole)
+        self.wide = wide
+        """The registers whose upper half may be other than 0."""
 
-def constant(value: int) -> Expr:
-    return Const(signed(value))
+    # ------------------------------------------------------------ values
 
+    def part(self, r: Register, whole: Expr) -> Expr:
+        return op("zext32", whole) if r.size == 4 and (isinstance(whole, Const) or r.name in self.wide) else whole
 
-_HOLDS: dict[str, Callable[[], Expr]] = {
-    "EQ": lambda: Reg("Z"),
-    "CS": lambda: Reg("C"),
-    "HS": lambda: Reg("C"),
-    "MI": lambda: Reg("N"),
-    "VS": lambda: Reg("V"),
-    "HI": lambda: op("land", Reg("C"), op("lnot", Reg("Z"))),
-    "GE": lambda: op("eq", Reg("N"), Reg("V")),
-    "GT": lambda: op("land", op("eq", Reg("N"), Reg("V")), op("lnot", Reg("Z"))),
-    "AL": lambda: ONE,
-}
+    def exact(self, to: Register) -> bool:
+        return self.plain or self.i.access == 8
 
+    def special(self, o: Operand) -> Expr:
+        match o:
+            case Shifted(operand, kind, amount) if kind in SHIFTS:
+                return self.apply(SHIFTS[kind], self.read(operand), Const(amount))
+            case Shifted(operand, kind, amount):
+                value = op(EXTENSIONS[kind], self.read(operand)) if EXTENSIONS[kind] else self.read(operand)
+                return self.trim(op("shl", value, Const(amount)) if amount else value, self.i.size)
+            case Word(text):
+                if text.upper() not in CONDITIONS:
+                    raise Problem(UnknownName, f"unknown condition '{text}'", f"conditions are {', '.join(CONDITIONS)}")
+                holds: Expr = meaning(CONDITIONS[text.upper()]).steps[0](self)
+                return holds
+        return super().special(o)
 
-def holds(name: str) -> Expr:
-    """The expression of the flags that a condition is."""
-    made = _HOLDS.get(name)
-    return made() if made else op("lnot", _HOLDS[CONDITIONS[name]]())
+    def apply(self, name: str, *args: Expr) -> Expr:
+        if name in ("shl", "shr", "sar", "ror"):
+            return self._shift(name, *args)
+        if name in ("smax", "smin", "umax", "umin"):
+            return self._bound(name, *args)
+        return super().apply(name, *args)
 
-
-Known = dict[str, Const | None]
-"""Registers that were written, with their value where it is known."""
-
-
-class Emitter:
-    """The code of one thread while it grows.
-
-    `initial` are the thread's registers at the start; `narrow` those whose upper half is always clear. `plain`: whatever memory
-    holds is a number that fits the smallest access. What is known of registers follows the control flow, so that constants
-    stand where they are used.
-    """
-
-    def __init__(
-        self, instructions: Sequence[Instruction], initial: Mapping[str, Value], narrow: frozenset[str], *, plain: bool
-    ) -> None:
-        self.code: list[Instr] = []
-        self.instructions, self.initial, self.narrow, self.plain = instructions, initial, narrow, plain
-        self.tested = _tested(instructions)
-        self.jumps = Counter(i.operands[-1] for i in instructions if i.row.family.startswith("branch"))
-        self.known: Known | None = {}  # None: control does not come here but by a label
-        self.arriving: dict[str, list[Known]] = {}
-        self.count = 0
-        self.span = NOWHERE
-
-    def begin(self, span: Span) -> None:
-        """The next instruction, which stands at `span`."""
-        self.span = span
-        self.count += 1
-
-    def name(self, what: str) -> str:
-        """A label or temporary of this instruction."""
-        return f"%{what}{self.count}"
-
-    # ------------------------------------------------------------ control flow
-
-    def branch(self, cond: Expr, target: str, *, ctrl: bool = False) -> None:
-        self.code.append(Branch(cond, target, "", ctrl, self.span))
-        if self.known is not None:
-            self.arriving.setdefault(target, []).append(dict(self.known))
-        if cond == ONE:
-            self.known = None
-
-    def label(self, name: str) -> None:
-        self.code.append(Label(name))
-        came = self.arriving.get(name, [])
-        if len(came) < self.jumps[Word(name)]:  # some branch goes back to here, or is never reached
-            self.known = dict.fromkeys([*_written(self.instructions)])
-            return
-        if self.known is not None:
-            came = [*came, self.known]
-        first, *rest = came or [{}]
-        for other in rest:
-            first = {n: self.at(first, n) if self.at(first, n) == self.at(other, n) else None for n in {**first, **other}}
-        self.known = dict(first)
-
-    def at(self, known: Known, name: str) -> Const | None:
-        return known[name] if name in known else Const(self.initial.get(name, 0))
-
-    # ------------------------------------------------------------ registers and values
-
-    def read(self, register: Gpr) -> Expr:
-        """The value of a register: of Wn its low half."""
-        if not register.name:
-            return ZERO
-        known = self.at(self.known or {}, register.name) if self.known is not None else None
-        if known is not None:
-            return op("zext32", known) if register.bits == 32 else known
-        if register.bits == 32 and register.name not in self.narrow:
-            return op("zext32", Reg(register.name))
-        return Reg(register.name)
-
-    def value(self, operand: Operand, bits: int) -> Expr:
-        if isinstance(operand, Imm):
-            return constant(operand.value & ((1 << bits) - 1))
-        assert isinstance(operand, Gpr)
-        return self.read(operand)
-
-    def assign(self, name: str, value: Expr) -> None:
-        if name:
-            self.code.append(Assign(name, value, self.span))
-            if self.known is not None:
-                self.known[name] = value if isinstance(value, Const) else None
-
-    def shifted(self, operand: Operand, mod: Mod | None, bits: int) -> Expr:
-        """The last operand of an operation, shifted or extended."""
-        value = self.value(operand, bits)
-        if mod is None:
+    def _shift(self, name: str, value: Expr, amount: Expr) -> Expr:
+        """Amounts count modulo the width."""
+        bits = 8 * self.i.size
+        amount = op("and", amount, Const(bits - 1))
+        if amount == ZERO:
             return value
-        if mod.kind in SHIFTS:
-            return shift(SHIFTS[mod.kind], value, Const(mod.amount), bits)
-        extended = op(EXTENSIONS[mod.kind], value) if EXTENSIONS[mod.kind] else value
-        return trimmed(op("shl", extended, Const(mod.amount)) if mod.amount else extended, bits)
+        if name == "ror":
+            back = op("and", op("sub", Const(bits), amount), Const(bits - 1))
+            return op("or", op("shr", value, amount), op("shl", value, back))
+        return self.trim(op(name, self.widened(value) if name == "sar" else value, amount), self.i.size)
+
+    def _bound(self, name: str, old: Expr, new: Expr) -> Expr:
+        size = self.i.access
+        new = self.trim(new, size)
+        wide = (op(SEXT[size], old), op(SEXT[size], new)) if name[0] == "s" and size < 8 else (old, new)
+        compare = {"smax": "ge", "smin": "le", "umax": "geu", "umin": "leu"}[name]
+        return op("ite", op(compare, *wide), old, new)
+
+    def flag(self, which: str, name: str, x: Expr, y: Expr, result: Expr) -> Expr | None:
+        return op("geu", x, y) if (which, name) == ("C", "sub") else super().flag(which, name, x, y, result)
+
+    def half(self, o: Number | Shifted) -> Expr:
+        """16 bits of a number, in their place."""
+        number = o.operand if isinstance(o, Shifted) else o
+        at = o.amount if isinstance(o, Shifted) else 0
+        assert isinstance(number, Number)
+        if isinstance(o, Shifted) and (o.kind != "LSL" or at % 16 or at >= 8 * self.i.size):
+            raise Problem(Unsupported, f"{o.kind} #{at} here", "the shift is LSL #0, #16, and of X also #32, #48")
+        if not 0 <= number.value < 1 << 16:
+            raise Problem(Unsupported, f"#{number.value} does not fit into 16 bits", "0 to 65535 does")
+        return Const(signed(number.value << at))
+
+    def insert(self, d: Register, o: Number | Shifted) -> Expr:
+        """d with 16 of its bits replaced."""
+        mask = ((1 << 8 * d.size) - 1) & ~(0xFFFF << (o.amount if isinstance(o, Shifted) else 0))
+        return op("or", op("and", self.read(d), Const(signed(mask))), self.half(o))
+
+    def bit(self, t: Register, i: Number) -> Expr:
+        if not 0 <= i.value < 8 * t.size:
+            raise Problem(SyntaxProblem, f"there is no bit {i.value} in a register of {8 * t.size}")
+        return op("and", op("shr", self.read(t), Const(i.value)), ONE)
+
+    def barrier(self, name: str, option: Word | None) -> None:
+        text = option.text.upper() if option else "SY"
+        if text not in (DOMAINS if name != "ISB" else ("SY",)):
+            raise Problem(Unsupported, f"no such option of {name}: '{text}'", f"options are {', '.join(DOMAINS)}")
+        self.fence(f"{name}.{text}" if name != "ISB" else name)
 
     # ------------------------------------------------------------ memory
 
-    def address(self, mem: Mem) -> Expr:
-        """The effective address; `[Xn, …]!` moves the base first."""
-        base = self.read(mem.base)
-        if mem.by is not None:
-            index = self.read(mem.by)
-            if mem.extend in ("SXTW", "UXTW"):
-                index = op("sext32", self.read(Gpr(mem.by.name, 64))) if mem.extend == "SXTW" else index
-            return op("add", base, op("shl", index, Const(mem.amount)) if mem.amount else index)
-        if mem.write == "post" or not mem.offset:
+    def address(self, m: Memory) -> Expr:
+        """The effective address; `[Xn, …]!` moves the base first, `[Xn],#k` last."""
+        if not m.write or not m.base:
+            return super().address(m)
+        if any(isinstance(o, Register) and o.name == m.base.name for o in self.operands.values()):
+            raise Problem(Unsupported, f"{m.base.name} is both data and the base that moves: the result is unpredictable")
+        base = self.register(m.base)
+        moved = op("add", base, Const(m.offset))
+        if m.write == "post":
+            self.moved = m.base.name, moved
             return base
-        moved = op("add", base, constant(mem.offset))
-        if mem.write == "pre":
-            self.assign(mem.base.name, moved)
-            return moved if isinstance(moved, Const) else Reg(mem.base.name)
-        return moved
+        self.assign(m.base.name, moved)
+        return moved if isinstance(moved, Const) else Reg(m.base.name)
 
-    def after(self, mem: Mem) -> None:
-        if mem.write == "post":
-            self.assign(mem.base.name, op("add", self.read(mem.base), constant(mem.offset)))
+    def index(self, m: Memory) -> Expr:
+        assert m.by
+        return op("sext32", self.register(Register(m.by.name, 8))) if m.extend == "SXTW" else self.register(m.by)
 
-    def load(self, dst: Gpr, addr: Expr, row: Row, size: int, *, group: int = 0) -> None:
-        """dst := the `size` bytes at addr, extended."""
-        exact = self.plain or size == 8
-        name = dst.name if dst.name and exact and not row.signed else self.name("r")
-        self.code.append(Load(name, addr, row.tags, self.span, size, 0, group, row.exclusive))
-        if self.known is not None:
-            self.known[name] = None
-        if dst.name and name != dst.name:
-            self.assign(dst.name, self.extended(Reg(name), size, dst.bits, row.signed))
+    def read_tags(self) -> frozenset[str]:
+        """An atomic whose result nobody gets is no read for an acquire."""
+        if self.i.row.atomic:
+            result = self.operands.get("s" if self.i.row.meaning[:4] == "swap" else "t")
+            if not (isinstance(result, Register) and result.name):
+                return _NO_RETURN
+        return self.i.row.tags
 
-    def extended(self, value: Expr, size: int, bits: int, is_signed: bool) -> Expr:
-        if is_signed:
-            return trimmed(op(SEXT[size], value), bits)
-        return value if self.plain or size == 8 else op(ZEXT[size], value)
+    def _pair(self, t: Register, u: Register, a: Memory) -> tuple[Expr, Expr]:
+        """The two addresses of a pair."""
+        if a.by:
+            raise Problem(Unsupported, "a pair takes an address without index register", "write [X1] or [X1,#8]")
+        base = self.address(a)
+        if a.base and t.name == a.base.name:
+            self.assign(self.name("a"), base)
+            base = Reg(self.name("a"))
+        return base, op("add", base, Const(self.i.access))
 
-    def stored(self, register: Gpr, size: int) -> Expr:
-        """The low `size` bytes of a register."""
-        value = self.read(register)
-        return value if size * 8 >= register.bits or value == ZERO else op(ZEXT[size], value)
+    def load_pair(self, t: Register, u: Register, a: Memory) -> None:
+        addresses, size = self._pair(t, u, a), self.i.access
+        if t.name and t.name == u.name:
+            raise Problem(Unsupported, f"{t.name} is loaded twice: the result is unpredictable")
+        temps = (self.name("r"), self.name("r") + "b")
+        for temp, addr in zip(temps, addresses, strict=True):
+            self.code.append(Load(temp, addr, self.i.row.tags, self.span, size, 0, self.count))
+        for register, temp in zip((t, u), temps, strict=True):
+            self.write(register, op(SEXT[size], Reg(temp)) if size < self.i.size else self.loaded(Reg(temp)))
 
-    def size(self, row: Row, data: Operand) -> int:
-        assert isinstance(data, Gpr)
-        return row.size or data.bits // 8
+    def store_pair(self, t: Register, u: Register, a: Memory) -> None:
+        for register, addr in zip((t, u), self._pair(t, u, a), strict=True):
+            self.code.append(Store(addr, self.read(register), self.i.row.written, self.span, self.i.access, 0, self.count))
 
+    def exclusive(self, s: Register, t: Register, a: Memory) -> None:
+        """Status 0 and a write, or status 1 and none (B2.3.2: the status is no register read's result)."""
+        self.write(s, self.store_exclusive(self.address(a), self.trim(self.read(t), self.i.access)))
 
-def _written(instructions: Sequence[Instruction]) -> set[str]:
-    """The registers and flags that some instruction may write."""
-    found = {"N", "Z", "C", "V"}
-    for _, operands in instructions:
-        for o in operands:
-            if isinstance(o, Gpr):
-                found.add(o.name)
-            elif isinstance(o, Mem) and o.write:
-                found.add(o.base.name)
-    return found
+    def swap(self, s: Register, t: Register, a: Memory) -> None:
+        """CAS Xs, Xt: writes Xt where memory holds Xs. Xs gets what was read: on success it may instead keep its own value, which
+        is the same but depends on other reads; on failure what was read may be written back."""
+        fail, end, coin, same = self.name("fail"), self.name("end"), self.name("c"), self.name("same")
+        read, addr, size = self.load(self.name("r"), a), self.address(a), self.i.access
+        wanted = self.trim(self.read(s), size)
+        differs = op("ne", read, wanted)
 
+        def write(value: Expr) -> None:
+            value = op("weak", value, differs)
+            self.code.append(Store(addr, value, self.i.row.written, self.span, size, self.pair, self.pair))
 
-def _tested(instructions: Sequence[Instruction]) -> frozenset[str]:
-    """The flags that some instruction looks at."""
-    found: set[str] = set()
-    for row, operands in instructions:
-        if row.family == "branch_if":
-            found.update(_READS[row.op])
-        elif row.family in ("select", "set", "select_same") and isinstance(operands[-1], Word):
-            found.update(_READS.get(operands[-1].text.upper(), ""))
-    return frozenset(found)
+        self.branch(differs, fail)
+        write(self.trim(self.read(t), size))
+        if self._read_elsewhere(s):
+            self.code.append(Choose(coin, self.span))
+            self.branch(Reg(coin), same)
+            self.assign(s.name, read)
+            self.branch(ONE, end)
+            self.label(same)
+            self.assign(s.name, op("weak", wanted, differs))
+        else:
+            self.assign(s.name, read)
+        self.branch(ONE, end)
+        self.label(fail)
+        self.assign(s.name, read)
+        self.code.append(Choose(coin, self.span))
+        self.branch(Reg(coin), end)
+        write(read)
+        self.label(end)
 
-
-# ---------------------------------------------------------------- arithmetic
-
-
-def trimmed(value: Expr, bits: int) -> Expr:
-    return op("zext32", value) if bits == 32 else value
-
-
-def widened(value: Expr, bits: int) -> Expr:
-    """As a signed number."""
-    return op("sext32", value) if bits == 32 else value
-
-
-def shift(name: str, value: Expr, amount: Expr, bits: int) -> Expr:
-    """`value` (of `bits` bits) shifted; amounts count modulo the width."""
-    amount = Const(amount.value & (bits - 1)) if isinstance(amount, Const) and isinstance(amount.value, int) else \
-        op("and", amount, Const(bits - 1))  # fmt: skip
-    if amount == ZERO:
-        return value
-    if name == "ror":
-        back = Const(bits - amount.value) if isinstance(amount, Const) and isinstance(amount.value, int) else \
-            op("and", op("sub", Const(bits), amount), Const(bits - 1))  # fmt: skip
-        return trimmed(op("or", op("shr", value, amount), op("shl", value, back)), bits)
-    if name == "sar":
-        return trimmed(op("sar", widened(value, bits), amount), bits)
-    return op(name, value, amount) if name == "shr" else trimmed(op(name, value, amount), bits)
-
-
-def arithmetic(name: str, x: Expr, y: Expr, bits: int) -> Expr:
-    """x name y, cut to `bits` bits; both fit."""
-    if x == y and isinstance(x, Reg) and name in ("xor", "sub", "andnot"):
-        return op("first", ZERO, x)  # 0 whatever x is, and dependent on it
-    if name in SHIFTS.values():
-        return shift(name, x, y, bits)
-    if name.endswith("not") and name != "andnot":
-        return trimmed(op(name.removesuffix("not"), x, op("not", y)), bits)
-    return op(name, x, y) if name in ("and", "or", "xor", "andnot") else trimmed(op(name, x, y), bits)
-
-
-Family: TypeAlias = Callable[[Emitter, Row, Sequence[Operand]], None]
-"""What the instructions of one family do."""
+    def _read_elsewhere(self, register: Register) -> bool:
+        """Is the register named by any other instruction, so that what it depends on matters?"""
+        return bool(register.name) and [name for i in self.instructions for name in i.named].count(register.name) > 1

@@ -1,162 +1,105 @@
-"""What there is to know of each AArch64 mnemonic: its family, the shapes of operands it takes, and how it differs from its kin.
+"""The AArch64 instructions: a line for each, or for each family of names.
 
-A shape is a regular expression over one letter an operand: w and x registers of 32 and 64 bits, i an immediate, m a memory
-operand, s a shift or extension, n a name (label, condition, barrier option). `aarch64.py` has one function per family.
+Operands are named as in the manual: d the destination, n and m the sources, t what is moved to or from memory, a the address, s the
+source or status of an atomic. Kinds beside those of `operand.py`: w and x a register of 32 or 64 bits whatever the others have
+(those of kind r have one width), e an extended register of 32 bits among 64, l a label, c a condition, o the option of a barrier.
 
-    TABLE["LDAR"]   Row("load", LOAD_PLAIN, "Xt, [Xn]", tags={"A"}, plain=True)     LDAR W0,[X1] has the shape "wm"
-
-Source: Arm Architecture Reference Manual for A-profile, part C6.2.
+Source: Arm Architecture Reference Manual for A-profile, part C6.2; J1.1 (AddWithCarry, ConditionHolds).
 """
 
 from __future__ import annotations
 
 from itertools import product
 
-from msgspec import Struct
-
-
-class Row(Struct, frozen=True):
-    """One mnemonic. `op` distinguishes within the family; `size` in bytes, 0: that of the data register; `usage` is for people.
-
-    `tags` are sets the event (of an atomic: its read) is in, `written` those of an atomic's write. `plain`: the address is [Xn].
-    """
-
-    family: str
-    shape: str
-    usage: str
-    op: str = ""
-    size: int = 0
-    tags: frozenset[str] = frozenset()
-    written: frozenset[str] = frozenset()
-    flags: bool = False
-    signed: bool = False
-    plain: bool = False
-    exclusive: bool = False
-
+from checker.isa.table import Row, row
 
 CONDITIONS = {
-    "EQ": "NE", "NE": "EQ", "CS": "CC", "CC": "CS", "HS": "CC", "LO": "CS", "MI": "PL", "PL": "MI", "VS": "VC", "VC": "VS",
-    "HI": "LS", "LS": "HI", "GE": "LT", "LT": "GE", "GT": "LE", "LE": "GT", "AL": "AL",
+    "EQ": "Z", "NE": "not Z", "CS": "C", "HS": "C", "CC": "not C", "LO": "not C", "MI": "N", "PL": "not N", "VS": "V",
+    "VC": "not V", "HI": "C and not Z", "LS": "not (C and not Z)", "GE": "N == V", "LT": "not N == V",
+    "GT": "N == V and not Z", "LE": "not (N == V and not Z)", "AL": "1",
 }  # fmt: skip
-"""Conditions and their opposites."""
-
 EXTENSIONS = {"UXTB": "zext8", "UXTH": "zext16", "UXTW": "zext32", "SXTB": "sext8", "SXTH": "sext16", "SXTW": "sext32"}
 EXTENSIONS |= {"UXTX": "", "SXTX": ""}
 SHIFTS = {"LSL": "shl", "LSR": "shr", "ASR": "sar", "ROR": "ror"}
 DOMAINS = ("ISH", "ISHLD", "ISHST", "SY", "LD", "ST", "OSH", "OSHLD", "OSHST", "NSH", "NSHLD", "NSHST")
 
-_ADD = r"ww[wi]s?|xx[xi]s?|xxws"
-_LOGIC = r"ww[wi]s?|xx[xi]s?"
-_TWO = r"ww[wi]s?|xx[xi]s?"
-_NONE: frozenset[str] = frozenset()
+_BINARY = {"AND": "n & m", "BIC": "n & ~m", "ORR": "n | m", "EOR": "n ^ m", "ORN": "n | ~m", "EON": "n ^ ~m"}
+_ATOMIC = {"ADD": "o + s", "CLR": "o & ~s", "EOR": "o ^ s", "SET": "o | s"}
+_ATOMIC |= {name: f"{name.lower()}(o, s)" for name in ("SMAX", "SMIN", "UMAX", "UMIN")}
+_SIZES = (("", 0, "r"), ("B", 1, "w"), ("H", 2, "w"))
+_ORDERS = (("", "", ""), ("A", "A", ""), ("L", "", "L"), ("AL", "A", "L"))
 
 
-def _alu() -> dict[str, Row]:
-    rows = {}
-    for name, op in (("ADD", "add"), ("SUB", "sub")):
-        rows[name] = Row("alu", _ADD, "Xd, Xn, Xm | #imm", op)
-        rows[name + "S"] = Row("alu", _ADD, "Xd, Xn, Xm | #imm", op, flags=True)
-    for name, op in (("AND", "and"), ("BIC", "andnot"), ("ORR", "or"), ("EOR", "xor"), ("ORN", "ornot"), ("EON", "xornot")):
-        rows[name] = Row("alu", _LOGIC, "Xd, Xn, Xm | #imm", op)
-    rows["ANDS"] = Row("alu", _LOGIC, "Xd, Xn, Xm | #imm", "and", flags=True)
-    rows["BICS"] = Row("alu", _LOGIC, "Xd, Xn, Xm | #imm", "andnot", flags=True)
+def _compute() -> dict[str, Row]:
+    rows = {
+        "ADD": row("d:r n:r m:rise", "d = n + m"), "SUB": row("d:r n:r m:rise", "d = n - m"),
+        "ADDS": row("d:r n:r m:rise", "d = flags(n + m)"), "SUBS": row("d:r n:r m:rise", "d = flags(n - m)"),
+        "ANDS": row("d:r n:r m:ris", "d = flags(n & m)"), "BICS": row("d:r n:r m:ris", "d = flags(n & ~m)"),
+        "CMP": row("n:r m:rise", "flags(n - m)"), "CMN": row("n:r m:rise", "flags(n + m)"),
+        "TST": row("n:r m:rise", "flags(n & m)"), "NEG": row("d:r m:rs", "d = 0 - m"),
+        "NEGS": row("d:r m:rs", "d = flags(0 - m)"), "MVN": row("d:r m:rs", "d = ~m"),
+        "MUL": row("d:r n:r m:r", "d = n * m"), "MNEG": row("d:r n:r m:r", "d = 0 - n * m"),
+        "MADD": row("d:r n:r m:r a:r", "d = a + n * m"), "MSUB": row("d:r n:r m:r a:r", "d = a - n * m"),
+        "MOV": row("d:r n:ri", "d = n"), "MOVZ": row("d:r i:is", "d = half(i)"), "MOVN": row("d:r i:is", "d = ~half(i)"),
+        "MOVK": row("d:r i:is", "d = insert(d, i)"),
+        "CSEL": row("d:r n:r m:r c:c", "d = pick(c, n, m)"), "CSINC": row("d:r n:r m:r c:c", "d = pick(c, n, m + 1)"),
+        "CSINV": row("d:r n:r m:r c:c", "d = pick(c, n, ~m)"), "CSNEG": row("d:r n:r m:r c:c", "d = pick(c, n, 0 - m)"),
+        "CSET": row("d:r c:c", "d = pick(c, 1, 0)"), "CSETM": row("d:r c:c", "d = pick(c, -1, 0)"),
+        "CINC": row("d:r n:r c:c", "d = pick(c, n + 1, n)"), "CINV": row("d:r n:r c:c", "d = pick(c, ~n, n)"),
+        "CNEG": row("d:r n:r c:c", "d = pick(c, 0 - n, n)"),
+    }  # fmt: skip
+    rows |= {name: row("d:r n:r m:ris", f"d = {meaning}") for name, meaning in _BINARY.items()}
     for name, op in SHIFTS.items():
-        rows[name] = Row("alu", r"ww[wi]|xx[xi]", "Xd, Xn, Xm | #imm", op)
-        rows[name + "V"] = Row("alu", r"www|xxx", "Xd, Xn, Xm", op)
-    compare = r"w[wi]s?|x[xi]s?|xws"
-    rows["CMP"] = Row("compare", compare, "Xn, Xm | #imm", "sub", flags=True)
-    rows["CMN"] = Row("compare", compare, "Xn, Xm | #imm", "add", flags=True)
-    rows["TST"] = Row("compare", compare, "Xn, Xm | #imm", "and", flags=True)
-    rows["NEG"] = Row("from_zero", r"wws?|xxs?", "Xd, Xm", "sub")
-    rows["NEGS"] = Row("from_zero", r"wws?|xxs?", "Xd, Xm", "sub", flags=True)
-    rows["MVN"] = Row("from_zero", r"wws?|xxs?", "Xd, Xm", "ornot")
-    rows["MUL"] = Row("multiply", r"www|xxx", "Xd, Xn, Xm", "add")
-    rows["MNEG"] = Row("multiply", r"www|xxx", "Xd, Xn, Xm", "sub")
-    rows["MADD"] = Row("multiply", r"wwww|xxxx", "Xd, Xn, Xm, Xa", "add")
-    rows["MSUB"] = Row("multiply", r"wwww|xxxx", "Xd, Xn, Xm, Xa", "sub")
+        rows[name] = row("d:r n:r m:ri", f"d = {op}(n, m)")
+        rows[name + "V"] = row("d:r n:r m:r", f"d = {op}(n, m)")
     for name, op in EXTENSIONS.items():
         if op:
-            rows[name] = Row("extend", r"ww|xw" if name[0] == "S" else r"ww", "Wd, Wn", op)
-    rows["MOV"] = Row("move", r"w[wi]|x[xi]", "Xd, Xn | #imm")
-    rows["MOVZ"] = Row("move_wide", r"[wx]is?", "Xd, #imm{, LSL #16 | #32 | #48}", "movz")
-    rows["MOVN"] = Row("move_wide", r"[wx]is?", "Xd, #imm{, LSL #16 | #32 | #48}", "movn")
-    rows["MOVK"] = Row("move_wide", r"[wx]is?", "Xd, #imm{, LSL #16 | #32 | #48}", "movk")
-    return rows
-
-
-def _select() -> dict[str, Row]:
-    rows = {}
-    for name, op in (("CSEL", ""), ("CSINC", "inc"), ("CSINV", "inv"), ("CSNEG", "neg")):
-        rows[name] = Row("select", r"wwwn|xxxn", "Xd, Xn, Xm, cond", op)
-    for name, op in (("CSET", "inc"), ("CSETM", "inv")):
-        rows[name] = Row("set", r"[wx]n", "Xd, cond", op)
-    for name, op in (("CINC", "inc"), ("CINV", "inv"), ("CNEG", "neg")):
-        rows[name] = Row("select_same", r"wwn|xxn", "Xd, Xn, cond", op)
+            rows[name] = row("d:r n:w" if name[0] == "S" else "d:w n:w", f"d = {op}(n)")
     return rows
 
 
 def _memory() -> dict[str, Row]:
     rows = {}
-    sizes = (("", 0, "[wx]m"), ("B", 1, "wm"), ("H", 2, "wm"))
-    for (suffix, size, shape), stem in product(sizes, ("LDR", "LDUR")):
-        rows[stem + suffix] = Row("load", shape, "Xt, [Xn…]", size=size)
-    for (suffix, size, shape), stem in product(sizes, ("STR", "STUR")):
-        rows[stem + suffix] = Row("store", shape, "Xt, [Xn…]", size=size)
-    for (suffix, size), stem in product((("SB", 1), ("SH", 2), ("SW", 4)), ("LDR", "LDUR")):
-        shape = "xm" if suffix == "SW" else "[wx]m"
-        rows[stem + suffix] = Row("load", shape, "Xt, [Xn…]", size=size, signed=True)
-    ordered = {"LDAR": {"A"}, "LDAPR": {"Q"}, "LDXR": {"X"}, "LDAXR": {"X", "A"}}
-    for (suffix, size, shape), (stem, tags) in product(sizes, ordered.items()):
-        kind = frozenset(tags)
-        rows[stem + suffix] = Row("load", shape, "Xt, [Xn]", size=size, tags=kind, plain=True, exclusive="X" in kind)
-    for suffix, size, shape in sizes:
-        rows["STLR" + suffix] = Row("store", shape, "Xt, [Xn]", size=size, tags=frozenset({"L"}), plain=True)
-        for stem, tags in (("STXR", {"X"}), ("STLXR", {"X", "L"})):
-            rows[stem + suffix] = Row(
-                "store_exclusive", "w" + shape, "Ws, Xt, [Xn]", size=size, tags=frozenset(tags), plain=True, exclusive=True
-            )
-    for name in ("LDP", "LDNP"):
-        rows[name] = Row("load_pair", r"wwm|xxm", "Xt1, Xt2, [Xn…]")
-    rows["LDPSW"] = Row("load_pair", r"xxm", "Xt1, Xt2, [Xn…]", size=4, signed=True)
-    for name in ("STP", "STNP"):
-        rows[name] = Row("store_pair", r"wwm|xxm", "Xt1, Xt2, [Xn…]")
-    return rows
-
-
-ATOMIC = {
-    "ADD": "add", "CLR": "andnot", "EOR": "xor", "SET": "or", "SMAX": "smax", "SMIN": "smin", "UMAX": "umax", "UMIN": "umin",
-}  # fmt: skip
-
-
-def _atomics() -> dict[str, Row]:
-    rows = {}
-    orders = (("", _NONE, _NONE), ("A", {"A"}, _NONE), ("L", _NONE, {"L"}), ("AL", {"A"}, {"L"}))
-    for (order, read, written), (suffix, size) in product(orders, (("", 0), ("B", 1), ("H", 2))):
-        shape = r"ww m|xxm".replace(" ", "") if not size else "wwm"
-        tags, released = frozenset(read), frozenset(written)
-        tail = order + suffix
-        rows["SWP" + tail] = Row("atomic", shape, "Xs, Xt, [Xn]", "swp", size, tags, released, plain=True)
-        rows["CAS" + tail] = Row("compare_and_swap", shape, "Xs, Xt, [Xn]", "", size, tags, released, plain=True)
-        for name, op in ATOMIC.items():
-            rows["LD" + name + tail] = Row("atomic", shape, "Xs, Xt, [Xn]", op, size, tags, released, plain=True)
-            if not read:
-                rows["ST" + name + tail] = Row("atomic_no_return", shape[1:] if size else "[wx]m", "Xs, [Xn]", op, size,
-                                               _NONE, released, plain=True)  # fmt: skip
+    for (suffix, size, kind), u in product(_SIZES, "RU"):
+        rows[f"LD{'U' * (u == 'U')}R{suffix}"] = row(f"t:{kind} a:m", "t = a", access=size)
+        rows[f"ST{'U' * (u == 'U')}R{suffix}"] = row(f"t:{kind} a:m", "a = t", access=size)
+    for (suffix, size, kind), stem in product((("SB", 1, "r"), ("SH", 2, "r"), ("SW", 4, "x")), ("LDR", "LDUR")):
+        rows[stem + suffix] = row(f"t:{kind} a:m", f"t = sext{8 * size}(a)", access=size)
+    for suffix, size, kind in _SIZES:
+        data = f"t:{kind} a:a"
+        rows[f"LDAR{suffix}"] = row(data, "t = a", read="A", access=size)
+        rows[f"LDAPR{suffix}"] = row(data, "t = a", read="Q", access=size)
+        rows[f"LDXR{suffix}"] = row(data, "t = a", read="X", access=size, exclusive=True)
+        rows[f"LDAXR{suffix}"] = row(data, "t = a", read="X A", access=size, exclusive=True)
+        rows[f"STLR{suffix}"] = row(data, "a = t", write="L", access=size)
+        rows[f"STXR{suffix}"] = row(f"s:w {data}", "exclusive(s, t, a)", write="X", access=size)
+        rows[f"STLXR{suffix}"] = row(f"s:w {data}", "exclusive(s, t, a)", write="X L", access=size)
+        for order, read, write in _ORDERS:
+            tail, both = order + suffix, {"read": f"{read} RMW", "write": f"{write} RMW", "access": size, "atomic": True}
+            data = f"s:{kind} t:{kind} a:a"
+            rows["SWP" + tail] = row(data, "o = a; a = s; t = o", **both)  # type: ignore[arg-type]
+            rows["CAS" + tail] = row(data, "swap(s, t, a)", **both)  # type: ignore[arg-type]
+            for name, meaning in _ATOMIC.items():
+                rows[f"LD{name}{tail}"] = row(data, f"o = a; a = {meaning}; t = o", **both)  # type: ignore[arg-type]
+                if not read:
+                    rows[f"ST{name}{tail}"] = row(f"s:{kind} a:a", f"o = a; a = {meaning}", **both)  # type: ignore[arg-type]
+    for n in ("", "N"):
+        rows[f"LD{n}P"] = row("t:r u:r a:m", "load_pair(t, u, a)")
+        rows[f"ST{n}P"] = row("t:r u:r a:m", "store_pair(t, u, a)")
+    rows["LDPSW"] = row("t:x u:x a:m", "load_pair(t, u, a)", access=4)
     return rows
 
 
 def _control() -> dict[str, Row]:
-    rows = {"B": Row("branch", "n", "label"), "CBZ": Row("branch_zero", "[wx]n", "Xt, label", "eq")}
-    rows["CBNZ"] = Row("branch_zero", "[wx]n", "Xt, label", "ne")
-    rows["TBZ"] = Row("branch_bit", "[wx]in", "Xt, #bit, label", "eq")
-    rows["TBNZ"] = Row("branch_bit", "[wx]in", "Xt, #bit, label", "ne")
-    for condition in CONDITIONS:
-        rows["B." + condition] = rows["B" + condition] = Row("branch_if", "n", "label", condition)
-    rows["DMB"] = Row("fence", "n", "SY | LD | ST | ISH | ISHLD | ISHST | …", "DMB")
-    rows["DSB"] = Row("fence", "n", "SY | LD | ST | ISH | ISHLD | ISHST | …", "DSB")
-    rows["ISB"] = Row("fence", "n?", "", "ISB")
-    rows["NOP"] = Row("nothing", "", "")
+    rows = {
+        "B": row("l:l", "goto(l)"), "CBZ": row("t:r l:l", "goto(l, t == 0)"), "CBNZ": row("t:r l:l", "goto(l, t)"),
+        "TBZ": row("t:r i:i l:l", "goto(l, bit(t, i) == 0)"), "TBNZ": row("t:r i:i l:l", "goto(l, bit(t, i) != 0)"),
+        "DMB": row("o:o", "barrier('DMB', o)"), "DSB": row("o:o", "barrier('DSB', o)"), "ISB": row("o:o?", "barrier('ISB', o)"),
+        "NOP": row("", ""),
+    }  # fmt: skip
+    for condition, meaning in CONDITIONS.items():
+        rows["B." + condition] = rows["B" + condition] = row("l:l", f"goto(l, {meaning})")
     return rows
 
 
-TABLE: dict[str, Row] = _alu() | _select() | _memory() | _atomics() | _control()
+TABLE: dict[str, Row] = _compute() | _memory() | _control()

@@ -1,4 +1,4 @@
-"""Instructions of x86-64 in AT&T's spelling, as herd7 knows them, for `assembly.export`.
+"""How C is written in x86-64's instructions, in AT&T's spelling, as herd7 knows them.
 
     Load("r1", Reg("x"))            movq (x),%rax
     smp_mb()                        mfence
@@ -10,14 +10,14 @@ loop around a cmpxchg, with a `filter` for its success. Its cmpxchg has the memo
 
 from __future__ import annotations
 
-from checker.core.value import Free
-from checker.isa.code import CALLED, SIZE, Code
+from checker.isa.writer import OPPOSITE, SIZE, Writer
+from checker.isa.x86.spelling import ATT
+from checker.isa.x86.table import CONDITIONS
 from checker.program.ir import Address, Const, Expr, Load, Op, Reg, Store
 
-_JUMP = {"eq": "je", "ne": "jne", "lt": "jl", "le": "jle", "gt": "jg", "ge": "jge"}
-_OPPOSITE = {"eq": "ne", "ne": "eq", "lt": "ge", "ge": "lt", "le": "gt", "gt": "le"}
+_JUMP = {"eq": "e z", "ne": "ne nz", "lt": "l nge lt", "le": "le ng", "gt": "g nle gt", "ge": "ge nl"}
+_KNOWN = ("add", "or", "xor", "and")
 _EXPECTED = "%rax"  # what cmpxchg compares with, and where the old value comes back
-_OPERATION = {"add": "addq", "or": "orq", "xor": "xorq", "and": "and"}
 
 
 def _half(register: str) -> str:
@@ -25,183 +25,113 @@ def _half(register: str) -> str:
     return f"{register}d" if register[2:].isdecimal() else f"%e{register[2:]}"
 
 
-class X86:
-    arch = "X86_64"
+class X86(Writer):
+    machine = ATT
     name = "x86-64"
     pool = ("%rbx", "%rcx", "%rdx", "%rsi", "%rdi", *[f"%r{n}" for n in range(8, 16)])
 
-    # ------------------------------------------------------------ values
+    def immediate(self, op: str, number: int) -> str:
+        return f"${number}" if -(1 << 31) <= number < 1 << 31 else ""
 
-    def operand(self, code: Code, e: Expr) -> str:
-        """A number or the register that holds the value."""
-        match e:
-            case Const(int(n)) if -(1 << 31) <= n < 1 << 31:
-                return f"${n}"
-        return self.value(code, e)
-
-    def value(self, code: Code, e: Expr) -> str:
-        match e:
-            case Reg(name):
-                return code.register(name)
-            case Const(Address(name, 0)):
-                return code.address(name)
-        dst = code.temporary()
-        self.assign(code, dst, e)
-        return dst
-
-    def place(self, code: Code, e: Expr) -> str:
+    def place(self, e: Expr) -> str:
         """The memory operand of an address."""
         match e:
             case Const(Address(name, 0)):
-                return f"({code.names[name]})"
+                return f"({self.names[name]})"
             case Const(Address(name, offset)):
-                return f"{offset * SIZE}({code.address(name)})"
-            case Reg(name) if name in code.params and name not in code.registers:
-                return f"({code.names[name]})"
-        return f"({self.value(code, e)})"
+                return f"{offset * SIZE}({self.address(name)})"
+            case Reg(name) if name in self.params and name not in self.registers:
+                return f"({self.names[name]})"
+        return f"({self.value(e)})"
 
-    def assign(self, code: Code, dst: str, value: Expr) -> None:
-        match value:
-            case Const(Address(name, offset)) if offset:
-                code.emit(f"movq {code.address(name)},{dst}", f"addq ${offset * SIZE},{dst}")
-            case Const(Free()):
-                raise code.refuse("a value without a number")
-            case Const(int(n)) if not -(1 << 31) <= n < 1 << 31:
-                code.emit(f"movq {code.constant(n)},{dst}")
-            case Reg() | Const():
-                code.emit(f"movq {self.operand(code, value)},{dst}")
-            case Op(op, args):
-                self.operation(code, dst, op, args)
-            case _:
-                raise code.refuse("this expression")
+    def binary(self, dst: str, op: str, left: Expr, right: Expr) -> bool:
+        return op in _KNOWN and super().binary(dst, op, left, right)
 
-    def operation(self, code: Code, dst: str, op: str, args: tuple[Expr, ...]) -> None:
+    def operation(self, dst: str, op: str, args: tuple[Expr, ...]) -> None:
         match op, args:
-            case ("sub", (left, Const(int(n)))):
-                self.operation(code, dst, "add", (left, Const(-n)))
-            case ("shl", (Const(int(n)), Const(int(by)))) if 0 <= by < 8 * SIZE:
-                self.assign(code, dst, Const(n << by))
-            case ("mul", (left, Const(8))):
-                four = Op("add", (Op("add", (left, left)), Op("add", (left, left))))
-                self.operation(code, dst, "add", (four, four))
-            case ("add" | "or" | "xor" | "and", (left, right)):
-                result = code.temporary()
-                other = self.operand(code, right)
-                self.assign(code, result, left)
-                code.emit(f"{_OPERATION[op]} {other},{result}", f"movq {result},{dst}")
             case ("uint8" | "uint16", (arg,)):
-                self.operation(code, dst, "and", (arg, Const((1 << int(op[4:])) - 1)))
+                self.binary(dst, "and", arg, Const((1 << int(op[4:])) - 1))
             case ("int8" | "int16", (arg,)):
                 sign = 1 << int(op[3:]) - 1
-                self.operation(code, dst, "add", (Op("xor", (Op(f"u{op}", (arg,)), Const(sign))), Const(-sign)))
+                self.binary(dst, "add", Op("xor", (Op(f"u{op}", (arg,)), Const(sign))), Const(-sign))
             case ("uint32", (arg,)):  # what is written to 32 bits of a register clears the others
-                self.assign(code, dst, arg)
-                code.emit(f"movl {_half(dst)},{_half(dst)}")
+                self.assign(dst, arg)
+                self.copy(_half(dst), _half(dst))
             case ("int32", (arg,)):  # there is no movslq: modulo 2^32, from -2^31 on
-                self.assign(code, dst, arg)
-                code.emit(f"addl $-2147483648,{_half(dst)}", f"addq $-2147483648,{dst}")
-            case ("not", (arg,)):
-                self.operation(code, dst, "xor", (arg, Const(-1)))
-            case ("neg", (arg,)):
-                self.operation(code, dst, "add", (Op("not", (arg,)), Const(1)))
-            case ("sub", (left, right)):
-                self.operation(code, dst, "add", (left, Op("neg", (right,))))
-            case ("andnot", (left, right)):
-                self.operation(code, dst, "and", (left, Op("not", (right,))))
-            case ("lnot" | "land" | "lor", _):
-                self.truth(code, dst, Op(op, args))
-            case (_, (_, _)) if op in _JUMP:
-                self.truth(code, dst, Op(op, args))
+                self.assign(dst, arg)
+                self.put("d = flags(d + n)", d=_half(dst), n="$-2147483648")
+                self.put("d = flags(d + n)", d=dst, n="$-2147483648")
             case _:
-                raise code.refuse(f"the operation '{CALLED.get(op, op)}'")
+                super().operation(dst, op, args)
 
-    def truth(self, code: Code, dst: str, cond: Expr) -> None:
-        """0 or 1: there is no setcc. (On x86 a branch orders nothing.)"""
-        end = code.label(f"truth {len(code.labels)}")
-        result = code.temporary()
-        code.emit(f"movq $1,{result}")
-        self.branch(code, cond, end)
-        code.emit(f"movq $0,{result}", f"{end}:", f"movq {result},{dst}")
+    def truth(self, dst: str, cond: Op) -> None:
+        """There is no setcc. (On x86 a branch orders nothing.)"""
+        if cond.op in OPPOSITE and cond.op not in _JUMP:
+            raise self.refuse(f"the operation '{cond.op}'")
+        end, result = self.label(f"truth {len(self.labels)}"), self.temporary()
+        self.copy(result, "$1")
+        self.branch(cond, end)
+        self.copy(result, "$0")
+        self.lines.append(f"{end}:")
+        self.copy(dst, result)
+
+    def branch(self, cond: Expr, target: str) -> None:
+        match cond:
+            case Op("lor", (left, right)):
+                self.branch(left, target)
+                self.branch(right, target)
+            case Op("land", (left, right)):
+                over = self.label(f"over {len(self.labels)}")
+                self.branch(Op("lnot", (left,)), over)
+                self.branch(right, target)
+                self.lines.append(f"{over}:")
+            case _:
+                super().branch(cond, target)
+
+    def jump(self, op: str, left: Expr, right: Expr, target: str) -> None:
+        if op not in _JUMP:
+            raise self.refuse(f"the operation '{op}'")
+        other = self.operand("cmp", right)
+        self.put("flags(d - n)", d=self.value(left), n=other)
+        self.put(f"goto(l, {CONDITIONS[_JUMP[op]]})", l=target)
 
     # ------------------------------------------------------------ memory
 
-    def load(self, code: Code, load: Load) -> None:
-        place = self.place(code, load.addr)
-        code.emit(f"movq {place},{code.register(load.dst)}")
+    def load(self, load: Load) -> None:
+        place = self.place(load.addr)
+        self.copy(self.register(load.dst), place)
 
-    def store(self, code: Code, store: Store) -> None:
-        code.emit(f"movq {self.operand(code, store.value)},{self.place(code, store.addr)}")
+    def store(self, store: Store) -> None:
+        value = self.operand("mov", store.value)
+        self.copy(self.place(store.addr), value)
 
-    def fence(self, code: Code, tags: frozenset[str]) -> None:
-        (name,) = tags - {"F"} or {""}
-        if name not in ("MFENCE", "LFENCE", "SFENCE"):
-            raise code.refuse("this fence")
-        code.emit(name.lower())
+    def fence(self, tags: frozenset[str]) -> None:
+        self.put(f"fence('{''.join(sorted(tags - {'F'}))}')")
 
-    # ------------------------------------------------------------ control
-
-    def branch(self, code: Code, cond: Expr, target: str) -> None:
-        match cond:
-            case Const(int(n)):
-                if n:
-                    code.emit(f"jmp {target}")
-            case Op("lnot", (Op("lnot", (inner,)),)):
-                self.branch(code, inner, target)
-            case Op("lnot", (Op(op, (left, right)),)) if op in _OPPOSITE:
-                self.branch(code, Op(_OPPOSITE[op], (left, right)), target)
-            case Op("lnot", (arg,)):
-                self.branch(code, Op("eq", (arg, Const(0))), target)
-            case Op("lor", (left, right)):
-                self.branch(code, left, target)
-                self.branch(code, right, target)
-            case Op("land", (left, right)):
-                over = code.label(f"over {len(code.labels)}")
-                self.branch(code, Op("lnot", (left,)), over)
-                self.branch(code, right, target)
-                code.emit(f"{over}:")
-            case Op(op, (left, right)) if op in _JUMP:
-                other = self.operand(code, right)
-                code.emit(f"cmpq {other},{self.value(code, left)}", f"{_JUMP[op]} {target}")
-            case _:
-                code.emit(f"cmpq $0,{self.value(code, cond)}", f"jne {target}")
-
-    def fail_unless(self, code: Code, cond: Expr) -> None:
-        match cond:
-            case Op("eq", (left, right)):
-                wrong = self.value(code, Op("xor", (left, right)))
-            case _:
-                wrong = self.value(code, Op("lnot", (cond,)))
-        code.emit(f"orq {wrong},{code.failure()}")
-
-    # ------------------------------------------------------------ read-modify-write
-
-    def exchange(self, code: Code, load: Load, store: Store, *, used: bool) -> None:
-        place = self.place(code, load.addr)
-        new = code.temporary()
-        self.assign(code, new, store.value)
-        code.emit(f"xchgq {new},{place}")
+    def exchange(self, load: Load, store: Store, *, used: bool) -> None:
+        place = self.place(load.addr)
+        new = self.computed(store.value)
+        self.put("d, n = n, d", d=place, n=new)
         if used:
-            code.emit(f"movq {new},{code.register(load.dst)}")
+            self.copy(self.register(load.dst), new)
 
-    def fetch(self, code: Code, load: Load, store: Store, op: str, value: Expr, *, used: bool) -> None:
-        match op, value:
-            case "sub", Const(int(n)):
-                op, value = "add", Const(-n)
-            case "sub", _:
-                op, value = "add", Op("neg", (value,))
-        place = self.place(code, load.addr)
+    def fetch(self, load: Load, op: str, value: Expr, *, used: bool) -> None:
+        place = self.place(load.addr)
         lock = "lock " if "X" in load.tags else ""  # a per-CPU operation is not locked
         if not used and op in ("add", "xor"):
-            code.emit(f"{lock}{_OPERATION[op]} {self.operand(code, value)},{place}")
+            self.put("d = flags(d + n)" if op == "add" else "d = flags(d ^ n)", prefix=lock, d=place, n=self.operand(op, value))
             return
-        old, new, wrong = code.register(load.dst), code.temporary(), code.temporary()
-        code.emit(f"movq {place},{old}")
-        self.assign(code, new, Op(op, (Reg(load.dst), value)))
-        code.emit(f"movq {old},{_EXPECTED}", f"{lock}cmpxchgq {place},{new}")
-        code.emit(f"movq {_EXPECTED},{wrong}", f"xorq {old},{wrong}", f"orq {wrong},{code.failure()}")
+        old, new, wrong = self.register(load.dst), self.temporary(), self.temporary()
+        self.copy(old, place)
+        self.assign(new, Op(op, (Reg(load.dst), value)))
+        self.copy(_EXPECTED, old)
+        self.put("compare_exchange(d, n)", prefix=lock, d=place, n=new)
+        self.copy(wrong, _EXPECTED)
+        self.put("d = flags(d ^ n)", d=wrong, n=old)
+        self.failed_if(wrong)
 
-    def compare_exchange(self, code: Code, load: Load, expected: Expr, store: Store) -> None:
-        place, new = self.place(code, load.addr), code.temporary()
-        self.assign(code, new, store.value)
-        self.assign(code, _EXPECTED, expected)
-        code.emit(f"lock cmpxchgq {place},{new}", f"movq {_EXPECTED},{code.register(load.dst)}")
+    def compare_exchange(self, load: Load, expected: Expr, new: Expr) -> None:
+        place, value = self.place(load.addr), self.computed(new)
+        self.assign(_EXPECTED, expected)
+        self.put("compare_exchange(d, n)", prefix="lock ", d=place, n=value)
+        self.copy(self.register(load.dst), _EXPECTED)

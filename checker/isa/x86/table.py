@@ -1,9 +1,7 @@
-"""The x86 instructions by mnemonic: which operands they take, what they compute, which flags they set.
+"""The x86 instructions: a line for each, or for each family of names.
 
-A row says all there is to an instruction but how its operands are read and written (`x86.py`). Operand patterns are in the
-order of Intel's manuals, destination first: `r` a register, `m` memory, `i` a number, `l` a label.
-
-    "sub"    operands ("rm", "rmi"), writes the destination: a - b; flags of a subtraction; may be locked
+Operands are named d and n in the order of Intel's manuals, destination first; l is the label of a jump. A mnemonic without a
+size takes that of its operands, or one of the letters b, w, l, q behind it (`suffix`).
 
 Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, "Operation" and "Flags Affected" of each
 instruction; volume 1, appendix B for the conditions.
@@ -11,139 +9,90 @@ instruction; volume 1, appendix B for the conditions.
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from functools import partial
 
-from msgspec import Struct
+from checker.isa.operand import Register
+from checker.isa.table import Row, row
 
-Flag: TypeAlias = Literal["ZF", "SF", "CF", "OF"]
-
-Kind: TypeAlias = Literal[
-    "move", "compute", "exchange", "exchange-add", "compare-exchange", "bit", "extend", "address", "set", "move-if",
-    "jump", "jump-if", "fence", "nothing", "return",
-]  # fmt: skip
-
-
-class Row(Struct, frozen=True):
-    """One mnemonic. `op` is the operation on (a, b), of which `carry` is the third operand where it takes part.
-
-    `flags` names the rule that sets them, "" for none; `writes` is false for what only sets flags (cmp, test); `lock` says
-    that a lock prefix is allowed; `condition` is the one a jump, set or move looks at; `sizes` are source and destination of
-    an extension, where the mnemonic says them.
-    """
-
-    kind: Kind
-    operands: tuple[str, ...] = ()
-    op: str = ""
-    flags: str = ""
-    writes: bool = True
-    lock: bool = False
-    carry: bool = False
-    condition: str = ""
-    sizes: tuple[int, int] = (0, 0)
-    suffix: bool = True
-
-
-_BINARY = ("rm", "rmi")
-_UNARY = ("rm",)
-
-ROWS: dict[str, Row] = {
-    "mov": Row("move", _BINARY),
-    "movabs": Row("move", ("r", "i")),
-    "add": Row("compute", _BINARY, "add", "add", lock=True),
-    "adc": Row("compute", _BINARY, "add", "adc", lock=True, carry=True),
-    "sub": Row("compute", _BINARY, "sub", "sub", lock=True),
-    "sbb": Row("compute", _BINARY, "sub", "sbb", lock=True, carry=True),
-    "and": Row("compute", _BINARY, "and", "logic", lock=True),
-    "or": Row("compute", _BINARY, "or", "logic", lock=True),
-    "xor": Row("compute", _BINARY, "xor", "xor", lock=True),
-    "cmp": Row("compute", _BINARY, "sub", "sub", writes=False),
-    "test": Row("compute", _BINARY, "and", "logic", writes=False),
-    "inc": Row("compute", _UNARY, "inc", "inc", lock=True),
-    "dec": Row("compute", _UNARY, "dec", "dec", lock=True),
-    "neg": Row("compute", _UNARY, "neg", "neg", lock=True),
-    "not": Row("compute", _UNARY, "not", lock=True),
-    "shl": Row("compute", ("rm", "i"), "shl", "shl"),
-    "sal": Row("compute", ("rm", "i"), "shl", "shl"),
-    "shr": Row("compute", ("rm", "i"), "shr", "shr"),
-    "sar": Row("compute", ("rm", "i"), "sar", "sar"),
-    "xchg": Row("exchange", ("rm", "rm"), lock=True),
-    "xadd": Row("exchange-add", ("rm", "r"), "add", "add", lock=True),
-    "cmpxchg": Row("compare-exchange", ("rm", "r"), "sub", "sub", lock=True),
-    "bt": Row("bit", ("rm", "ri"), "", "bit", writes=False),
-    "bts": Row("bit", ("rm", "ri"), "or", "bit", lock=True),
-    "btr": Row("bit", ("rm", "ri"), "andnot", "bit", lock=True),
-    "btc": Row("bit", ("rm", "ri"), "xor", "bit", lock=True),
-    "movzx": Row("extend", ("r", "rm"), "zext"),
-    "movsx": Row("extend", ("r", "rm"), "sext"),
-    "movsxd": Row("extend", ("r", "rm"), "sext", sizes=(4, 8)),
-    "lea": Row("address", ("r", "m")),
-    "jmp": Row("jump", ("l",)),
-    "mfence": Row("fence", op="MFENCE", suffix=False),
-    "lfence": Row("fence", op="LFENCE", suffix=False),
-    "sfence": Row("fence", op="SFENCE", suffix=False),
-    "nop": Row("nothing", ("rm?",)),
-    "pause": Row("nothing", suffix=False),
-    "endbr64": Row("nothing", suffix=False),
-    "endbr32": Row("nothing", suffix=False),
-    "ret": Row("return"),
-}
-
-# Conditions by the flags they look at; each may be turned round. SDM volume 1, table B-1.
-_CONDITIONS: dict[str, tuple[str, ...]] = {
-    "o": ("o",), "no": ("no",),
-    "c": ("b", "c", "nae"), "nc": ("ae", "nb", "nc"),
-    "e": ("e", "z"), "ne": ("ne", "nz"),
-    "be": ("be", "na"), "a": ("a", "nbe"),
-    "s": ("s",), "ns": ("ns",),
-    "l": ("l", "nge", "lt"), "ge": ("ge", "nl"),
-    "le": ("le", "ng"), "g": ("g", "nle", "gt"),
+CONDITIONS: dict[str, str] = {
+    "o": "OF", "no": "not OF", "b c nae": "CF", "ae nb nc": "not CF", "e z": "ZF", "ne nz": "not ZF", "be na": "CF or ZF",
+    "a nbe": "not (CF or ZF)", "s": "SF", "ns": "not SF", "l nge lt": "SF != OF", "ge nl": "SF == OF",
+    "le ng": "ZF or SF != OF", "g nle gt": "not (ZF or SF != OF)",
 }  # fmt: skip
-
-LOOKS_AT: dict[str, tuple[Flag, ...]] = {
-    "o": ("OF",), "no": ("OF",), "c": ("CF",), "nc": ("CF",), "e": ("ZF",), "ne": ("ZF",), "be": ("CF", "ZF"),
-    "a": ("CF", "ZF"), "s": ("SF",), "ns": ("SF",), "l": ("SF", "OF"), "ge": ("SF", "OF"), "le": ("ZF", "SF", "OF"),
-    "g": ("ZF", "SF", "OF"),
-}  # fmt: skip
-
-for _condition, _names in _CONDITIONS.items():
-    for _name in _names:
-        ROWS[f"j{_name}"] = Row("jump-if", ("l",), condition=_condition, suffix=False)
-        ROWS[f"set{_name}"] = Row("set", ("rm",), condition=_condition, suffix=False)
-        ROWS[f"cmov{_name}"] = Row("move-if", ("r", "rm"), condition=_condition)
-
+"""Conditions by their names. SDM volume 1, table B-1."""
 SUFFIXES = {"b": 1, "w": 2, "l": 4, "q": 8}
 
-# movzbl, movswq, …: the sizes of source and destination in the mnemonic.
-for _letter, _bytes in SUFFIXES.items():
+_sized = partial(row, suffix=True)
+_locked = partial(row, suffix=True, lock=True)
+
+ROWS: dict[str, Row] = {
+    "mov": _sized("d:rm n:rmi", "d = n"),
+    "movabs": _sized("d:r n:i", "d = n"),
+    "add": _locked("d:rm n:rmi", "d = flags(d + n)"),
+    "adc": _locked("d:rm n:rmi", "d = flags(adc(d, n, CF))"),
+    "sub": _locked("d:rm n:rmi", "d = flags(d - n)"),
+    "sbb": _locked("d:rm n:rmi", "d = flags(sbb(d, n, CF))"),
+    "and": _locked("d:rm n:rmi", "d = flags(d & n)"),
+    "or": _locked("d:rm n:rmi", "d = flags(d | n)"),
+    "xor": _locked("d:rm n:rmi", "d = flags(d ^ n)"),
+    "cmp": _sized("d:rm n:rmi", "flags(d - n)"),
+    "test": _sized("d:rm n:rmi", "flags(d & n)"),
+    "inc": _locked("d:rm", "d = flags(inc(d))"),
+    "dec": _locked("d:rm", "d = flags(dec(d))"),
+    "neg": _locked("d:rm", "d = flags(-d)"),
+    "not": _locked("d:rm", "d = ~d"),
+    "shl": _sized("d:rm n:i", "shift('shl', d, n)"),
+    "sal": _sized("d:rm n:i", "shift('shl', d, n)"),
+    "shr": _sized("d:rm n:i", "shift('shr', d, n)"),
+    "sar": _sized("d:rm n:i", "shift('sar', d, n)"),
+    "xchg": _locked("d:rm n:rm", "d, n = n, d"),
+    "xadd": _locked("d:rm n:r", "o = d; s = flags(o + n); n = o; d = s"),
+    "cmpxchg": _locked("d:rm n:r", "compare_exchange(d, n)"),
+    "bt": _sized("d:rm n:ri", "bit('', d, n)"),
+    "bts": _locked("d:rm n:ri", "bit('or', d, n)"),
+    "btr": _locked("d:rm n:ri", "bit('andnot', d, n)"),
+    "btc": _locked("d:rm n:ri", "bit('xor', d, n)"),
+    "movzx": _sized("d:r n:rm", "d = unsigned(n)"),
+    "movsx": _sized("d:r n:rm", "d = n"),
+    "movsxd": _sized("d:r n:rm", "d = n", sizes=(4, 8)),
+    "lea": _sized("d:r n:m", "d = pointed(n)"),
+    "jmp": _sized("l:l", "goto(l)"),
+    "mfence": row("", "fence('MFENCE')"),
+    "lfence": row("", "fence('LFENCE')"),
+    "sfence": row("", "fence('SFENCE')"),
+    "nop": _sized("d:rm?", ""),
+    "pause": row("", ""),
+    "endbr64": row("", ""),
+    "endbr32": row("", ""),
+    "ret": _sized("", "leave()"),
+}
+for _names, _holds in CONDITIONS.items():
+    for _name in _names.split():
+        ROWS[f"j{_name}"] = row("l:l", f"goto(l, {_holds})")
+        ROWS[f"set{_name}"] = row("d:rm", f"d = {_holds}")
+        ROWS[f"cmov{_name}"] = _sized("d:r n:rm", f"d = n if {_holds} else d")
+for _letter, _bytes in SUFFIXES.items():  # movzbl, movswq, …: the sizes of source and destination in the mnemonic
     for _wider, _more in SUFFIXES.items():
         if _bytes < _more:
-            ROWS[f"movs{_letter}{_wider}"] = Row("extend", ("r", "rm"), "sext", sizes=(_bytes, _more), suffix=False)
+            ROWS[f"movs{_letter}{_wider}"] = row("d:r n:rm", "d = n", sizes=(_bytes, _more))
             if _bytes < 4:
-                ROWS[f"movz{_letter}{_wider}"] = Row("extend", ("r", "rm"), "zext", sizes=(_bytes, _more), suffix=False)
+                ROWS[f"movz{_letter}{_wider}"] = row("d:r n:rm", "d = unsigned(n)", sizes=(_bytes, _more))
 
 
-class Part(Struct, frozen=True):
-    """A register or a part of one: `name` is the whole register's, `size` in bytes; `high` is the second byte (ah)."""
-
-    name: str
-    size: int
-    high: bool = False
-
-
-def _parts(*, wide: bool) -> dict[str, Part]:
+def _parts(*, wide: bool) -> dict[str, Register]:
     """Every spelling of a register, in small letters. The whole registers are rax… of 8 bytes, or EAX… of 4."""
-    parts: dict[str, Part] = {}
+    parts: dict[str, Register] = {}
     for letter in "abcd":
         whole = f"r{letter}x" if wide else f"E{letter.upper()}X"
-        parts |= {f"r{letter}x": Part(whole, 8)} if wide else {}
-        parts |= {f"e{letter}x": Part(whole, 4), f"{letter}x": Part(whole, 2), f"{letter}l": Part(whole, 1)}
-        parts[f"{letter}h"] = Part(whole, 1, True)
+        parts |= {f"r{letter}x": Register(whole, 8)} if wide else {}
+        parts |= {f"e{letter}x": Register(whole, 4), f"{letter}x": Register(whole, 2), f"{letter}l": Register(whole, 1)}
+        parts[f"{letter}h"] = Register(whole, 1, True)
     for name in ("si", "di", "bp", "sp"):
         whole = f"r{name}" if wide else f"E{name.upper()}"
-        parts |= {f"r{name}": Part(whole, 8), f"{name}l": Part(whole, 1)} if wide else {}
-        parts |= {f"e{name}": Part(whole, 4), name: Part(whole, 2)}
+        parts |= {f"r{name}": Register(whole, 8), f"{name}l": Register(whole, 1)} if wide else {}
+        parts |= {f"e{name}": Register(whole, 4), name: Register(whole, 2)}
     for n in range(8, 16) if wide else ():
-        parts |= {f"r{n}{s}": Part(f"r{n}", size) for s, size in (("", 8), ("d", 4), ("w", 2), ("b", 1))}
+        parts |= {f"r{n}{s}": Register(f"r{n}", size) for s, size in (("", 8), ("d", 4), ("w", 2), ("b", 1))}
     return parts
 
 

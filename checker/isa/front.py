@@ -1,0 +1,120 @@
+"""Assembly as a test: the columns of a litmus file to threads, with what the initial state tells of values and types.
+
+    P0          ;       Store(x, 1, size=4)
+    MOV [x],$1  ;       Mark({"F", "MFENCE"})
+    MFENCE      ;       Load("EAX", y, size=4)
+    MOV EAX,[y] ;
+
+A machine says how a line is read (`table.py`) and what it means (`emit.py`). What its instructions do is said when the initial
+state is known: constants stand where they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from checker.core.source import Source, UnknownName
+from checker.isa.asm import Column, Line, check_labels, columns
+from checker.isa.emit import Emitter
+from checker.isa.operand import Memory, Problem, nearest
+from checker.isa.table import Instruction, Machine
+from checker.parse.code import Code
+from checker.parse.question import bytewise, declared_widths, refuse_variants, retyped, whole
+from checker.parse.state import Entry
+from checker.program.ir import Loc, MemLoc, RegLoc, Test, Thread, Value
+
+INT = -32
+Lines = list[tuple[Line, Instruction | None]]
+"""The lines of a process, each with what it says; None for a label."""
+
+
+def assembly(source: Source, text: str, machine: Machine, emitter: type[Emitter]) -> Code:
+    """The code of a test for `machine`."""
+    read = [(column, _read(source, column, machine)) for column in columns(source, text)]
+    names: dict[str, Line] = {}
+    for _, lines in read:
+        for line, i in lines:
+            if i:
+                for name in i.symbols:
+                    names.setdefault(name, line)
+    return Code(
+        tuple([Thread(column.tid, (), (), column.span) for column, _ in read]),
+        tuple([(name, "", line.span(source)) for name, line in names.items()]),
+        tuple([machine.registers] * len(read)),
+        register=machine.register,
+        finish=lambda test, entries: _finish(test, entries, read, machine, emitter),
+    )
+
+
+def _read(source: Source, column: Column, machine: Machine) -> Lines:
+    lines: Lines = []
+    for line in column.lines:
+        try:
+            lines.append((line, None if line.label else machine.read(line.text)))
+        except Problem as problem:
+            raise located(problem, source, line) from None
+    return lines
+
+
+def located(problem: Problem, source: Source, line: Line) -> Exception:
+    if problem.start < 0:
+        return problem.kind(problem.message, line.span(source), hint=problem.hint)
+    length = min(problem.length, max(1, len(line.text) - problem.start))
+    return problem.kind(problem.message, line.span(source, problem.start, length), hint=problem.hint)
+
+
+def _finish(
+    test: Test, entries: tuple[Entry, ...], read: list[tuple[Column, Lines]], machine: Machine, emitter: type[Emitter]
+) -> Test:
+    """The test with its threads' code, and the types by which its final states are shown."""
+    refuse_variants(test)
+    for loc, _ in test.registers:
+        if loc.reg not in machine.registers:
+            hint = nearest(loc.reg, machine.registers)
+            whole_name = machine.whole(loc.reg)
+            span = next(e.span for e in entries if e.loc == loc)
+            message = f"{machine.arch} has no register {loc.reg!r}"
+            raise UnknownName(message, span, hint=f"write {whole_name}" if whole_name else hint)
+    test = machine.initial(bytewise(test, entries))
+    initial: dict[int, dict[str, Value]] = {}
+    for loc, value in test.registers:
+        initial.setdefault(loc.tid, {})[loc.reg] = value
+    plain = not emitter.signs and all([isinstance(g.value, int) and 0 <= g.value < 256 for g in test.globals])
+    plain = plain and not any([_writes_all(i) for _, lines in read for _, i in lines if i])
+    threads = [_thread(test.source, column, lines, emitter, initial.get(column.tid, {}), plain) for column, lines in read]
+    return _typed(replace(test, threads=tuple(threads)), entries, read, machine)
+
+
+def _thread(source: Source, column: Column, lines: Lines, emitter: type[Emitter], initial: dict[str, Value], plain: bool) -> Thread:
+    emit = emitter([i for _, i in lines if i], initial, plain=plain)
+    for line, i in lines:
+        if i is None:
+            emit.label(line.text)
+            continue
+        try:
+            emit.instruction(i, line.span(source))
+        except Problem as problem:
+            raise located(problem, source, line) from None
+    emit.end()
+    check_labels(source, column, emit.code)
+    return Thread(column.tid, tuple(emit.code), (), column.span)
+
+
+def _writes_all(i: Instruction) -> bool:
+    """May it write 8 bytes to memory (so that a read of fewer may not see a number of its size)?"""
+    return i.access == 8 and i.row.meaning != "t = a" and any(isinstance(o, Memory) for o in i.operands.values())
+
+
+def _typed(test: Test, entries: tuple[Entry, ...], read: Iterable[tuple[Column, Lines]], machine: Machine) -> Test:
+    """The test with its question read in the types that the initial state declares; what has none is an int, but for registers
+    that are used as a whole where the machine says so."""
+    declared = declared_widths(entries)
+    used = {RegLoc(column.tid, name) for column, lines in read if machine.shown_whole for _, i in lines if i for name in i.whole}
+
+    def width(loc: Loc) -> int:
+        undeclared = machine.shown_whole and (isinstance(loc, MemLoc) or loc in used)
+        return declared.get(whole(loc), 0 if undeclared else INT)
+
+    return retyped(test, width, machine.viewed)
