@@ -80,7 +80,11 @@ def explain(text: str, source: Source, error: UnexpectedInput) -> CheckerError |
         return Unsupported(message, here, hint=hint)
     if word == "[" and _LOCAL_ARRAY.fullmatch(statement):
         return Unsupported("arrays as local variables are not supported", here, hint="declare it in the initial state: int a[2];")
-    if word == ")" and (begun := _FOR.match(text, max(0, text.rfind("for", 0, at)), at)) and begun[0].count("(") > begun[0].count(")"):
+    if (
+        word == ")"
+        and (begun := _FOR.match(text, max(0, text.rfind("for", 0, at)), at))
+        and begun[0].count("(") > begun[0].count(")")
+    ):
         return SyntaxProblem("a 'for' has three parts, with ';' between", here, hint="write 'for (i = 0; i < 2; i++)'")
     if word == "=" and re.match(r"(?:if|while)\s*\(", statement):
         return SyntaxProblem("an assignment as a condition", here, hint="write '==', or a second pair of parentheses")
