@@ -156,7 +156,7 @@ def sample(names: list[str], count: int, seed: int) -> list[Mutant]:
     """As many of each folder, one module after another: a small module is asked as often as a large one."""
     rng, chosen = random.Random(seed), []
     for i, name in enumerate(names):
-        paths = [ROOT / name] if name.endswith(".py") else sorted((ROOT / name).glob("*.py"))
+        paths = [ROOT / name] if name.endswith(".py") else sorted((ROOT / name).rglob("*.py"))
         several = [made for path in paths if (made := mutants(path.relative_to(ROOT).as_posix()))]
         left = [rng.sample(made, len(made)) for made in rng.sample(several, len(several))]
         wanted = count // len(names) + (i < count % len(names))

@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from checker import check
 from checker.cat.term import Model
 from checker.check import Options
-from checker.core.source import CheckerError, Source
+from checker.core.source import NOWHERE, CheckerError, Source
 from checker.parse.macros import parse_table
+from checker.program.events import Event
 from checker.program.expand import MAX_DEPTH
 
 OTHER = "P1(int *x, int *y)\n{\n\tint s = READ_ONCE(*y);\n\tsmp_rmb();\n\tint t = READ_ONCE(*x);\n\tWRITE_ONCE(*y, s + 2);\n}\n"
@@ -97,6 +98,8 @@ def test_what_a_table_cannot_mean_is_refused_where_it_is_used(body: str, table: 
             "if (READ_ONCE(*y) == 0 || (q = xchg(x, 3))) { smp_mb(); }",
             "r = READ_ONCE(*y); if (r) { q = xchg(x, 3); if (q) { smp_mb(); } } else { smp_mb(); } r = 1;",
         ),
+        ("READ_ONCE(*y) ? xchg(x, 3) : 0;", "if (READ_ONCE(*y)) { xchg(x, 3); }"),
+        ("READ_ONCE(*y) ? 0 : xchg(x, 3);", "if (READ_ONCE(*y) == 0) { xchg(x, 3); }"),
         (
             "r = READ_ONCE(*y) ? (q = READ_ONCE(*x)) + 1 : 1;",
             "if (READ_ONCE(*y)) { q = READ_ONCE(*x); r = q + 1; } else { r = 1; }",
@@ -166,3 +169,8 @@ def test_an_argument_with_an_effect_is_asked_once_however_often_it_is_named(text
     inline = f"q = READ_ONCE(*p); {text.replace('A', 'q')}".replace("REqD", "READ")
     one, other = (check(parse(POINTED.format(body)), asked, Options(states=True)) for body in ("m(READ_ONCE(*p));", inline))
     assert (one.states, one.flags, one.observation) == (other.states, other.flags, other.observation)
+
+
+def test_events_are_called_by_letters_and_when_these_end_by_more_of_them() -> None:
+    names = [Event(n, 0, "R", frozenset(), 1, None, None, NOWHERE).letter for n in range(27 * 26 + 2)]
+    assert (names[:2], names[25:28], names[52], names[-3:]) == (["a", "b"], ["z", "aa", "ab"], "ba", ["zz", "aaa", "aab"])
