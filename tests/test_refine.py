@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from kernel_c import model, parse, result
 from random_kernel_c import HARDWARE, KINDS, random_text
 
-from checker.campaign import families
 from checker.check import Options, check, stages
 from checker.core import memory
 from checker.result import Result
 from checker.solve import encode
+from tools import families
 
 circuit = import_module("checker.core.circuit")
 
