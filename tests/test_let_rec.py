@@ -130,3 +130,10 @@ def test_what_goes_on_for_ever_is_refused_with_its_name_and_line(tmp_path: Path)
     with pytest.raises(Unsupported, match="recursive definition of 'a' does not settle") as caught:
         under(tmp_path, "let rec a = (po \\ b^-1) | (po^-1 & b) and b = a^-1 \\ a\nempty a")
     assert caught.value.span is not None and caught.value.span.line == 4
+
+
+def test_sections_nest_deeper_than_rounds_without_end_are_followed() -> None:
+    body = "rcu_read_lock(); " * 210 + "WRITE_ONCE(*x, 1); " + "rcu_read_unlock(); " * 210
+    text = f"C nested\n{{}}\nP0(int *x) {{ {body}}}\nP1(int *x) {{ int r0 = READ_ONCE(*x); }}\nexists (1:r0=1)\n"
+    found = check(parse(text), load_model("lkmm"), Options())
+    assert (found.observation, found.flags) == ("Sometimes", ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from random import Random
 
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 from kernel_c import model, parse, result
 from random_kernel_c import HARDWARE, KINDS, random_text
 
-from checker.campaign import families
 from checker.check import Options, check, stages
 from checker.core import memory
 from checker.result import Result
 from checker.solve import encode
+from tools import families
 
 circuit = import_module("checker.core.circuit")
 
@@ -47,9 +48,9 @@ def test_machines_say_the_same_when_candidates_are_held_against_them(name: str, 
     agree(random_text(Random(seed), kinds=HARDWARE), name)
 
 
-@pytest.mark.parametrize("family", sorted(families.FAMILIES))
-def test_families_say_the_same_written_out_and_not(family: str) -> None:
-    agree(families.FAMILIES[family](3), "lkmm")
+@pytest.mark.parametrize("make", [*families.FAMILIES.values(), *families.GROWING.values()])
+def test_families_say_the_same_written_out_and_not(make: Callable[[int], str]) -> None:
+    agree(make(3), "lkmm")
 
 
 @pytest.mark.parametrize(

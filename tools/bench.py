@@ -23,7 +23,7 @@ from checker.check import Options, check
 from checker.core.source import CheckerError, Source
 from checker.library import load_model, load_test
 from checker.parse.litmus import parse_test
-from tools.families import FAMILIES, SIZES
+from tools.families import FAMILIES, GROWING, SIZES
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "tests" / "bench" / "baseline.json"
@@ -73,7 +73,7 @@ def families() -> dict[str, Any]:
     model = load_model("lkmm")
     print(f"families, ms for n = {', '.join(map(str, SIZES))}")
     found = {}
-    for name, make in FAMILIES.items():
+    for name, make in {**FAMILIES, **GROWING}.items():
         row = []
         for n in SIZES:
             text = make(n)

@@ -123,6 +123,8 @@ FAMILIES: dict[str, Callable[[int], str]] = {
     "MP chain, smp_mb": lambda n: message_passing(n, "smp_mb();"),
     "writers": writers,
     "readers": readers,
+}
+GROWING: dict[str, Callable[[int], str]] = {
     "accesses": accesses,
     "writes": writes,
     "2+2W ring, smp_mb": coherence_ring,

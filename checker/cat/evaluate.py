@@ -269,10 +269,12 @@ class Bounds:
         if events[0] != events[1]:
             raise Unsupported("coherence orders of a set that depends on the execution", term.span)
         at = self.graph.leaves["loc"]
-        least = within[0]
+        least = self.closure_must(within[0]) if within[0] is not self.empty else self.empty
         if term.index in self.in_order:
-            least = union(least, restrict(events[0], inter(self.graph.leaves["po"][0], at[0]), events[0]))
-        least = self.closure_must(least) if any(least) else self.empty
+            po = restrict(events[0], inter(self.graph.leaves["po"][0], at[0]), events[0])
+            more = self.closure_must(union(within[0], po)) if any(po) else least
+            if not any(inter(more, inverse(more))):  # else there is no such execution, which is for the axiom to say
+                least = more
         back = inverse(least)
         may = []
         must = []

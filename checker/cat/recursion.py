@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import reduce
+from itertools import count
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -58,7 +59,7 @@ def iterated(bounds: Bounds, term: Term, updates: list[tuple[int, Bound]] | None
     slots = [(t.index, variables.index(t.name)) for t in opened.values() if t.op == "var"]
     values = bounds.values
     over = exact = False
-    for _ in range(MAX_ROUNDS):
+    for number in count():
         over = exact = True
         for i, body in enumerate(term.bodies):
             for index in opened:
@@ -71,7 +72,7 @@ def iterated(bounds: Bounds, term: Term, updates: list[tuple[int, Bound]] | None
             state[i] = new
             if updates is not None:
                 updates.append((i, new))
-        if over or not (exact or term.monotone):
+        if over or not (exact or term.monotone) or (number == MAX_ROUNDS and not term.monotone):
             break
     for index in opened:
         values.pop(index, None)

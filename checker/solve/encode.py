@@ -10,6 +10,7 @@ Acyclicity is asked of the strongly connected parts only (core/acyclic.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ from checker.program.events import EventGraph
 FEW_EVENTS = 16  # which are never a crowd
 CROWD = 15_000  # by the measure of `weight`: beyond it axioms are left for what solutions break
 CROWDED_TRIPLES = 200_000  # of one order, beyond which it is left for solutions to show where it is none
+NEAR = 50  # steps of a closure that may be taken one inside the other
 CROWDED = 8  # events on cycles of one relation beyond which closures inside it are not written out
 
 
@@ -104,6 +106,8 @@ class Encoder:
         self.order_lits: dict[tuple[int, int, int], Lit] = {}
         self.choices: dict[int, dict[tuple[int, int], Lit]] = {}
         self.ends: dict[str, tuple[list[tuple[Lit, tuple[Term, ...]]], Lit]] = {}
+        self.waiting: list[tuple[Lit, Callable[[], list[Lit]]]] = []  # names whose rules are still to be made
+        self.walked: set[tuple[int, int, bool]] = set()  # closures that are being walked, and from where
         self.naming = naming  # whether compositions are names that each way implies, where that will do
         self.endless: list[tuple[Lit, Rounds]] = []  # when a recursive definition is not done after all its rounds
 
@@ -358,15 +362,21 @@ class Encoder:
 
     def closure(self, term: Term, a: int, b: int, up: bool, key: tuple[int, int, bool]) -> Lit:
         """r+ at (a, b): through the last step, r+(a, m) and r(m, b). On a cycle of may this needs a name, or squaring."""
-        base = term.args[0]
         reach = self.bounds.of(term)[1]
         looping = bool(reach[b] >> b & 1)
         if looping and not up:
             return self.squared(term, a, b)
-        circuit = self.circuit
-        named = FALSE
-        if looping:
-            named = self.memo[key] = circuit.derive()
+        if not looping:
+            self.lead_up(term, a, b, up)
+            return self.circuit.either(self.steps(term, a, b, up))
+        named = self.memo[key] = self.circuit.derive()
+        self.later(named, lambda: self.steps(term, a, b, up))
+        return named
+
+    def steps(self, term: Term, a: int, b: int, up: bool) -> list[Lit]:
+        """The ways to r+ at (a, b): at once, or by a last step."""
+        base = term.args[0]
+        reach = self.bounds.of(term)[1]
         steps = []
         must = self.bounds.of(base)[1]
         if must[a] >> b & 1:
@@ -376,12 +386,27 @@ class Encoder:
                 continue
             last = self.literal(base, m, b, up=up)
             if last != FALSE:
-                steps.append(circuit.both2(self.literal(term, a, m, up=up), last))
-        if not looping:
-            return circuit.either(steps)
-        for step in steps:
-            circuit.imply(step, named)
-        return named
+                steps.append(self.circuit.both2(self.literal(term, a, m, up=up), last))
+        return steps
+
+    def lead_up(self, term: Term, a: int, b: int, up: bool) -> None:
+        """Have the literals of r+ from `a` to all that is far before `b`, nearest first, so that none has to go far itself."""
+        reach = self.bounds.of(term)[1]
+        between = reach[a] & self.back(term)[b]
+        if between.bit_count() > NEAR and (term.index, a, up) not in self.walked:
+            self.walked.add((term.index, a, up))
+            for m in sorted(bits(between), key=lambda m: -reach[m].bit_count()):
+                self.literal(term, a, m, up=up)
+            self.walked.discard((term.index, a, up))
+
+    def later(self, named: Lit, ways: Callable[[], list[Lit]]) -> None:
+        """Have each of `ways` imply a name: when those that are asked for on the way have been named, one after the other."""
+        self.waiting.append((named, ways))
+        if len(self.waiting) == 1:
+            for head, bodies in self.waiting:
+                for body in bodies():
+                    self.circuit.imply(body, head)
+            self.waiting.clear()
 
     def squared(self, term: Term, a: int, b: int) -> Lit:
         """r+ at (a, b) exactly: paths of at most 1, 2, 4, … steps."""
@@ -430,7 +455,7 @@ class Encoder:
                 hint="a recursive definition may not stand on the right of a difference, or in a flag",
             )  # fmt: skip
         named = self.memo[key] = self.circuit.derive()
-        self.circuit.imply(self.at(term.unfolded, at, True), named)
+        self.later(named, lambda: [self.at(term.unfolded, at, True)])
         return named
 
     def endings(self, rounds: Rounds) -> tuple[list[tuple[Lit, tuple[Term, ...]]], Lit]:
