@@ -68,7 +68,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 @click.option("--states", is_flag=True, help="List all final states.")
 @click.option("--unroll", type=_LOOPS, default=2, show_default=True, metavar="N", help="How often a loop body runs at most.")
 @click.option("--timeout", type=_SECONDS, metavar="S", help="Seconds for one test under one model; after them it is Unknown.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many processes at most. Default: the number of cores.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many processes at most. Default: the cores.")
 @click.option("--format", "layout", type=_FORMATS, default="table", show_default=True, help=_FORMAT_HELP)
 @click.option(
     "--assume", multiple=True, type=click.Choice(_ASSUMPTIONS), help="Take for granted what is not documented. Repeatable."

@@ -164,15 +164,17 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_quick_tests_are_checked_by_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = made(monkeypatch)
-    monkeypatch.setattr(corpus, "WORTH", 60)
+    monkeypatch.setattr(corpus, "WORTH", 600)
+    monkeypatch.setattr(corpus, "ALONE", 60)
     assert verdicts(list(run(JOBS, Setup(), workers=8))) == HERE
     assert sizes == []
 
 
 def test_a_test_that_takes_long_gets_company_and_what_is_left_goes_there(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = made(monkeypatch)
+    monkeypatch.setattr(corpus, "ALONE", 4)
     long = Job(endless(), "lkmm")
-    found = list(run([JOBS[0], long, JOBS[1], JOBS[2]], Setup(Options(timeout=2)), workers=8))
+    found = list(run([JOBS[0], long, JOBS[1], JOBS[2]], Setup(Options(timeout=6)), workers=8))
     assert sizes == [3]
     assert verdicts([found[0], *found[2:]]) == HERE[:3]
     assert found[1].observation == "Unknown" or found[1].seconds > corpus.ALONE
@@ -180,6 +182,8 @@ def test_a_test_that_takes_long_gets_company_and_what_is_left_goes_there(monkeyp
 
 def test_the_last_test_is_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = made(monkeypatch)
+    monkeypatch.setattr(corpus, "ALONE", 60)
+    monkeypatch.setattr(corpus, "WORTH", 600)
     found = list(run([JOBS[0], Job(endless(), "lkmm")], Setup(Options(timeout=1)), workers=8))
     assert [o.path for o in found] == [JOBS[0].path, "endless.litmus"]
     assert sizes == []
