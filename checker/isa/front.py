@@ -11,19 +11,21 @@ state is known: constants stand where they are used.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 
 from msgspec.structs import replace
 
-from checker.core.source import Source, UnknownName
+from checker.core.source import Source, UnknownName, Unsupported
+from checker.core.value import signed
 from checker.isa.asm import Column, Line, check_labels, columns
 from checker.isa.emit import Emitter
 from checker.isa.operand import Memory, Problem, nearest
 from checker.isa.table import Instruction, Machine
 from checker.parse.code import Code
-from checker.parse.question import bytewise, declared_widths, refuse_variants, retyped, whole
+from checker.parse.question import bytewise, declared_widths, refuse_variants, retyped, whole, width_of
 from checker.parse.state import Entry
-from checker.program.ir import Loc, MemLoc, RegLoc, Test, Thread, Value
+from checker.program.ir import Global, Loc, MemLoc, RegLoc, Test, Thread, Value
 
 INT = -32
 Lines = list[tuple[Line, Instruction | None]]
@@ -77,7 +79,9 @@ def _finish(
             span = next(e.span for e in entries if e.loc == loc)
             message = f"{machine.arch} has no register {loc.reg!r}"
             raise UnknownName(message, span, hint=f"write {whole_name}" if whole_name else hint)
-    test = machine.initial(bytewise(test, entries))
+    test = bytewise(test, entries)
+    if emitter.signs:
+        test = _signed(test, machine.word)
     initial: dict[int, dict[str, Value]] = {}
     for loc, value in test.registers:
         initial.setdefault(loc.tid, {})[loc.reg] = value
@@ -105,6 +109,31 @@ def _thread(source: Source, column: Column, lines: Lines, emitter: type[Emitter]
 def _writes_all(i: Instruction) -> bool:
     """May it write 8 bytes to memory (so that a read of fewer may not see a number of its size)?"""
     return i.access == 8 and i.row.meaning != "t = a" and any(isinstance(o, Memory) for o in i.operands.values())
+
+
+def _signed(test: Test, word: int) -> Test:
+    """The test with initial values as signed integers, of the registers' and locations' sizes."""
+    registers = tuple([(loc, _wrapped(value, 8 * word)) for loc, value in test.registers])
+    places = tuple([_place(g, word) for g in test.globals])
+    if registers == test.registers and all(map(operator.is_, places, test.globals)):
+        return test
+    return replace(test, registers=registers, globals=places)
+
+
+def _place(g: Global, word: int) -> Global:
+    if not isinstance(g.value, int) or (not g.type and -(1 << 31) <= g.value < 1 << 31):
+        return g
+    bits = abs(width_of(g.type)) or (64 if g.type else 0)
+    if bits and signed(g.value, bits) == g.value:
+        return g
+    if not bits and word == 8:
+        hint = f"declare its type: uint32_t {g.address}={g.value}"
+        raise Unsupported(f"the initial value {g.value} of {g.address} is no int", g.span, hint=hint)
+    return replace(g, value=_wrapped(g.value, bits or 32))
+
+
+def _wrapped(value: Value, bits: int) -> Value:
+    return signed(value, bits) if isinstance(value, int) else value
 
 
 def _typed(test: Test, entries: tuple[Entry, ...], read: Iterable[tuple[Column, Lines]], machine: Machine) -> Test:

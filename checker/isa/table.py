@@ -18,7 +18,7 @@ from msgspec import Struct
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.isa.meaning import Step, meaning
 from checker.isa.operand import SPOKEN, Memory, Operand, Problem, Register, Shifted, letter, nearest, pieces
-from checker.program.ir import Loc, Test
+from checker.program.ir import Loc
 
 NONE: frozenset[str] = frozenset()
 _ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma"}
@@ -123,10 +123,6 @@ class Machine:
     def whole(self, name: str) -> str:
         """The register that `name` is a part of, "" for none."""
         return ""
-
-    def initial(self, test: Test) -> Test:
-        """The test with its initial values as the machine keeps them."""
-        return test
 
     def viewed(self, loc: Loc, width: int) -> bool:
         """Is a final value to be brought to its width, being held in another?"""

@@ -8,19 +8,15 @@ As in herd, a number is one with or without its `$`, and so is a register withou
 
 from __future__ import annotations
 
-import operator
 import re
 from collections.abc import Mapping, Sequence
-
-from msgspec.structs import replace
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.core.value import signed
 from checker.isa.operand import Memory, Number, Operand, Problem, Register, Word, nearest
 from checker.isa.table import Machine, Row
 from checker.isa.x86.table import NARROW, ROWS, SUFFIXES, WIDE
-from checker.parse.question import width_of
-from checker.program.ir import Global, Loc, RegLoc, Test, Value
+from checker.program.ir import Loc, RegLoc
 
 _NUMBER = re.compile(r"\$?\s*(-?(?:0[xX][0-9a-fA-F]{1,20}|[0-9]{1,25}))\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./]*\Z")
@@ -216,33 +212,8 @@ class Spelling(Machine):
         """An exchange with memory is locked without a prefix."""
         return prefix or (row.meaning == "d, n = n, d" and any(isinstance(o, Memory) for o in operands.values()))
 
-    # ------------------------------------------------------------ values at the start
-
-    def initial(self, test: Test) -> Test:
-        """Signed integers, of the registers' and locations' sizes."""
-        registers = tuple([(loc, _wrapped(value, 8 * self.word)) for loc, value in test.registers])
-        places = tuple([self._global(g) for g in test.globals])
-        if registers == test.registers and all(map(operator.is_, places, test.globals)):
-            return test
-        return replace(test, registers=registers, globals=places)
-
-    def _global(self, g: Global) -> Global:
-        if not isinstance(g.value, int) or (not g.type and -(1 << 31) <= g.value < 1 << 31):
-            return g
-        bits = abs(width_of(g.type)) or (64 if g.type else 0)
-        if bits and signed(g.value, bits) == g.value:
-            return g
-        if not bits and self.word == 8:
-            hint = f"declare its type: uint32_t {g.address}={g.value}"
-            raise Unsupported(f"the initial value {g.value} of {g.address} is no int", g.span, hint=hint)
-        return replace(g, value=_wrapped(g.value, bits or 32))
-
     def viewed(self, loc: Loc, width: int) -> bool:
         return width > 0 or (self.word == 8 and isinstance(loc, RegLoc))
-
-
-def _wrapped(value: Value, bits: int) -> Value:
-    return signed(value, bits) if isinstance(value, int) else value
 
 
 def _integer(text: str) -> int:
