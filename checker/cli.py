@@ -119,7 +119,7 @@ def run(
         for error in errors:
             printer.tell(error.render())
         code = _dump(dump, todo, setup, printer) if dump else _check(todo, setup, printer, jobs or cores(), bar)
-    if layout == "table" and not (dump or quiet or printer.tally.errors) and len(todo) == 1:
+    if layout == "table" and code in (AS_EXPECTED, DIFFERENT) and not (dump or quiet or printer.tally.unknown) and len(todo) == 1:
         _why(todo[0], setup)
     code = BAD_INPUT if errors and code != INTERRUPTED else code
     sys.exit(AS_EXPECTED if exit_zero and code == DIFFERENT else code)

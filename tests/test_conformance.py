@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from kernel_c import contended
 
-from checker.campaign import conformance
 from checker.check import Options
+from tools import conformance
 
 MP = """C MP
 {}

@@ -90,7 +90,7 @@ def test_a_patch_is_judged_as_it_should_be(scenarios: Report, patch: Path) -> No
 @pytest.mark.parametrize(
     "name,test,repair",
     [
-        ("bus-lookup-no-barrier", "mmio-bus-exit-after-lock-mb", "smp_rmb() before 'found = srcu_dereference(*bus, srcu)'"),
+        ("bus-lookup-no-barrier", "mmio-bus-exit-after-lock-mb", "smp_rmb() before 'idx = srcu_read_lock(srcu)'"),
         ("shadowed-no-mb", "indirect-shadow-pages-as-written", "smp_mb() before 'found = READ_ONCE(*gpte)'"),
         ("bus-unregister-frees-first", "bus-free-synchronize", ""),
     ],

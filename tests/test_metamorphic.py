@@ -98,9 +98,9 @@ def test_sequential_consistency_is_the_strongest_and_the_kernel_model_the_weakes
 class Forgetful(Bounds):
     """Bounds that know leaves, sets, and what is chosen or recursive, but of no other relation: nothing must hold, all may."""
 
-    def __init__(self, graph: EventGraph, terms: Terms) -> None:
-        super().__init__(graph, terms)
-        self.real = Bounds(graph, terms)
+    def __init__(self, graph: EventGraph, terms: Terms, in_order: frozenset[int] = frozenset()) -> None:
+        super().__init__(graph, terms, in_order)
+        self.real = Bounds(graph, terms, in_order)
         self.real.values, self.rounds_of = {}, self.real.rounds_of
         self.all_pairs = (self.everything,) * self.n
 
