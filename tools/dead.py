@@ -2,8 +2,8 @@
 
     python -m tools.dead
 
-Rules of a grammar call methods by their name, and so do tree-sitter's nodes, pytest and Click: those are in use. Exit code 1
-where something is not.
+Rules of a grammar call methods by their name, and so do the meanings of instructions, tree-sitter's nodes, pytest and Click:
+those are in use. Exit code 1 where something is not.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 
 from vulture.core import Vulture  # type: ignore[import-untyped]
+
+from checker.isa.aarch64.table import TABLE
+from checker.isa.x86.table import ROWS
 
 ROOT = Path(__file__).resolve().parents[1]
 BY_NAME = ["test_*", "pytest*", "shell_complete", "visit_*", "_*_statement", "_*_expression", "_*_declarator", "__*__", "trace"]
@@ -25,8 +28,9 @@ TOLD = ["contract", "implementation", "OPERATORS"]
 def main() -> int:
     grammars = "\n".join(file.read_text(encoding="utf-8") for file in sorted((ROOT / "grammar").glob("*.lark")))
     rules = re.findall(r"->\s*(\w+)|^[?!]?(\w+)(?:\.\d+)?:", grammars, re.MULTILINE)
+    meant = re.findall(r"(\w+)\(", " ".join([row.meaning for row in (*TABLE.values(), *ROWS.values())]))
     found = Vulture(
-        ignore_names=[*BY_NAME, *TOLD, *[name for pair in rules for name in pair if name]], ignore_decorators=BY_DECORATOR
+        ignore_names=[*BY_NAME, *TOLD, *[name for pair in rules for name in pair if name], *meant], ignore_decorators=BY_DECORATOR
     )
     found.scavenge([ROOT / name for name in ("checker", "tools", "tests")])
     unused = [item for item in found.get_unused_code(min_confidence=60) if "checker" in item.filename.parts]
