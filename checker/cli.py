@@ -9,7 +9,9 @@ Everything heavy is imported when a command needs it, so that `--help` is instan
 from __future__ import annotations
 
 import signal
+import socket
 import sys
+import threading
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -34,8 +36,19 @@ STAGES = ("graph", "bounds", "problem", "execution")
 def main() -> None:
     """The command, on streams that can take what it prints. Told to end, it ends as after Ctrl-C; told twice, at once."""
     signal.signal(signal.SIGTERM, _end)
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_heed, args=(ours,), daemon=True).start()
     prepare(sys.stdout, sys.stderr)
     cli()
+
+
+def _heed(signals: socket.socket) -> None:
+    """Have each signal stop Z3 as well, so that its handler runs."""
+    while signals.recv(1):
+        if solver := sys.modules.get("checker.solve.solver"):
+            solver.interrupt()
 
 
 def _end(*_: object) -> None:

@@ -188,6 +188,22 @@ def test_ctrl_c_is_exit_130_from_the_first_second(tmp_path: Path, command: str, 
     assert "Traceback" not in told or delay < 0.2, told  # before that Python itself may be starting
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_told_to_end_while_z3_works_the_command_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.litmus").write_text(contended(9))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "checker", "run", "--states", "--solver", "z3", "-j1", str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    time.sleep(4)
+    process.terminate()
+    try:
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, told.split()[:1]) == (130, ["interrupted"])
+
+
 def alive(group: int) -> list[str]:
     """The processes of a group, without those that nobody has buried yet."""
     listed = subprocess.run(["ps", "-A", "-o", "pgid=,stat=,pid="], capture_output=True, text=True, check=True).stdout

@@ -56,6 +56,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "get_error_msg": (ctypes.c_char_p, _P, ctypes.c_int),
     "set_error_handler": (None, _P, _P),
     "get_full_version": (ctypes.c_char_p,),
+    "interrupt": (None, _P),
 }
 
 
@@ -125,6 +126,13 @@ def _z3() -> Any:
 def forget() -> None:
     """Have the next solver start afresh: for when an exception may have cut short a call of the library."""
     _z3.cache_clear()
+
+
+def interrupt() -> None:
+    """Stop what Z3 is doing now, from another thread: while it works, none of Python's signal handlers runs."""
+    if _z3.cache_info().currsize:
+        z3 = _z3()
+        z3.interrupt(z3.context)
 
 
 def version() -> str:
