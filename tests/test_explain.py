@@ -160,6 +160,15 @@ def line_of(cycle: Told, n: int) -> str:
     return span.source.line(span.line)
 
 
+def test_choices_that_no_clause_is_about_are_made_all_the_same() -> None:
+    code = " P0 | P1 ;\n XCHG [x],EBX | XCHG [y],EBX ;\n XCHG [y],EAX | XCHG [x],EAX ;"
+    registers = "0:EBX=1; 1:EBX=1; 0:EAX=0; 1:EAX=0;"
+    test = library.test_in(Source("t", f"X86 SB-XCHG\n{{ {registers} }}\n{code}\nexists (0:EAX=0 /\\ 1:EAX=0)\n"))
+    found = refute(test, load_model("x86-tso"), Options(timeout=60))
+    assert found.reasons
+    assert found.candidates <= 8
+
+
 # ---------------------------------------------------------------- Sometimes
 
 

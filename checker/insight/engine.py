@@ -25,7 +25,7 @@ class Engine:
         wanted = list({abs(lit) for lit in (*roots, *_everything(problem))} - {TRUE})
         self.clauses: list[Sequence[Lit]] = list(circuit.clauses([*wanted, *[-lit for lit in wanted]]))
         self.variables = len(circuit.gates) - 1
-        self.inputs = sorted(circuit.inputs([lit for clause in self.clauses for lit in clause]) - circuit.derived)
+        self.inputs = sorted(circuit.inputs([*wanted, *[lit for clause in self.clauses for lit in clause]]) - circuit.derived)
         self.search: Search | None = None
         self.solver: Solver | None = None
 
