@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import multiprocessing
@@ -183,7 +184,11 @@ def test_ctrl_c_is_exit_130_from_the_first_second(tmp_path: Path, command: str, 
     time.sleep(delay)
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=30)
+    try:
+        _, told = process.communicate(timeout=30)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode in (130, -signal.SIGINT), (process.returncode, told)  # a shell says 130 of both
     assert "Traceback" not in told or delay < 0.2, told  # before that Python itself may be starting
 
