@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
@@ -52,11 +53,24 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     try:
         with deep_recursion(RECURSION):
             found, size, remarks = _decide(defer(test, model.primitives or {}, options.assume), model, options, clock)
-    except (Timeout, OutOfMemory, MemoryError) as error:
+    except SPENT as error:
         flags = tuple(sorted({a.name for a in model.axioms if a.role == "flag"}))
-        because = clock.late if isinstance(error, Timeout) else str(error) or "not decided: the machine has no more memory"
-        found, size, remarks = Found(all_unknown(flags, because)), {}, ()
+        found, size, remarks = Found(all_unknown(flags, spent(error, clock.late))), {}, ()
     return conclude(test, model, found, remarks, clock.laps, size)
+
+
+SPENT = (Timeout, OutOfMemory, MemoryError)
+"""What is raised where the time or the memory given to a question is used up."""
+
+
+def spent(error: BaseException, late: str) -> str:
+    """What to say of one of these; `late` of time."""
+    return late if isinstance(error, Timeout) else str(error) or "not decided: the machine has no more memory"
+
+
+def deferred(test: Test, model: Model, options: Options) -> tuple[Test, Options]:
+    """The test with its deferred work, and with what is taken for granted, made explicit; and the options that are left."""
+    return defer(test, model.primitives or {}, options.assume), replace(options, assume=frozenset())
 
 
 def stages(
@@ -119,7 +133,7 @@ def conclude(
     """What was found, held against the file's expectation."""
     return Result(
         test=test.name, file=test.source.name, model=model.name, condition=test.condition, answers=found.answers,
-        states=found.states, counts=found.counts, cut=found.cut, expected=expectation(test, model),
+        states=found.states, counts=found.counts, cut=found.cut, unfinished=found.unfinished, expected=expectation(test, model),
         warnings=tuple([f"{span}: {message}" for message, span in (*test.warnings, *remarks)]), seconds=seconds, size=size,
     )  # fmt: skip
 

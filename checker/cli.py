@@ -47,8 +47,9 @@ def main() -> None:
 def _heed(signals: socket.socket) -> None:
     """Have each signal stop Z3 as well, so that its handler runs."""
     while signals.recv(1):
-        if solver := sys.modules.get("checker.solve.solver"):
-            solver.interrupt()
+        stop = getattr(sys.modules.get("checker.solve.solver"), "interrupt", None)  # the module may be half imported
+        if stop is not None:
+            stop()
 
 
 def _end(*_: object) -> None:

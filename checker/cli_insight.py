@@ -86,7 +86,8 @@ def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
 
     Never: the fewest cycles that refute every way in which the outcome could come about, each edge with what makes it hold, each
     cycle with the axiom that forbids it. Sometimes: an execution in the order of time, and the two accesses that nothing orders.
-    PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 all explained, 2 some could not be.
+    PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 all explained, 1 some verdict or reason is Unknown, 2 some
+    could not be asked.
     """
     from checker.check import Options
     from checker.insight import explanation
@@ -97,7 +98,7 @@ def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
         for name in models or ("lkmm",):
             found = explanation.explain(test, load_model(name), Options(unroll=unroll, timeout=timeout))
             said = explained.dot([found]) if layout == "dot" else explained.text(found, _width() or WIDTH)
-            yield explained.record(found), said, False
+            yield explained.record(found), said, not found.found
 
     sys.exit(_over(paths, "explaining", layout, answers))
 
@@ -113,7 +114,7 @@ def audit(
     A choice is a fence, an acquire or release, a full atomic, a section of a lock, a grace period, a dependency. It is held
     against what never happens as the test is written: load-bearing, the outcome is possible without it; too strong, what is
     named does as well; idle, nothing does as well, the others being as they are. PATH: files, folders, lists (@FILE), - for
-    stdin. Exit code: 0 all audited, 2 some could not be.
+    stdin. Exit code: 0 all audited, 1 some verdict is Unknown, 2 some could not be asked.
     """
     from checker.check import Options
     from checker.insight import audit as insight
@@ -129,9 +130,9 @@ def audit(
         found = [insight.audit(test, load_model(name), Options(unroll=unroll, timeout=timeout)) for name in names]
         everything.extend(found)
         for one in found if layout == "json" else ():
-            yield audited.record(one), "", False
+            yield audited.record(one), "", not one.decided
         if layout == "text":
-            yield {}, audited.text(found, _width()), False
+            yield {}, audited.text(found, _width()), not all(one.decided for one in found)
 
     code = _over(paths, "auditing", layout, answers)
     if layout == "text" and everything:
@@ -194,7 +195,7 @@ def weak(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeou
     """List the outcomes that a model allows and sequential consistency does not, each as a condition to ask for.
 
     An outcome is what all registers hold in the end, and all places that are written more than once. PATH: files, folders, lists
-    (@FILE), - for stdin. Exit code: 0 all asked, 2 something could not be asked.
+    (@FILE), - for stdin. Exit code: 0 all known, 1 some is Unknown, 2 something could not be asked.
     """
     from checker.check import Options
     from checker.insight import compare as insight
@@ -204,7 +205,7 @@ def weak(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeou
     def answers(test: Test) -> Iterator[Said]:
         for name in models or ("lkmm",):
             found = insight.weak(test, load_model(name), load_model("sc"), Options(unroll=unroll, timeout=timeout))
-            yield compared.record(found), compared.weak_text(found, _width() or WIDTH), False
+            yield compared.record(found), compared.weak_text(found, _width() or WIDTH), bool(found.undecided)
 
     sys.exit(_over(paths, "looking", layout, answers))
 

@@ -18,8 +18,9 @@ class Result(Struct, frozen=True):
     """The verdict of one test under one model: the answers to its questions, and what follows from them.
 
     `states` are all final states, sorted, in herd's spelling (None unless asked for); `counts` how many executions satisfy the
-    proposition and how many do not (None unless asked for). `cut`: some execution was left unfinished at a loop bound.
-    `warnings` say where, too. `seconds` is wall time by stage.
+    proposition and how many do not (None unless asked for). `cut`: some execution was left unfinished at a loop bound;
+    `unfinished`: why some was, there or elsewhere, so that there may be more states. `warnings` say where, too. `seconds` is wall
+    time by stage.
     """
 
     test: str
@@ -30,6 +31,7 @@ class Result(Struct, frozen=True):
     states: tuple[str, ...] | None = None
     counts: tuple[int, int] | None = None
     cut: bool = False
+    unfinished: str = ""
     expected: Expectation | None = None
     warnings: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from checker import library
 from checker.check import Options, check
 from checker.cli import cli
 from checker.core.source import CheckerError, Source
-from checker.insight.audit import IDLE, LOAD_BEARING, TOO_STRONG, Audit, Choice, audit
+from checker.insight.audit import IDLE, LOAD_BEARING, TOO_STRONG, UNSURE, Audit, Choice, audit
 from checker.library import SHIPPED, load_model, load_test
 from checker.program import ir
 from checker.report.audited import record, text
@@ -194,6 +194,41 @@ def test_json_names_the_choices_by_line_and_the_sets_by_choice() -> None:
     assert [row["choices"][n]["text"] for n in (0, 1)] == ["control dependency", "smp_mb()"]
     assert row["choices"][2]["weakest"] == "smp_rmb()"
     assert record(audited(load_test(path)))["choices"] == row["choices"]
+
+
+def test_what_reaches_for_no_address_without_a_choice_is_unknown_and_not_idle() -> None:
+    """Without the release P1 may read a pointer that nobody has written yet."""
+    source = (
+        "C T\n\n{ int x=1; int *p; }\n\n"
+        "P0(int *x, int **p, int *flag)\n{\n\tWRITE_ONCE(*p, x);\n\tsmp_store_release(flag, 1);\n}\n\n"
+        "P1(int **p, int *flag)\n{\n\tint f; int *r0; int r1;\n\tf = smp_load_acquire(flag);\n"
+        "\tif (f) {\n\t\tr0 = READ_ONCE(*p);\n\t\tr1 = READ_ONCE(*r0);\n\t}\n}\n\nexists (1:r1=5)\n"
+    )
+    found = audited(library.test_in(Source("T.litmus", source)))
+    assert [choice.status for choice in found.choices] == [UNSURE, UNSURE]
+    assert not found.decided
+
+
+DEFERRED = (
+    "C T\n\n{ }\n\nP0(int *x, struct srcu_struct *ss, struct rcu_head *h)\n{\n\tcall_srcu(ss, h, P1);\n}\n\n"
+    "P1(int *x)\n{\n\tWRITE_ONCE(*x, 1);\n}\n\nexists (x=0)\n"
+)
+
+
+def test_executions_without_a_callback_that_was_queued_are_none() -> None:
+    found = audited(library.test_in(Source("T.litmus", DEFERRED)))
+    assert [(choice.text, choice.status) for choice in found.choices] == [("the grace period of call_srcu()", IDLE)]
+
+
+def test_what_is_not_decided_is_not_audited_and_the_exit_code_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "loop.litmus"
+    path.write_text("C loop\n{}\nP0(int *x) { int r0 = READ_ONCE(*x); while (r0 == 0) r0 = READ_ONCE(*x); }\nexists (0:r0=7)\n")
+    done = CliRunner().invoke(cli, ["audit", str(path)])
+    assert done.exit_code == 1
+    assert "Unknown, undecided: a loop may run more than 2 times" in done.stdout
+    late = CliRunner().invoke(cli, ["audit", "--timeout", "0.0001", str(LITMUS / "kvm" / "emulate-block-smp-rmb.litmus")])
+    assert late.exit_code == 1
+    assert "nothing is forbidden" not in late.stdout
 
 
 def test_an_assembly_test_is_refused_by_name(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from checker.report.explained import dot, record, text
 from checker.solve.execution import Uncertified
 from checker.solve.proposition import proposition
 from checker.solve.solver import Solver
+from tests.test_audit import DEFERRED
 
 LITMUS = Path(__file__).parent.parent / "litmus"
 SCENARIOS = sorted(LITMUS.rglob("*.litmus"))
@@ -227,7 +228,30 @@ def test_what_taking_turns_can_do_needs_no_barrier() -> None:
     assert "no barrier forbids it" in text(found)
 
 
+def test_a_model_without_coherence_is_told_all_the_same(tmp_path: Path) -> None:
+    cat = tmp_path / "order.cat"
+    cat.write_text('"order"\nacyclic po | rf as order\n')
+    code = " P0 | P1 ;\n MOV [x],$1 | MOV [y],$1 ;\n MOV EAX,[y] | MOV EAX,[x] ;"
+    test = library.test_in(Source("t", f"X86 SB\n{{ x=0; y=0; }}\n{code}\nexists (0:EAX=0 /\\ 1:EAX=0)\n"))
+    found = explained(test, str(cat))
+    assert found.weakness is not None
+    assert found.weakness.order
+
+
 # ---------------------------------------------------------------- the command
+
+
+def test_executions_without_a_callback_that_was_queued_need_no_reason(tmp_path: Path) -> None:
+    path = tmp_path / "T.litmus"
+    path.write_text(DEFERRED)
+    done = CliRunner().invoke(cli, ["run", str(path)])
+    assert done.exit_code == 0
+    assert "why: the outcome is impossible however memory behaves" in done.stdout
+
+
+def test_what_is_not_decided_has_no_reason_and_the_exit_code_says_so() -> None:
+    path = LITMUS / "kvm" / "emulate-block-smp-rmb.litmus"
+    assert CliRunner().invoke(cli, ["explain", "--timeout", "0.0001", str(path)]).exit_code == 1
 
 
 def test_the_command_tells_each_line_of_the_cycle() -> None:

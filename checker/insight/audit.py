@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.cat.term import Model
-from checker.check import RECURSION, Options, check, stages
+from checker.check import RECURSION, SPENT, Options, check, deferred, spent, stages
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.depth import deep_recursion
 from checker.core.rel import pairs, restrict
@@ -26,7 +26,6 @@ from checker.insight.hitting import hitting
 from checker.insight.ladder import section, weaker
 from checker.insight.statements import varied, written
 from checker.kernel.primitives import GRACE, LOCK, UNLOCK, primitive
-from checker.program.defer import defer
 from checker.program.events import EventGraph
 from checker.program.ir import (
     LIFETIME_FLAGS,
@@ -44,8 +43,8 @@ from checker.program.ir import (
     Thread,
 )  # fmt: skip
 from checker.program.tree import Body
-from checker.result import ALWAYS, NEVER, Result
-from checker.solve.proposition import proposition
+from checker.result import ALWAYS, NEVER, UNKNOWN, Result
+from checker.solve.outcome import question
 
 LOAD_BEARING, TOO_STRONG, IDLE, UNSURE = "load-bearing", "too strong", "idle", "unknown"
 MOST_SETS = 64
@@ -71,7 +70,7 @@ class Audit(Struct, frozen=True):
     """The choices of a test under one model, and the minimal sets of them that are enough, as indices into `choices`.
 
     `kept` says what the choices are held against: the outcome that never happens, the flags that nothing raises. `complete`: all
-    minimal sets are there.
+    minimal sets are there. `decided`: the verdict is known, and so is what each choice is good for.
     """
 
     result: Result
@@ -79,6 +78,7 @@ class Audit(Struct, frozen=True):
     choices: tuple[Choice, ...] = ()
     minimal: tuple[frozenset[int], ...] = ()
     complete: bool = True
+    decided: bool = True
     seconds: float = 0.0
 
 
@@ -104,9 +104,14 @@ def audit(test: Test, model: Model, options: Options) -> Audit:
     if test.arch != "C":
         raise Unsupported("only C tests are audited", test.condition.span, hint="the choices are the kernel's primitives")
     if result.observation not in (NEVER, ALWAYS):
-        return Audit(result, "nothing is forbidden", seconds=time.perf_counter() - began)
+        kept = f"undecided: {result.unknown_because}" if result.observation == UNKNOWN else "nothing is forbidden"
+        return Audit(result, kept, decided=result.observation != UNKNOWN, seconds=time.perf_counter() - began)
     with deep_recursion(RECURSION):
-        found = _Auditor(test, model, options, result).audited()
+        try:
+            found = _Auditor(test, model, options, result).audited()
+        except SPENT as error:
+            late = f"not audited within {options.timeout or 0:g} s"
+            found = Audit(result, f"undecided: {spent(error, late)}", decided=False)
     return replace(found, seconds=time.perf_counter() - began)
 
 
@@ -223,21 +228,21 @@ def _of_section(span: Span) -> bool:
 class _Auditor:
     def __init__(self, test: Test, model: Model, options: Options, result: Result) -> None:
         self.model, self.result = model, result
-        table = model.primitives or {}
-        weakened = _Weakened(defer(test, table, options.assume), table)
+        test, options = deferred(test, model, options)
+        weakened = _Weakened(test, model.primitives or {})
         self.deps: list[_Site] = []
         self.broken: list[Lit] = []  # of each dependency: that it is gone
         graph, _, problem = stages(weakened.test, model, options, change=self.loosened)
         self.graph, self.problem = graph, problem
         self.sites = [*weakened.sites, *self.deps]
         negated = result.observation == ALWAYS
-        prop = proposition(graph, weakened.test, test.condition.prop)
-        if test.filter is not None:
-            problem.circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
+        prop = question(problem, weakened.test)
         absent = {name for name, answer in result.answers.flags if answer.no and name in ("data-race", *LIFETIME_FLAGS)}
         self.bad = {"the outcome": -prop if negated else prop}
         self.bad |= {f"flag {name}": lit for name, lit in problem.flags if name in absent}
-        self.deadline = problem.circuit.deadline
+        undefined = [lit for lit, _, _ in graph.undefined]
+        doubts = [problem.cut, problem.wild, problem.undefined, *undefined, *[lit for lit, _ in problem.encoder.endless]]
+        self.doubt = problem.circuit.either(doubts)  # that an execution cannot be followed to its end, or has no meaning
 
     def loosened(self, graph: EventGraph) -> EventGraph:
         """The graph in which each dependency may be gone."""
@@ -261,8 +266,8 @@ class _Auditor:
         whole = [lit for lit in (-problem.cut, -problem.wild) if lit != TRUE]
         bad = circuit.either([lit for lit in self.bad.values() if lit != FALSE])
         levels = [self.levels(n) for n in range(len(self.sites))]
-        roots = [bad, problem.cut, *self.bad.values(), *[lit for level in levels for form in level for lit in form], *whole]
-        with Engine(problem, roots, self.deadline) as engine:
+        roots = [bad, self.doubt, *self.bad.values(), *[lit for level in levels for form in level for lit in form], *whole]
+        with Engine(problem, roots) as engine:
             return self.answered(engine, whole, bad, levels)
 
     def levels(self, n: int) -> list[list[Lit]]:
@@ -281,7 +286,7 @@ class _Auditor:
 
         def unfinished(forms: list[int]) -> bool:
             chosen = [lit for level, form in zip(levels, forms, strict=True) for lit in level[form]]
-            return self.problem.cut != FALSE and engine.satisfiable([*chosen, self.problem.cut])
+            return self.doubt != FALSE and engine.satisfiable([*chosen, self.doubt])
 
         written = [0] * len(self.sites)
         if possible(written, bad):
@@ -289,7 +294,13 @@ class _Auditor:
                 "this test cannot be audited: written with its choices open, it is another", self.result.condition.span
             )
         choices = [self.judged(n, written, possible, unfinished, len(levels[n]) - 1) for n in range(len(self.sites))]
-        minimal, complete = self.enough(choices, possible, bad, [len(level) - 1 for level in levels])
+        last = [len(level) - 1 for level in levels]
+
+        def enough(kept: frozenset[int]) -> bool:
+            forms = [0 if n in kept else last[n] for n in range(len(choices))]
+            return not possible(forms, bad) and not unfinished(forms)
+
+        minimal, complete = self.minimal(choices, enough)
         used = frozenset().union(*minimal)
         shown = [n for n, site in enumerate(self.sites) if not site.kind or choices[n].status == LOAD_BEARING or n in used]
         shown.sort(key=lambda n: (choices[n].line, choices[n].text))
@@ -298,7 +309,8 @@ class _Auditor:
         kept = " and ".join(
             ["never" if self.result.observation == NEVER else "always", *[k for k in self.bad if k != "the outcome"]]
         )
-        return Audit(self.result, kept, tuple([choices[n] for n in shown]), sets, complete)
+        decided = all(choice.status != UNSURE for choice in choices)
+        return Audit(self.result, kept, tuple([choices[n] for n in shown]), sets, complete, decided)
 
     def judged(
         self, n: int, written: list[int], possible: Callable[[list[int], Lit], bool], unfinished: Callable[[list[int]], bool],
@@ -311,7 +323,7 @@ class _Auditor:
             forms = [form if k == n else 0 for k in range(len(written))]
             opens = next((name for name, lit in self.bad.items() if lit != FALSE and possible(forms, lit)), "")
             if not opens and unfinished(forms):
-                return Choice(site.line, site.text, UNSURE, opens="a loop may run longer")
+                return Choice(site.line, site.text, UNSURE, opens="what cannot be followed to its end")
             if not opens:
                 weakest = form
                 break
@@ -319,19 +331,15 @@ class _Auditor:
         status = LOAD_BEARING if not weakest else IDLE if weakest == last else TOO_STRONG
         return Choice(site.line, site.text, status, site.labels[weakest - 1] if weakest else "", opened)
 
-    def enough(
-        self, choices: list[Choice], possible: Callable[[list[int], Lit], bool], bad: Lit, last: list[int]
+    def minimal(
+        self, choices: list[Choice], enough: Callable[[frozenset[int]], bool]
     ) -> tuple[list[frozenset[int]], bool]:  # fmt: skip
         """All minimal sets of choices that are enough, the others being as weak as can be; and whether these are all."""
         needed = frozenset(n for n, c in enumerate(choices) if c.status in (LOAD_BEARING, TOO_STRONG, UNSURE))
         free = frozenset(n for n in range(len(choices)) if n not in needed)
-
-        def enough(kept: frozenset[int]) -> bool:
-            return not possible([0 if n in kept else last[n] for n in range(len(choices))], bad)
-
         found: list[frozenset[int]] = []
         for without in hitting(found, len):
-            if time.monotonic() > (self.deadline or float("inf")) or len(found) >= MOST_SETS:
+            if time.monotonic() > (self.problem.circuit.deadline or float("inf")) or len(found) >= MOST_SETS:
                 return [needed | some for some in found], False
             kept = needed | (free - without)
             if not enough(kept):

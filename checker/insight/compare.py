@@ -9,9 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.cat.term import Model
-from checker.check import Options, check, stages
+from checker.check import SPENT, Options, check, spent, stages
 from checker.core.rel import bits
-from checker.core.source import Source
+from checker.core.source import LimitExceeded, Source
 from checker.insight.explanation import Explanation, explain
 from checker.library import test_in
 from checker.program.events import INIT_TID
@@ -31,17 +31,19 @@ class Outcome(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """The results of two models, and the states that only one of them has. `truncated`: there are more of these than are told."""
+    """The results of two models, and the states that only one of them has. `truncated`: there are more of these than are told.
+    `undecided`: why there may be others still; empty where all is known."""
 
     results: tuple[Result, Result]
     outcomes: tuple[Outcome, ...]
     truncated: int = 0
+    undecided: str = ""
 
     @property
     def same(self) -> bool:
         """Whether verdict, flags and states are equal, and everything is known."""
         a, b = self.results
-        return not self.outcomes and not self.truncated and _told(a) == _told(b) and not (a.unanswered or b.unanswered)
+        return not (self.outcomes or self.truncated or self.undecided) and _told(a) == _told(b)
 
 
 def _told(result: Result) -> tuple[object, ...]:
@@ -55,17 +57,28 @@ def compare(test: Test, models: tuple[Model, Model], options: Options, *, most: 
     found: list[Outcome] = []
     sides = ((first, second, models[0], models[1]), (second, first, models[1], models[0]))
     for mine, other, here, there in sides:
-        for state in sorted(set(mine.states or ()) - set(other.states or ())) if other.states is not None else ():
+        for state in sorted(set(mine.states or ()) - set(other.states or ())) if not _open(other) else ():
             found.append(Outcome(state, exists(state), here.name))
             if len(found) <= most:
                 asked = asking(test, found[-1].exists)
                 found[-1] = replace(found[-1], allowed=explain(asked, here, options), forbidden=explain(asked, there, options))
-    return Comparison((first, second), tuple(found[:most]), max(0, len(found) - most))
+    undecided = "; ".join([f"{r.model}: {why}" for r in (first, second) if (why := _open(r) or r.unanswered_text())])
+    return Comparison((first, second), tuple(found[:most]), max(0, len(found) - most), undecided)
+
+
+def _open(result: Result) -> str:
+    """Why there may be other final states than those found; empty where there are none."""
+    return result.unfinished or ("" if result.states is not None else result.unknown_because or "not all states are known")
 
 
 def weak(test: Test, model: Model, sc: Model, options: Options, *, most: int = 8) -> Comparison:
-    """The outcomes that `model` allows and `sc` does not: of all registers, and of all places with several writes."""
-    found = compare(replace(test, shown=everything(test, model, options)), (model, sc), options, most=most)
+    """The outcomes that `model` allows and `sc` does not: of all registers, and of all places with several writes. Raises
+    LimitExceeded where it takes too long to tell what these are."""
+    try:
+        shown = everything(test, model, options)
+    except SPENT as error:
+        raise LimitExceeded(spent(error, f"not decided within {options.timeout or 0:g} s"), test.condition.span) from None
+    found = compare(replace(test, shown=shown), (model, sc), options, most=most)
     return replace(found, outcomes=tuple([o for o in found.outcomes if o.by == model.name]))
 
 
@@ -73,7 +86,8 @@ def everything(test: Test, model: Model, options: Options) -> tuple[RegLoc | Mem
     """What a program leaves behind: its registers, and the places to which it writes more than once."""
     graph, _, _ = stages(test, model, options)
     params = {(thread.tid, name) for thread in test.threads for name in thread.params}
-    registers = [loc for loc in graph.finals if (loc.tid, loc.reg) not in params and not loc.reg.startswith("%")]
+    # registers that the checker adds have a sign or a blank in their names
+    registers = [loc for loc in graph.finals if (loc.tid, loc.reg) not in params and loc.reg.isidentifier()]
     writes: dict[Address, int] = {}
     for n in bits(graph.sets["W"]):
         e = graph.events[n]

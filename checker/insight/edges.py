@@ -48,7 +48,8 @@ def told(reason: Reason, model: Model, bounds: Bounds) -> Told:
     for name, term in model.names.items():
         names.setdefault(term.index, name)
     memory = model.names.get("M")
-    accesses = reason.found.bounds.of(memory)[1] if memory is not None else reason.found.graph.sets["M"]
+    named = memory is not None and memory.kind == "set"
+    accesses = reason.found.bounds.of(memory)[1] if memory is not None and named else reason.found.graph.sets["M"]
     speaker = _Speaker(reason.found, bounds, names, {term.index: term for term in model.names.values()}, accesses)
     path, found = reason.path, reason.found
     if not path:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 from checker.cat.term import Model
 from checker.core.circuit import FALSE, TRUE, Lit
-from checker.core.deadline import Deadline
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution, execution
 from checker.solve.search import GiveUp, Search
@@ -17,11 +16,11 @@ from checker.solve.solver import Solver
 
 
 class Engine:
-    """The clauses of a problem, and of `roots`, that questions are asked of. Close it when done."""
+    """The clauses of a problem, and of `roots`, that questions are asked of, until the problem's deadline. Close it when done."""
 
-    def __init__(self, problem: Problem, roots: Iterable[Lit], deadline: Deadline) -> None:
-        self.problem, self.deadline = problem, deadline
-        circuit = problem.circuit
+    def __init__(self, problem: Problem, roots: Iterable[Lit]) -> None:
+        self.problem, circuit = problem, problem.circuit
+        self.deadline = circuit.deadline
         wanted = list({abs(lit) for lit in (*roots, *_everything(problem))} - {TRUE})
         self.clauses: list[Sequence[Lit]] = list(circuit.clauses([*wanted, *[-lit for lit in wanted]]))
         self.variables = len(circuit.gates) - 1

@@ -8,8 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.cat.term import Model
-from checker.check import RECURSION, Options, check
-from checker.core.deadline import Timeout
+from checker.check import RECURSION, SPENT, Options, check, spent
 from checker.core.depth import deep_recursion
 from checker.insight.edges import Told, told
 from checker.insight.refute import Refutation, refute
@@ -33,6 +32,11 @@ class Explanation(Struct, frozen=True):
     seconds: float = 0.0
     check_seconds: float = 0.0
 
+    @property
+    def found(self) -> bool:
+        """Whether there is a reason: the verdict is known, and there was time to explain it."""
+        return self.refutation is not None or self.weakness is not None or self.result.deadlock
+
 
 def explain(test: Test, model: Model, options: Options) -> Explanation:
     """Check a test, and say why the verdict is what it is. Raises CheckerError as `check` does."""
@@ -42,15 +46,15 @@ def explain(test: Test, model: Model, options: Options) -> Explanation:
     with deep_recursion(RECURSION):
         try:
             found = _explained(test, model, options, result)
-        except Timeout:
-            found = Explanation(result, f"the reason was not found within {options.timeout or 0:g} s")
+        except SPENT as error:
+            found = Explanation(result, spent(error, f"the reason was not found within {options.timeout or 0:g} s"))
     return replace(found, seconds=time.perf_counter() - checked, check_seconds=checked - began)
 
 
 def _explained(test: Test, model: Model, options: Options, result: Result) -> Explanation:
     match result.observation:
         case word if word == UNKNOWN:
-            return Explanation(result, f"not decided: {result.unknown_because}")
+            return Explanation(result, f"undecided: {result.unknown_because}")
         case word if word == DEADLOCK:
             return Explanation(result, "no execution of the program ends")
         case word if word in (NEVER, ALWAYS):

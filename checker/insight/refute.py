@@ -9,7 +9,6 @@ bounds of the executions of which nothing but the reason is known, the check is 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -17,7 +16,7 @@ from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
-from checker.check import Options, stages
+from checker.check import Options, deferred, stages
 from checker.core.circuit import TRUE, Lit
 from checker.core.rel import components, cycle, mask_of, pairs
 from checker.insight.engine import Engine
@@ -27,7 +26,7 @@ from checker.program.events import EventGraph
 from checker.program.ir import Test
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution, Uncertified, succeeds
-from checker.solve.proposition import proposition
+from checker.solve.outcome import question
 
 MOST = 12  # reasons beyond which a smallest set of them is not looked for, only one without any to spare
 
@@ -60,15 +59,13 @@ class Refutation(Struct, frozen=True):
 
 def refute(test: Test, model: Model, options: Options, *, negated: bool = False) -> Refutation:
     """Why no execution satisfies the test's proposition (`negated`: why all do). Raises Uncertified when some execution does."""
-    deadline = None if options.timeout is None else time.monotonic() + options.timeout
+    test, options = deferred(test, model, options)
     free = replace(model, axioms=tuple([a for a in model.axioms if a.role not in ("check", "flag")]), coherent=False)
     graph, bounds, problem = stages(test, free, options)
-    prop = proposition(graph, test, test.condition.prop)
-    if test.filter is not None:
-        problem.circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
+    prop = question(problem, test)
     asked = [lit for lit in (-prop if negated else prop, -problem.cut, -problem.wild) if lit != TRUE]
     checks = tuple([a for a in model.axioms if a.role == "check"])
-    with Engine(problem, asked, deadline) as engine:
+    with Engine(problem, asked) as engine:
         reasons: list[Reason] = []
         names: list[Lit] = []
         candidates = 0

@@ -23,9 +23,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.cat.term import Model
-from checker.check import RECURSION, Options, check, stages
+from checker.check import RECURSION, SPENT, Options, check, deferred, spent, stages
 from checker.core.circuit import FALSE, TRUE, Lit
-from checker.core.deadline import Timeout
 from checker.core.depth import deep_recursion
 from checker.core.rel import bits, components, union
 from checker.core.source import Source, Span, Unsupported
@@ -38,13 +37,12 @@ from checker.insight.statements import Point, first_of, points, varied, written
 from checker.insight.weak import communication
 from checker.kernel.primitives import FENCE, RMW, primitive
 from checker.library import test_in
-from checker.program.defer import defer
 from checker.program.events import Event
 from checker.program.ir import Call, Choose, Do, Expr, If, Reg, RegLoc, Stmt, Test
 from checker.program.tree import Body
-from checker.result import NEVER, SOMETIMES, Result
+from checker.result import ALWAYS, NEVER, SOMETIMES, Result
 from checker.solve.execution import Execution, Uncertified
-from checker.solve.proposition import proposition
+from checker.solve.outcome import question
 
 Cost = tuple[int, ...]
 COSTS: dict[str, Cost] = {"full": (1, 0, 0, 0), "directional": (0, 1, 0, 0), "one way": (0, 0, 1, 0), "taste": (0, 0, 0, 1)}
@@ -104,20 +102,27 @@ def repair(test: Test, models: Sequence[Model], options: Options, outside: froze
     if test.condition.quantifier == "forall":
         raise Unsupported("only what exists can be forbidden", test.condition.span, hint="write ~exists of the opposite")
     results = tuple([check(test, model, options) for model in models])
-    undecided = next((r for r in results if r.observation not in (NEVER, SOMETIMES, "Always")), None)
-    if undecided is not None:
-        return Repair(results, reason=f"{undecided.model}: {undecided.observation}")
+    if undecided := _undecided(results):
+        return Repair(results, reason=undecided)
     todo = [model for model, r in zip(models, results, strict=True) if r.observation != NEVER]
     if not todo:
         return Repair(results, reason="there is nothing to repair: the outcome never happens")
-    deadline = None if options.timeout is None else time.monotonic() + options.timeout
     with deep_recursion(RECURSION):
         try:
-            found, reason = _search(test, todo, options, deadline, outside)
-            made = tuple([_written(test, some, models, options) for some in found])
-        except Timeout:
-            made, reason = (), f"nothing was found within {options.timeout or 0:g} s"
+            found, reason = _search(test, todo, options, outside)
+            written = [_written(test, some, models, options) for some in found]
+        except SPENT as error:
+            written, reason = [], spent(error, f"nothing was found within {options.timeout or 0:g} s")
+    made = tuple([one for one in written if not _undecided(one.results)])
+    if written and not made:
+        reason = f"with what would help, {_undecided(written[0].results)}"
     return Repair(results, made, reason, time.perf_counter() - began)
+
+
+def _undecided(results: Iterable[Result]) -> str:
+    """Why a verdict is no yes or no; empty where all are."""
+    found = next((r for r in results if r.observation not in (NEVER, SOMETIMES, ALWAYS)), None)
+    return f"{found.model}: {found.observation} {found.unknown_because}".rstrip() if found is not None else ""
 
 
 def one_line(found: Repair) -> str:
@@ -279,7 +284,7 @@ class _Asked(Struct):
 
 
 def _search(
-    test: Test, models: Sequence[Model], options: Options, deadline: float | None, outside: frozenset[str]
+    test: Test, models: Sequence[Model], options: Options, outside: frozenset[str]
 ) -> tuple[list[list[Candidate]], str]:  # fmt: skip
     """The alternatives, each a list of candidates; and why there are none."""
     known: dict[tuple[int, int, str], Candidate] = {}
@@ -290,17 +295,17 @@ def _search(
     while True:
         some = sorted(known.values(), key=lambda c: c.key)
         before = len(known)
-        made = _cheapest(test, models, options, some, known, deadline, outside)
+        made = _cheapest(test, models, options, some, known, outside)
         if len(known) > before:
             continue
         if made is None:
-            return [], "no barrier helps: the outcome is possible even with all of them"
+            return [], "no barrier helps: the outcome is possible even with all of them that fit the text"
         return [[some[n] for n in sorted(chosen)] for chosen in made], ""
 
 
 def _cheapest(
     test: Test, models: Sequence[Model], options: Options, some: Sequence[Candidate],
-    known: dict[tuple[int, int, str], Candidate], deadline: float | None, outside: frozenset[str],
+    known: dict[tuple[int, int, str], Candidate], outside: frozenset[str],
 ) -> list[frozenset[int]] | None:  # fmt: skip
     """The cheapest sets of candidates that forbid the outcome, None where all together do not; `known` gets the candidates that
     an execution asks for and nobody has thought of yet, and then the answer is none."""
@@ -308,7 +313,7 @@ def _cheapest(
     cores: list[frozenset[int]] = []
     enough: list[frozenset[int]] = []
     with contextlib.ExitStack() as stack:
-        asked = [_ask(test, model, options, some, deadline, stack) for model in models]
+        asked = [_ask(test, model, options, some, stack) for model in models]
         for chosen in hitting(cores, lambda part: _cost(some[n] for n in part)):
             one = next((one for one in asked if one.possible(chosen)), None)
             if one is None:
@@ -336,20 +341,17 @@ def _cost(some: Iterable[Candidate]) -> tuple[Cost, int]:
     return tuple(map(sum, zip(*costs, strict=True))) if costs else (), len(costs)
 
 
-def _ask(
-    test: Test, model: Model, options: Options, some: Sequence[Candidate], deadline: float | None, stack: contextlib.ExitStack
-) -> _Asked:
-    with_all = _with_all(defer(test, model.primitives or {}, options.assume), some)
+def _ask(test: Test, model: Model, options: Options, some: Sequence[Candidate], stack: contextlib.ExitStack) -> _Asked:
+    test, options = deferred(test, model, options)
+    with_all = _with_all(test, some)
     graph, _, problem = stages(with_all, model, options)
-    prop = proposition(graph, with_all, test.condition.prop)
-    if with_all.filter is not None:
-        problem.circuit.require((proposition(graph, with_all, with_all.filter), problem.cut, problem.wild))
+    prop = question(problem, with_all)
     outcome = [lit for lit in (prop, -problem.cut, -problem.wild) if lit != TRUE]
     registers = [
         [graph.finals.get(RegLoc(t.tid, f"%fix{n}"), {}).get(1, FALSE) for t in with_all.threads] for n in range(len(some))
     ]
     on = [[lit for lit in mine if lit != FALSE] for mine in registers]
-    engine = stack.enter_context(Engine(problem, [*outcome, *[lit for mine in on for lit in mine]], deadline))
+    engine = stack.enter_context(Engine(problem, [*outcome, *[lit for mine in on for lit in mine]]))
     return _Asked(model, engine, outcome, on)
 
 
@@ -363,7 +365,7 @@ def _written(test: Test, some: Sequence[Candidate], models: Sequence[Model], opt
     again = test_in(Source(test.source.name, text))
     results = tuple([check(again, model, options) for model in models])
     for result in results:
-        if result.observation != NEVER:
+        if result.observation in (SOMETIMES, ALWAYS):
             raise Uncertified(f"a repair does not forbid the outcome under {result.model}")
     cost, _ = _cost(some)
     return Alternative(cost, tuple([_told(c) for c in some]), text, results)

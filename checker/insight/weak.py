@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from checker.cat.term import Model
+from checker.cat.term import Model, Term
 from checker.check import Options, stages
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
@@ -71,11 +71,19 @@ def weakness(test: Test, model: Model, options: Options, result: Result) -> Weak
 def communication(model: Model, found: Execution) -> dict[str, Rows]:
     """po, rf, co and fr of an execution, on its accesses of memory."""
     memory = found.graph.sets["M"] & found.executed
-    co = found.bounds.of(model.names["co"])[1]
+    co = found.bounds.of(_coherence(model, found))[1]
     rf = found.graph.leaves["rf"][1]
     fr = diff(compose(inverse(rf), co), identity(memory, found.graph.n))
     made = {"rf": rf, "co": co, "fr": fr, "po": found.graph.leaves["po"][1]}
     return {name: restrict(memory, rows, memory) for name, rows in made.items()}
+
+
+def _coherence(model: Model, found: Execution) -> Term:
+    """What the model calls co; of one that has none, the orders that it chooses."""
+    named, terms = model.names.get("co"), found.bounds.terms
+    if named is not None and named.kind == "rel":
+        return named
+    return terms.union((terms.empty_rel, *[term for term in terms.generators if term.op == "orders"]))
 
 
 def _cycle(found: Execution, rows: dict[str, Rows]) -> tuple[Edge, ...]:
@@ -144,7 +152,7 @@ def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: 
     if again is None:
         return []
     literals = {register: _chosen(graph, gaps, found, n, register) for n, _, register in switches}
-    with Engine(problem, [*again, *literals.values()], None) as engine:
+    with Engine(problem, [*again, *literals.values()]) as engine:
         return _cheapest(gaps, switches, literals, lambda on: engine.satisfiable([*again, *on]))
 
 

@@ -85,7 +85,7 @@ def record(audit: Audit) -> dict[str, object]:
     result = audit.result
     return {
         "file": clean(result.file), "test": clean(result.test), "model": clean(result.model), "observation": result.observation,
-        "kept": audit.kept, "seconds": round(audit.seconds, 6),
+        "kept": audit.kept, "decided": audit.decided, "seconds": round(audit.seconds, 6),
         "choices": [
             {
                 "line": c.line, "text": c.text, "status": c.status, "weakest": c.weakest or None, "opens": c.opens or None,
@@ -100,4 +100,7 @@ def tally(audits: Sequence[Audit]) -> str:
     """How many choices are of which sort, over everything that was audited."""
     found = [choice.status for audit in audits for choice in audit.choices]
     counts = [f"{found.count(status)} {status}" for status in (LOAD_BEARING, TOO_STRONG, IDLE, "unknown") if status in found]
-    return f"{len(found)} choices: {', '.join(counts)}" if found else "nothing is forbidden, so nothing is needed"
+    undecided = sum(not audit.decided for audit in audits)
+    said = [f"{len(found)} choices: {', '.join(counts)}"] if found else []
+    said += [f"{undecided} undecided"] if undecided else []
+    return "; ".join(said) or "nothing is forbidden, so nothing is needed"

@@ -54,6 +54,7 @@ class Found(Struct, frozen=True):
     cut: bool = False
     states: tuple[str, ...] | None = None
     counts: tuple[int, int] | None = None
+    unfinished: str = ""
 
 
 class Wanted(Struct, frozen=True):
@@ -72,12 +73,17 @@ class Wanted(Struct, frozen=True):
     beyond: Callable[[Iterable[Event]], Callable[[Axiom], bool]]
 
 
+def question(problem: Problem, test: Test) -> Lit:
+    """The literal of the test's proposition; its filter is asserted of the executions that are over."""
+    if test.filter is not None:
+        problem.circuit.require((proposition(problem.graph, test, test.filter), problem.cut, problem.wild))
+    return proposition(problem.graph, test, test.condition.prop)
+
+
 def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
     """Answer the test's questions. What the deadline cuts off is unknown."""
     graph, circuit = problem.graph, problem.circuit
-    prop = proposition(graph, test, test.condition.prop)
-    if test.filter is not None:  # which says something of executions that are over
-        circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
+    prop = question(problem, test)
     shown = [(loc, final_value(graph, test, loc)) for loc in observed(test)]
     if wanted.solver == "fast":
         assert_sums(problem)
@@ -171,7 +177,9 @@ class _Questions(Struct, frozen=True):
         else:
             positive, negative, undefined, *raised = [heard.said[name] for name in names]
         flags = tuple(zip(self.flags, raised, strict=True))
-        return Found(Answers(positive, negative, undefined, flags), heard.cut, heard.states, heard.counts)
+        return Found(
+            Answers(positive, negative, undefined, flags), heard.cut, heard.states, heard.counts, stopped or heard.unfinished
+        )
 
     def ask(self, engine: Search | Solver, heard: _Heard) -> None:
         """Put every question, and note what the engine says."""
