@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from checker.__main__ import herd7
 from checker.core.source import Source
 from checker.herd7.hashes import digest
 from checker.herd7.options import ROWS, BadOption, Said, asked
@@ -287,6 +288,31 @@ def test_files_are_looked_for_where_herd7_looks(here: Path, monkeypatch: pytest.
 def test_version_and_help_are_said_and_nothing_is_run() -> None:
     with pytest.raises(Said, match=r"^7\.58$"):
         asked(["-version", "no.litmus"], find, {"-version": "7.58"})
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (("-nprocs", "3"), 2, "unknown option '-nprocs'."),
+        (("-conf", "none.cfg"), 2, "Cannot find file none.cfg"),
+        (("-conf", "lkmm.cfg", "@none"), 2, "open_in failed: @none: No such file or directory"),
+        (("-conf", "lkmm.cfg", "-model", "bad.cat", "MP.litmus"), 2, "bad.cat:1:1: error:"),
+        (("-conf", "lkmm.cfg", "-o", "none", "-show", "all", "MP.litmus"), 0, "Cannot create none/MP.dot: No such file"),
+        (("-version",), 0, ""),
+    ],
+)
+def test_the_command_ends_with_herd7s_exit_codes(
+    here: Path, argv: tuple[str, ...], code: int, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "bad.cat").write_text("}")
+    monkeypatch.setattr(sys, "argv", ["/bin/herd7", *argv])
+    with pytest.raises(SystemExit) as ended:
+        herd7()
+    assert ended.value.code == code
+    out, err = capsys.readouterr()
+    assert said in err
+    assert err.startswith("herd7: " if code else "Warning: " if said else "")
+    assert out.startswith("7.58, Rev: ") == (argv == ("-version",))
 
 
 def test_the_question_can_be_changed(here: Path) -> None:
