@@ -119,6 +119,11 @@ def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
             "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); break; case 2: mutex_lock(&s->m); }",
             True,
         ),
+        (
+            "read_lock(&s->m); if (g(s)) return; s->b = 1; read_unlock(&s->m);\nover: if (y) return;",
+            "read_lock(&s->m); if (g(s)) return; s->b = 1; if (z) goto end; read_unlock(&s->m);\nover: if (y) return;\nend: return;",
+            True,
+        ),
         ("if (x) smp_mb();", "", True),
         ("if (x) { s->b = 1; smp_mb(); s->c = 1; } else { s->b = 1; smp_mb(); }", "s->b = 1; smp_mb(); if (x) s->c = 1;", False),
         ("raw_spin_lock_rcu_node(s); s->b = 1; raw_spin_unlock_rcu_node(s);", "s->b = 1;", True),
@@ -146,6 +151,13 @@ def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
 )  # fmt: skip
 def test_what_some_path_loses_is_lost(before: str, after: str, less: bool) -> None:
     assert bool(lost(ops_of(before), ops_of(after))) is less
+
+
+@pytest.mark.parametrize(("head", "less"), [("#ifdef CONFIG_X\nvoid g(void);\n#else\n{}\n#endif", True), ("{}", False)])
+def test_a_stub_that_other_configurations_do_without_says_nothing_about_them(head: str, less: bool) -> None:
+    more = head.format("static inline void g(void) { }")
+    before, after = "r = atomic_dec_and_test(&s->a);", "g();"
+    assert bool(lost(ops_of(f"{after} {before}", more), ops_of(f"{before} {after}", more))) is less
 
 
 @pytest.mark.parametrize("loop", ["while (x) {{ {} }}", "for (; x;) {{ {} }}"])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kernel_c import model, parse, result
 
-from checker.check import Options, stages
+from checker.check import Options, check, stages
 from checker.core.circuit import TRUE
 from checker.core.source import NOWHERE
 from checker.core.value import Undetermined, compute
@@ -69,8 +69,9 @@ def test_reads_that_feed_each_other_by_copies_may_have_any_value() -> None:
 
 
 def test_what_does_not_depend_on_a_read_closes_no_circle() -> None:
-    assert result(CIRCLE.format("(r0 & 0) + 1")).states == ("0:r0=0;", "0:r0=1;")
     assert result(CIRCLE.format("(r0 ^ r0) + 1")).states == ("0:r0=0;", "0:r0=1;")
+    assert result(CIRCLE.format("r0 == r0")).states == ("0:r0=0;", "0:r0=1;")
+    assert result(CIRCLE.format("(r0 & 0) + 1")).states == ("0:r0=0;",), "herd's solver knows `^` and `==` of one value, no more"
 
 
 def test_cookies_of_one_thread_pass_through_memory_but_do_not_feed_themselves() -> None:
@@ -152,3 +153,26 @@ def test_what_is_equal_is_not_unequal() -> None:
     assert Address("x") != Address("x", 1)
     assert MemLoc(Address("x")) != MemLoc(Address("y"))
     assert YES != NO
+
+
+@pytest.mark.parametrize(
+    ("before", "operand", "executions"),
+    [
+        ("", "r0 + r1", 4),
+        ("", "r0 | (r1 + r1)", 4),
+        ("if (READ_ONCE(*w)) r1 = 2;", "r0 + r1", 4),
+        ("r1 = READ_ONCE(*w);", "r0 + r1", 3),
+        ("", "r0 - r1", 3),
+        ("", "r0 - r0", 3),
+        ("", "r0 ^ r0", 4),
+        ("", "atomic_add_return(r1, z)", 6),
+    ],
+)
+def test_a_value_that_nothing_determines_passes_what_the_text_makes_a_copy(before: str, operand: str, executions: int) -> None:
+    test = parse(f"""C circle
+{{ }}
+P0(int *x, int *z) {{ WRITE_ONCE(*z, *x); }}
+P1(int *x, int *z, int *w) {{ int r0; int r1 = 0; {before} r0 = READ_ONCE(*z); WRITE_ONCE(*x, {operand}); r0 = 3; }}
+exists (x=1)
+""")
+    assert check(test, model("lkmm"), Options(counts=True)).counts == (0, executions), "as herd7 counts them"

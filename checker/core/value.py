@@ -166,11 +166,13 @@ def compute(op: str, args: Sequence[object]) -> object:
         return signed(INTEGER[op](*args))
     if op in ("int32", "uint32"):
         return args[0]
+    if any(map(undetermined, args)):
+        return _on_undetermined(op, args)
     if any(isinstance(a, Free) for a in args):
         try:
             return _on_addresses(op, args)
         except Undetermined:
-            return UNSOLVED if any(map(undetermined, args)) else COMPUTED
+            return COMPUTED
     return _on_addresses(op, args)
 
 
@@ -180,6 +182,16 @@ def undetermined(value: object) -> bool:
 
 
 _SAID = {"int8": "s8", "int16": "s16", "uint8": "u8", "uint16": "u16"}
+
+
+def _on_undetermined(op: str, args: Sequence[object]) -> object:
+    """What herd's solver says of an operator on what nothing determines (lib/symbValue.ml: add, orop, xor)."""
+    match op, args:
+        case "add" | "or", [a, 0] | [0, a]:
+            return a
+        case "xor", [a, b] if a == b:
+            return 0
+    return UNSOLVED
 
 
 def _on_addresses(op: str, args: Sequence[object]) -> object:

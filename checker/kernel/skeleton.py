@@ -584,6 +584,8 @@ class _Walk:
         if found is None or found.name == here.function.name:
             self._emit(node, here, CALL, name, "", word(node), name, named=named)
             return
+        if found.under and not found.others:  # in other configurations it is one that is not seen here
+            self._emit(node, here, CALL, name, "", word(node), name, named=named)
         self.followed += 1
         inner = self._framed(node, here, "call")
         self.results.pop(inner.frames, None)

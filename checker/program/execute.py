@@ -273,7 +273,7 @@ class _Threads:
             case Op(op, args):
                 operands = [self.computed(a, path, span) for a in args]
                 values = [r.value for r in operands]
-                if not simplified(op, args):
+                if not simplified(op, args, [not (r.data or r.pick) for r in operands]):
                     values = [self.determined(value, path) for value in values]
                 value = apply(self.circuit, op, values, span)
                 if UNSOLVED in value:

@@ -47,6 +47,8 @@ Site = tuple[int, int]
 """(index of the thread, position in its code)."""
 ZERO: Values = frozenset({0})
 _NOTHING: frozenset[Any] = frozenset()
+_FED = ""
+"""No register's name: among registers it stands for the set of those whose value depends on what a read returned."""
 
 
 class Ranges(Struct, frozen=True):
@@ -187,6 +189,7 @@ class _Run:
         look(self.start.deadline)
         match instr:
             case Load(dst, addr, _, span):
+                self.feed(dst, env)
                 where = self.addresses[site] = evaluate(addr, env, span)
                 read: Values = frozenset().union(*[self.readable(a, site) for a in where if isinstance(a, Address)])
                 seed = self.seeds.get(site)
@@ -203,12 +206,13 @@ class _Run:
                         here = self.memory.setdefault(a, {})
                         here[site] = here.get(site, frozenset()) | written
             case Assign(dst, value, span):
-                env[dst] = self.computed(value, env, span)
+                self.assign(dst, value, env, span)
             case Mark(_, addr, dst, value, span):
                 if addr is not None:
                     self.addresses[site] = evaluate(addr, env, span)
                 if dst and value is not None:
                     env[dst] = self.computed(value, env, span)
+                    self.feed(dst, env)
             case Choose(dst):
                 env[dst] = frozenset({0, 1})
             case Allocate(dst, name):
@@ -235,8 +239,25 @@ class _Run:
                 found = found | values
         return found
 
+    def assign(self, dst: str, value: Expr, env: dict[str, Values], span: Span) -> None:
+        if _told(value, env):
+            env[_FED] = env.get(_FED, _NOTHING) - {Free(dst)}
+        else:
+            self.feed(dst, env)
+        env[dst] = self.computed(value, env, span)
+
+    def feed(self, dst: str, env: dict[str, Values]) -> None:
+        if self.seeds:  # nobody asks otherwise
+            env[_FED] = env.get(_FED, _NOTHING) | {Free(dst)}
+
     def computed(self, e: Expr, env: dict[str, Values], span: Span) -> Values:
         return evaluate(e, env, span, tokens=self.tokens)
+
+
+def _told(e: Expr, env: Mapping[str, Values]) -> bool:
+    """Whether the text alone tells the value of `e`, whatever the reads return."""
+    fed = env.get(_FED, _NOTHING)
+    return not fed or all(Free(name) not in fed for name in registers(e))
 
 
 def _merged(a: dict[str, Values] | None, b: dict[str, Values] | None) -> dict[str, Values] | None:
@@ -265,7 +286,7 @@ def _values(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool) -> Val
             if several:  # r ^ r: both operands have one value
                 return frozenset().union(*[_values(e, {**env, several: frozenset({v})}, span, tokens=tokens) for v in env[several]])
             domains = [_values(a, env, span, tokens=tokens) for a in args]
-            solvable = simplified(op, args)
+            solvable = all(not any(map(undetermined, d)) for d in domains) or simplified(op, args, [_told(a, env) for a in args])
             size = 1
             for d in domains:
                 size *= len(d)
@@ -283,9 +304,10 @@ def _values(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool) -> Val
             raise AssertionError(f"not an instruction's operand: {e}")
 
 
-def simplified(op: str, args: tuple[Expr, ...]) -> bool:
-    """Whether an operator can be applied to what nothing determines: where its text says what comes out (`r ^ r`, `r | 0`)."""
-    return op in ("first", "weak", "pick", "ite") or len(args) < 2 or args[0] == args[1] or any(isinstance(a, Const) for a in args)
+def simplified(op: str, args: tuple[Expr, ...], told: list[bool]) -> bool:
+    """Whether an operator can be applied to what nothing determines: where one operand is `told` by the text alone, whatever
+    the reads return (`r | 0`), or both are one (`r ^ r`). herd solves these before it knows what is read from where."""
+    return op in ("first", "weak", "pick", "ite") or len(args) < 2 or args[0] == args[1] or any(told)
 
 
 def _used_twice(args: tuple[Expr, ...], env: dict[str, Values]) -> str:
