@@ -71,6 +71,8 @@ class EventGraph(Struct, frozen=True):
     threads: int = 0
     undefined: tuple[tuple[Lit, Span, str], ...] = ()
     equal: tuple[Equal, ...] = ()
+    idle: tuple[tuple[Lit, int], ...] = ()
+    """Those of `cut` at loops that only wait, with how many of their rounds have to be looked at (program/spin.py)."""
 
     @property
     def n(self) -> int:
