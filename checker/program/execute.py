@@ -165,7 +165,8 @@ class _Threads:
                 self.draft.cut.append((path.place.guard, span))
                 if idle >= 0:
                     self.draft.idle.append((path.place.guard, idle))
-                pending.setdefault(after, []).append(path)
+                if after:
+                    pending.setdefault(after, []).append(path)
                 return None
             case _:
                 raise AssertionError(f"not an instruction: {instr}")
