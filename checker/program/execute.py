@@ -104,7 +104,7 @@ def execute(
     threads = _Threads(draft)
     for t in range(len(codes)):
         threads.thread(t)
-    unfinished = [lit for lit, _ in draft.cut] + [lit for lit, _, _ in draft.wild]
+    unfinished = draft.unfinished + [lit for lit, _, _ in draft.wild]
     for guard, cond in draft.assumed:  # a thread may wait in vain for what an unfinished one would do
         draft.circuit.require((-guard, cond, *unfinished))
     rf = read_from(draft)
@@ -166,6 +166,7 @@ class _Threads:
                 if idle >= 0:
                     self.draft.idle.append((path.place.guard, idle))
                 if after:
+                    self.draft.unfinished.append(path.place.guard)
                     pending.setdefault(after, []).append(path)
                 return None
             case _:
