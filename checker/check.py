@@ -95,7 +95,9 @@ def _stages(
     codes = [unroll(code, options.unroll, t.span, deadline) for code, t in zip(codes, test.threads, strict=True)]
     clock.lap("expand")
     observed = observed_memory(test)
-    graph = change(execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, deadline=deadline))
+    graph = change(
+        execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed, deadline=deadline)
+    )
     clock.lap("execute")
     bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
     bounds.all_of(model.plan)

@@ -152,11 +152,11 @@ def _made(
         table = {**deferrals(), **parse_table(*sources)} if macros else OneALine(*sources)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
     archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
+    checks = plan(axiom.term for axiom in made.axioms if axiom.role == "check")
     return Model(
-        name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
-        plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
-        shipped is not None and shipped.compiled, _answers(name, made.title), coherent(made.axioms),
-        in_order(made.axioms, made.terms),
+        name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table, checks,
+        reader.digest.hexdigest()[:16], archs, shipped is not None and shipped.compiled, _answers(name, made.title),
+        coherent(made.axioms), any(t.op == "leaf" and t.name in ("sm", "si") for t in checks), in_order(made.axioms, made.terms),
     )  # fmt: skip
 
 

@@ -121,9 +121,10 @@ def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
         ),
         (
             "read_lock(&s->m); if (g(s)) return; s->b = 1; read_unlock(&s->m);\nover: if (y) return;",
-            "read_lock(&s->m); if (g(s)) return; s->b = 1; if (z) goto end; read_unlock(&s->m);\nover: if (y) return;\nend: return;",
+            "read_lock(&s->m); if (g(s)) return; s->b = 1; if (z) goto end; read_unlock(&s->m);\nover: if (y) return;\nend: ;",
             True,
         ),
+        ("my_lock(s); g(s); my_unlock(s);", "my_lock(s); my_unlock(s); g(s);", True),
         ("if (x) smp_mb();", "", True),
         ("if (x) { s->b = 1; smp_mb(); s->c = 1; } else { s->b = 1; smp_mb(); }", "s->b = 1; smp_mb(); if (x) s->c = 1;", False),
         ("raw_spin_lock_rcu_node(s); s->b = 1; raw_spin_unlock_rcu_node(s);", "s->b = 1;", True),
@@ -158,6 +159,15 @@ def test_a_stub_that_other_configurations_do_without_says_nothing_about_them(hea
     more = head.format("static inline void g(void) { }")
     before, after = "r = atomic_dec_and_test(&s->a);", "g();"
     assert bool(lost(ops_of(f"{after} {before}", more), ops_of(f"{before} {after}", more))) is less
+
+
+@pytest.mark.parametrize("dots", ["...", "args...", "first, ..."])
+def test_what_a_macro_is_given_for_its_dots_is_what_its_body_has(dots: str) -> None:
+    named = dots.removesuffix("...").rstrip(", ")
+    words = {"": "__VA_ARGS__", "args": "args", "first": "first, ## __VA_ARGS__"}[named]
+    more = f"#define do_it({dots}) call_srcu({words})\n"
+    assert not lost(ops_of("call_srcu(&s->srcu, &p->rcu, g);", more), ops_of("do_it(&s->srcu, &p->rcu, g);", more))
+    assert lost(ops_of("call_srcu(&s->srcu, &p->rcu, g);", more), ops_of("do_it(&s->other, &p->rcu, g);", more))
 
 
 @pytest.mark.parametrize("loop", ["while (x) {{ {} }}", "for (; x;) {{ {} }}"])

@@ -5,7 +5,7 @@ A set that no event of a test is in is simply empty, so the tables hold the name
 
 from __future__ import annotations
 
-BASE_RELATIONS = ("po", "addr", "data", "ctrl", "pick-addr", "pick-data", "rmw", "amo", "rf", "loc", "int", "ext")
+BASE_RELATIONS = ("po", "addr", "data", "ctrl", "pick-addr", "pick-data", "rmw", "amo", "rf", "loc", "int", "ext", "sm", "si")
 
 _KINDS = ("R", "W", "M", "IW", "FW", "F", "RMW", "B", "BCC")
 _LOCKS = ("LK", "LKR", "LKW", "LS", "LF", "UL", "RL", "RU")

@@ -145,11 +145,26 @@ def _function(path: str, data: bytes, piece: Piece) -> Function:
     return Function(piece.name, path, body, piece.start, piece.end, piece.line, shift, piece.arms, piece.under, params)
 
 
+def spread(macro: Function, count: int) -> Function:
+    """A macro with `count` arguments, those that come for `...` each under a name, which stand where __VA_ARGS__ is."""
+    dots = macro.params[-1].removesuffix("...") if macro.params and macro.params[-1].endswith("...") else ""
+    if not dots:
+        return macro
+    names = [f"{dots}{i}" for i in range(count - len(macro.params) + 1)]
+    written = re.sub(rf"(##\s*)?\b{dots}\b".encode(), ", ".join(names).encode(), macro.body.text or b"")
+    start = macro.body.start_byte
+    body = _body(b" " * start + written, start, start + len(written))
+    return replace(macro, body=body or macro.body, params=(*macro.params[:-1], *names))
+
+
 def _params(head: str) -> tuple[str, ...]:
-    """The names of the parameters in the head of a function or macro; empty for one that has none there."""
+    """The names of the parameters in the head of a function or macro; empty for one that has none there. Of one that takes any
+    number of arguments the last is `__VA_ARGS__...`, or `args...`."""
     listed = re.search(r"\(([^()]*)\)\s*\Z", head)
     named = [re.search(r"(\w*)\s*(?:\[[^\]]*\]\s*)*\Z", one) for one in listed[1].split(",")] if listed else []
-    return tuple(found[1] if found else "" for found in named)
+    names = [found[1] if found else "" for found in named]
+    dots = re.search(r"(\w*)\s*\.\.\.\s*\Z", listed[1]) if listed else None
+    return (*names[:-1], f"{dots[1] or '__VA_ARGS__'}...") if dots else tuple(names)
 
 
 def _body(data: bytes, start: int, end: int) -> Node | None:

@@ -195,6 +195,7 @@ class Load(Struct, frozen=True):
     `group` > 0 is shared by the events of one full expression or one instruction, which program order does not order by their
     place in the text: those of an expression by their `turn`, those of an instruction (they have none) not at all.
     `exclusive`: the read arms the thread's monitor.
+    `access` > 0 is shared by what one access was cut into, and `part` says which of these it is (see program/parts.py).
     """
 
     dst: str
@@ -206,10 +207,12 @@ class Load(Struct, frozen=True):
     group: int = 0
     exclusive: bool = False
     turn: Turn | None = None
+    access: int = 0
+    part: int = 0
 
 
 class Store(Struct, frozen=True):
-    """memory[addr] := value. `pair`, `group` and `turn` as in Load.
+    """memory[addr] := value. `pair`, `group`, `turn`, `access` and `part` as in Load.
 
     `exclusive`: only an execution in which the monitor was armed last for this location, with this size, comes here; the two
     accesses are a read-modify-write.
@@ -224,6 +227,8 @@ class Store(Struct, frozen=True):
     group: int = 0
     exclusive: bool = False
     turn: Turn | None = None
+    access: int = 0
+    part: int = 0
 
 
 class Mark(Struct, frozen=True):

@@ -90,6 +90,10 @@ def execution(graph: EventGraph, encoder: Encoder, model: Model, holds: set[Lit]
         for w, lit in lits_at.items():
             if true(lit):
                 memory[address] = next(iter(events[w].value or {0: TRUE}))
+    if graph.parts is not None:
+        for whole, parts in graph.parts.of.items():
+            if parts[0] in memory:
+                memory[whole] = graph.parts.joined([memory[part] for part in parts])
     return Execution(exact, executed, bounds, finals, memory)
 
 

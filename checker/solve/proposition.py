@@ -69,8 +69,21 @@ def _final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
     if isinstance(loc, RegLoc):
         value = graph.finals.get(loc)
         return value if value is not None else known(dict(test.registers).get(loc, 0))
+    if graph.parts is None or loc.address not in graph.parts.of:
+        return _last_written(graph, loc.address)
+    cases: list[tuple[list[Value], Lit]] = [([], TRUE)]
+    for part in graph.parts.of[loc.address]:
+        last = _last_written(graph, part).items()
+        cases = [([*values, v], graph.circuit.both2(lit, one)) for values, lit in cases for v, one in last]
+    whole: dict[Value, list[Lit]] = {}
+    for values, lit in cases:
+        whole.setdefault(graph.parts.joined(values), []).append(lit)
+    return {v: graph.circuit.either(lits) for v, lits in whole.items()}
+
+
+def _last_written(graph: EventGraph, address: Address) -> Symbolic:
     cases = []
-    for w, lit in graph.final_write[loc.address].items():
+    for w, lit in graph.final_write[address].items():
         written = graph.events[w].value
         assert written is not None
         cases.append((lit, written))
