@@ -128,7 +128,8 @@ def test_a_model_that_does_not_speak_of_parts_refuses_them() -> None:
 
 
 INSTRUCTIONS = [
-    "STR W{r},[{a}]", "STLR W{r},[{a}]", "LDR W{v},[{a}]", "LDAR W{v},[{a}]", "SWP W{r},W{v},[{a}]", "LDADDAL W{r},W{v},[{a}]", "DMB SY",
+    "STR W{r},[{a}]", "STLR W{r},[{a}]", "LDR W{v},[{a}]", "LDAR W{v},[{a}]", "SWP W{r},W{v},[{a}]",
+    "LDADDAL W{r},W{v},[{a}]", "DMB SY",
 ]  # fmt: skip
 threads = st.lists(
     st.lists(st.tuples(st.sampled_from(INSTRUCTIONS), st.sampled_from(["X10", "X11"])), min_size=1, max_size=3),
