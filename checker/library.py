@@ -70,7 +70,9 @@ SHIPPED: dict[str, Shipped] = {
         "Armv8, kernel C as compiled with LSE atomics and LTO",
         gate=False,
     ),
-    "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency", gate=False),
+    "sc": Shipped(
+        "sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64", "RISCV"), "sequential consistency", gate=False
+    ),
 }
 
 
@@ -151,7 +153,7 @@ def _made(
             reader.digest.update(f"\0macros\0{source.text}".encode())
         table = {**deferrals(), **parse_table(*sources)} if macros else OneALine(*sources)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
-    archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
+    archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64", "RISCV")
     return Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
         plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,

@@ -92,6 +92,7 @@ def _assembly(module: str, function: str) -> Callable[[Source, str], Code]:
 _FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {
     "C": c_code,
     "AArch64": _assembly("aarch64", "aarch64_code"),
+    "RISCV": _assembly("riscv", "riscv_code"),
     "X86": _assembly("x86", "x86_code"),
     "X86_64": _assembly("x86", "x86_64_code"),
 }

@@ -1,0 +1,34 @@
+"""What is RISC-V's own: fences by their sets, store-conditional with a status, loads without sign.
+
+Registers hold 64 bits, signed; memory holds signed integers of the size accessed.
+"""
+
+from __future__ import annotations
+
+from checker.core.source import Unsupported
+from checker.isa.emit import ZEXT, Emitter, op
+from checker.isa.operand import Memory, Problem, Register, Word
+from checker.program.ir import Const, Expr
+
+_SETS = ("r", "w", "rw")
+
+
+class RiscVEmitter(Emitter):
+    signs = True
+
+    def apply(self, name: str, *args: Expr) -> Expr:
+        match name, args:
+            case "unsigned", (value,):
+                return op(ZEXT[self.i.access], value)
+            case "shl" | "shr" | "sar", (value, amount):
+                return op(name, value, op("and", amount, Const(63)))
+        return super().apply(name, *args)
+
+    def exclusive(self, d: Register, s: Register, a: Memory) -> None:
+        self.write(d, self.store_exclusive(self.address(a), self.trim(self.read(s), self.i.access)))
+
+    def between(self, before: Word | None, after: Word | None) -> None:
+        sets = [word.text.lower().strip("io") for word in (before, after) if word] or ["rw", "rw"]
+        if len(sets) != 2 or not all(word in _SETS for word in sets):
+            raise Problem(Unsupported, "a fence of these sets", "write 'fence rw,rw' with r, w or rw")
+        self.fence(f"Fence.{sets[0]}.{sets[1]}")
