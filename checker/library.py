@@ -70,6 +70,8 @@ SHIPPED: dict[str, Shipped] = {
         "Armv8, kernel C as compiled with LSE atomics and LTO",
         gate=False,
     ),
+    "riscv": Shipped("riscv/riscv.cat", "", "riscv/linux.def", ("C", "RISCV"), "RISC-V, kernel C as compiled without Zacas"),
+    "riscv-zacas": Shipped("riscv/riscv.cat", "", "riscv/linux-zacas.def", ("C",), "RISC-V, kernel C as compiled with Zacas"),
     "sc": Shipped(
         "sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64", "RISCV"), "sequential consistency", gate=False
     ),

@@ -212,7 +212,7 @@ class Store(Struct, frozen=True):
     """memory[addr] := value. `pair`, `group` and `turn` as in Load.
 
     `exclusive`: only an execution in which the monitor was armed last for this location, with this size, comes here; the two
-    accesses are a read-modify-write.
+    accesses are a read-modify-write. `result`: a register that from here on depends on this write too.
     """
 
     addr: Expr
@@ -224,6 +224,7 @@ class Store(Struct, frozen=True):
     group: int = 0
     exclusive: bool = False
     turn: Turn | None = None
+    result: str = ""
 
 
 class Mark(Struct, frozen=True):

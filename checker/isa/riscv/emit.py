@@ -5,10 +5,12 @@ Registers hold 64 bits, signed; memory holds signed integers of the size accesse
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from checker.core.source import Unsupported
 from checker.isa.emit import ZEXT, Emitter, op
-from checker.isa.operand import Memory, Problem, Register, Word
-from checker.program.ir import Const, Expr
+from checker.isa.operand import Memory, Operand, Problem, Register, Word
+from checker.program.ir import Const, Expr, Store
 
 _SETS = ("r", "w", "rw")
 
@@ -25,7 +27,16 @@ class RiscVEmitter(Emitter):
         return super().apply(name, *args)
 
     def exclusive(self, d: Register, s: Register, a: Memory) -> None:
-        self.write(d, self.store_exclusive(self.address(a), self.trim(self.read(s), self.i.access)))
+        """The status depends on the write, if there is one."""
+        self.write(d, self.store_exclusive(self.address(a), self.trim(self.read(s), self.i.access), self.name("s")))
+
+    def write(self, o: Operand, value: Expr) -> None:
+        """An AMO is one operation: what depends on the value it read depends on its write as well."""
+        super().write(o, value)
+        if isinstance(o, Memory) and self.pair:
+            store = self.code[-1]
+            assert isinstance(store, Store)
+            self.code[-1] = replace(store, result=self.name("r"))
 
     def between(self, before: Word | None, after: Word | None) -> None:
         sets = [word.text.lower().strip("io") for word in (before, after) if word] or ["rw", "rw"]

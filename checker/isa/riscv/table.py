@@ -50,5 +50,5 @@ for _letter, _size in _SIZES.items():
         TABLE[f"sc.{_letter}{_suffix}"] = row("d:r s:r a:a", "exclusive(d, s, a)", access=_size, write=f"X {_order}")
         for _name, _text in _ATOMIC.items():
             TABLE[f"amo{_name}.{_letter}{_suffix}"] = row(
-                "d:r s:r a:a", f"o = a; a = {_text}; d = o", access=_size, read=f"AMO {_order}", write=f"AMO {_order}", atomic=True
+                "d:r s:r a:a", f"o = a; a = {_text}; d = o", access=_size, read=f"AMO {_order}", write=f"R AMO {_order}", atomic=True
             )
