@@ -89,8 +89,17 @@ class _Names:
             case Load(dst, addr, tags, _, size, pair, group, exclusive, turn):
                 return self.expr(addr), self.register(dst), tags, size, *self.together(pair, group), exclusive, turn
             case Store(addr, value, tags, _, size, pair, group, exclusive, turn, result):
-                parts = [self.expr(addr), self.expr(value)]
-                return *parts, tags, size, *self.together(pair, group), exclusive, turn, self.register(result) if result else -1
+                where, what = self.expr(addr), self.expr(value)
+                return (
+                    where,
+                    what,
+                    tags,
+                    size,
+                    *self.together(pair, group),
+                    exclusive,
+                    turn,
+                    self.register(result) if result else -1,
+                )
             case Mark(tags, addr, dst, value, _, group, turn):
                 parts = [self.expr(e) if e is not None else None for e in (addr, value)]
                 return tags, *parts, self.register(dst) if dst else -1, *self.together(0, group), turn

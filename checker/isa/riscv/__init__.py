@@ -1,14 +1,13 @@
-"""RISC-V: `table.py` has its instructions, `spelling.py` how they are written, `emit.py` what is its own."""
+"""RISC-V: `table.py` has its instructions, `spelling.py` how they are written, `emit.py` what is its own, `compile.py` how a test
+in C is written in them; here is what they cost."""
 
-from __future__ import annotations
-
-from checker.core.source import Source
-from checker.isa.front import assembly
-from checker.isa.riscv.emit import RiscVEmitter
 from checker.isa.riscv.spelling import RISCV
-from checker.parse.code import Code
 
+MACHINES = (RISCV,)
 
-def riscv_code(source: Source, text: str) -> Code:
-    """The code of a RISC-V test."""
-    return assembly(source, text, RISCV, RiscVEmitter)
+PRICES = (
+    ("F", "Fence.rw.rw", "full", "fence rw,rw"), ("F", "Fence.r.rw", "partial", "fence r,rw"),
+    ("F", "Fence.rw.w", "partial", "fence rw,w"), ("F", "Fence.r.r", "partial", "fence r,r"),
+    ("F", "Fence.w.w", "partial", "fence w,w"), ("RMW", "X", "atomic", "lr/sc loop"), ("RMW", "AcqRel", "atomic", "amo, .aqrl"),
+    ("RMW", "Acq", "atomic", "amo, .aq"), ("RMW", "Rel", "atomic", "amo, .rl"), ("RMW", "AMO", "atomic", "amo, relaxed"),
+)  # fmt: skip

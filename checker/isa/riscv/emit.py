@@ -38,6 +38,19 @@ class RiscVEmitter(Emitter):
             assert isinstance(store, Store)
             self.code[-1] = replace(store, result=self.name("r"))
 
+    def low(self, s: Register) -> Expr:
+        """What of a register is as wide as the access."""
+        return self.trim(self.read(s), self.i.access)
+
+    def compare(self, d: Register, s: Register, a: Memory) -> None:
+        """amocas: writes s where memory holds d; d gets what was read."""
+        fail = self.name("fail")
+        expected, old = self.held(self.low(d)), self.read(a)
+        self.branch(op("ne", old, expected), fail)
+        self.write(a, self.read(s))
+        self.label(fail)
+        self.write(d, old)
+
     def between(self, before: Word | None, after: Word | None) -> None:
         sets = [word.text.lower().strip("io") for word in (before, after) if word] or ["rw", "rw"]
         if len(sets) != 2 or not all(word in _SETS for word in sets):

@@ -9,6 +9,7 @@ import re
 
 from checker.core.source import SyntaxProblem, UnknownName
 from checker.isa.operand import Memory, Number, Operand, Problem, Register, Word, nearest
+from checker.isa.riscv.emit import RiscVEmitter
 from checker.isa.riscv.table import TABLE
 from checker.isa.table import Machine
 
@@ -22,6 +23,7 @@ _WORD = re.compile(r"[A-Za-z_.$][\w.$]*\Z")
 
 class RiscV(Machine):
     arch = "RISCV"
+    emitter = RiscVEmitter
     rows = TABLE
     registers = frozenset(_NAMES.values())
     forms = {"r": "x?", "i": "1", "m": "4(xn)", "a": "(xn)", "l": "label", "n": "rw"}
