@@ -40,6 +40,8 @@ REFERENCE: dict[str, Callable[[int, int], int]] = {
     "xor": lambda x, y: x ^ y, "sll": lambda x, y: x << (y & 63), "srl": lambda x, y: (x % 2**64) >> (y & 63),
     "sra": lambda x, y: x >> (y & 63), "slt": lambda x, y: int(x < y), "sltu": lambda x, y: int(x % 2**64 < y % 2**64),
     "mul": lambda x, y: x * y, "addw": lambda x, y: signed(x + y, 32), "subw": lambda x, y: signed(x - y, 32),
+    "sllw": lambda x, y: signed(x << (y & 31), 32), "srlw": lambda x, y: signed((x % 2**32) >> (y & 31), 32),
+    "sraw": lambda x, y: signed(x, 32) >> (y & 31),
 }  # fmt: skip
 
 
@@ -120,3 +122,64 @@ def test_any_operands_give_code_or_an_error(mnemonic: str, operands: list[str]) 
         parsed(f"L: {mnemonic} {','.join(operands)}", init="0:x6=x;")
     except CheckerError as error:
         assert error.span is not None  # noqa: PT017
+
+
+def observation(first: list[str], second: list[str], init: str, question: str, model: str = "riscv") -> str:
+    height = max(len(first), len(second))
+    rows = "".join(
+        f" {a} | {b} ;\n"
+        for a, b in zip([*first, *[""] * (height - len(first))], [*second, *[""] * (height - len(second))], strict=True)
+    )
+    test = parse_test(Source("t.litmus", f"RISCV t\n{{{init}}}\n P0 | P1 ;\n{rows}exists ({question})\n"))
+    return str(check(test, load_model(model)).observation)
+
+
+POINTERS = "0:x6=x; 0:x9=y; 1:x6=x; 1:x9=y; 0:x8=1; 1:x8=1;"
+
+
+def test_the_status_of_a_store_conditional_depends_on_its_store() -> None:
+    """RVWMO, table of the register operands: a successful sc carries a dependency to its status."""
+    reader = ["lw x5,0(x9)", "fence r,r", "lw x7,0(x6)"]
+    for writes, expected in (("add x7,x7,x8", "Never"), ("mv x7,x8", "Sometimes")):
+        writer = ["lr.w x5,0(x6)", "sc.w x7,x8,0(x6)", "mv x10,x7", writes, "sw x7,0(x9)"]
+        assert observation(writer, reader, POINTERS, r"0:x10=0 /\ 1:x5=1 /\ 1:x7=0") == expected
+
+
+@pytest.mark.parametrize(("fence", "expected"), [("fence r,rw", "Never"), ("fence.tso", "Never"), ("fence w,w", "Sometimes")])
+def test_an_amo_is_one_operation_what_waits_for_its_load_waits_for_its_store(fence: str, expected: str) -> None:
+    side = [["amoswap.w x5,x8,(x6)", fence, "lw x7,0(x9)"], ["amoswap.w x5,x8,(x9)", fence, "lw x7,0(x6)"]]
+    assert observation(*side, POINTERS, r"0:x7=0 /\ 1:x7=0") == expected
+
+
+def test_what_depends_on_an_amos_result_waits_for_its_store() -> None:
+    for depends, expected in (("xor x5,x5,x5", "Never"), ("li x5,0", "Sometimes")):
+        sides = [
+            ["amoadd.w x5,x8,(x6)", depends, "add x9,x9,x5", "lw x7,0(x9)"],
+            ["amoadd.w x5,x8,(x9)", depends, "add x6,x6,x5", "lw x7,0(x6)"],
+        ]
+        assert observation(*sides, POINTERS, r"0:x7=0 /\ 1:x7=0") == expected
+
+
+def test_an_amocas_writes_where_memory_holds_what_is_expected_and_returns_what_it_read() -> None:
+    init = "int32_t x=-5; 0:x6=x; 0:x7=-5; 0:x8=6; 0:x9=4;"
+    lines = ["amocas.w x7,x8,(x6)", "amocas.w x9,x8,(x6)"]
+    assert state(*lines, init=init, shown="0:x7; 0:x9; x;") == "0:x7=-5; 0:x9=6; [x]=6;"
+
+
+@pytest.mark.parametrize(("name", "expected"), [("amomaxu", -1), ("amominu", 1), ("amomax", 1), ("amomin", -1)])
+def test_the_larger_of_two_numbers_is_that_of_the_bits_accessed(name: str, expected: int) -> None:
+    init = "int32_t x=-1; 0:x6=x; int64_t 0:x7=4294967297; int64_t 0:x5;"
+    assert state(f"{name}.w x5,x7,(x6)", init=init, shown="0:x5; x;") == f"0:x5=-1; [x]={expected};"
+
+
+def test_a_loop_that_waits_orders_later_stores_and_a_failed_amocas_no_earlier_ones() -> None:
+    def kernel(text: str, model: str) -> str:
+        return str(check(parse_test(Source("t", f"C t\n{{}}\n{text}")), load_model(model)).observation)
+
+    waits = "P0(int *x, int *y) {{ int r0 = smp_cond_load_{}(x, VAL == 1); WRITE_ONCE(*y, 1); }}\n"
+    answers = "P1(int *x, int *y) { int r0 = READ_ONCE(*y); smp_store_release(x, 1); }\nexists (1:r0=1)\n"
+    assert kernel(waits.format("acquire") + answers, "riscv") == kernel(waits.format("relaxed") + answers, "riscv") == "Never"
+    failing = "P0(int *x, int *y, int *z) { WRITE_ONCE(*x, 1); int r0 = cmpxchg(z, 5, 6); int r1 = READ_ONCE(*y); }\n"
+    other = "P1(int *x, int *y) { WRITE_ONCE(*y, 1); smp_mb(); int r0 = READ_ONCE(*x); }\nexists (0:r1=0 /\\ 1:r0=0)\n"
+    assert kernel(failing + other, "riscv-zacas") == kernel(failing + other, "riscv") == "Sometimes"
+    assert kernel(failing.replace("5", "0") + other, "riscv-zacas") == kernel(failing.replace("5", "0") + other, "riscv") == "Never"

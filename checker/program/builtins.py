@@ -127,6 +127,12 @@ def _after(x: Expander, call: Call) -> Expr:
     return value
 
 
+def _before(x: Expander, call: Call) -> Expr:
+    """`__before{T}(E)`: a fence, then E."""
+    x.arity(call, 1)
+    return x.in_turn((Do(Call("__fence", (), call.tags, call.span), call.span),), call.args[0])
+
+
 def _ctrl(x: Expander, call: Call) -> Expr:
     """`__ctrl(E)`: E, and a branch that looks at it, so that all that follows is control dependent on it."""
     x.arity(call, 1)
@@ -289,6 +295,7 @@ EXPRESSIONS: dict[str, Emit] = {
     "__islocked": _islocked,
     "__try_cmpxchg": _try_cmpxchg,
     "__after": _after,
+    "__before": _before,
     "__ctrl": _ctrl,
     "__first": _first,
     "__last": _last,
