@@ -68,6 +68,7 @@ SHIPPED: dict[str, Shipped] = {
     "aarch64-lto": _machine("aarch64", "aarch64", "linux-lto", f"Armv8, {_COMPILED} with LSE atomics and LTO", gate=False),
     "riscv": _machine("riscv", "riscv", "linux", f"RISC-V, {_COMPILED} without Zacas", reads=("RISCV",), compiles="riscv"),
     "riscv-zacas": _machine("riscv", "riscv", "linux-zacas", f"RISC-V, {_COMPILED} with Zacas", gate=False),
+    "ppc": _machine("ppc", "ppc", "linux", f"Power, {_COMPILED}", reads=("PPC",), compiles="ppc"),
     "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", *ROOMS), "sequential consistency", machine="x86", gate=False),
 }
 

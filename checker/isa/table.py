@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from checker.isa.emit import Emitter
 
 NONE: frozenset[str] = frozenset()
-_ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma"}
-"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options."""
+_ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma", "j": "ma"}
+"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options, addresses
+of two registers."""
 
 
 class Row(Struct, frozen=True):

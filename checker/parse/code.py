@@ -14,7 +14,7 @@ from checker.core.source import Span
 from checker.parse.state import Entry, Tail
 from checker.program.ir import Test, Thread
 
-ROOMS = {"AArch64": "aarch64", "RISCV": "riscv", "X86": "x86", "X86_64": "x86"}
+ROOMS = {"AArch64": "aarch64", "PPC": "ppc", "RISCV": "riscv", "X86": "x86", "X86_64": "x86"}
 """The folder of `checker/isa` that reads the tests of each machine."""
 
 
