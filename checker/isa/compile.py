@@ -57,7 +57,7 @@ def export(test: Test, model: Model, machine: type[Writer]) -> Exported:
     deferred = defer(test, model.primitives or {})
     programs = [expand(thread, model.primitives or {}) for thread in deferred.threads]
     _instructions_only(programs)
-    names = names_of(test)
+    names = names_of(test, machine.machine)
     threads = [_compiled(t, code, names, machine) for t, code in zip(deferred.threads, programs, strict=True)]
     return written(test, threads, names, machine)
 
@@ -153,6 +153,8 @@ def _instruction(w: Writer, program: tuple[Instr, ...], at: int, last: dict[str,
                 w.fence(tags)
             if dst:
                 w.assign(w.register(dst), Const(0))
+        case Branch(Op("first", (Const(0), value)), target):  # of `__ctrl`: whichever way it goes
+            w.branch(value, w.label(target))
         case Branch(cond, target):
             w.branch(cond, w.label(target))
         case Label(name):

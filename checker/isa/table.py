@@ -11,18 +11,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.isa.meaning import Step, meaning
-from checker.isa.operand import SPOKEN, Memory, Operand, Problem, Register, Shifted, letter, nearest, pieces
+from checker.isa.operand import SPOKEN, Memory, Number, Operand, Problem, Register, Shifted, letter, nearest, pieces
 from checker.program.ir import Loc
 
+if TYPE_CHECKING:
+    from checker.isa.emit import Emitter
+
 NONE: frozenset[str] = frozenset()
-_ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma"}
-"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options."""
+_ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma", "j": "ma"}
+"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options,
+addresses of two registers."""
 
 
 class Row(Struct, frozen=True):
@@ -82,6 +86,7 @@ class Machine:
     """How an instruction set is spelled. `word` is the size of a register in bytes; `registers` are those that a test may name."""
 
     arch: str
+    emitter: type[Emitter]
     word: int = 8
     registers: frozenset[str]
     rows: Mapping[str, Row]
@@ -115,6 +120,10 @@ class Machine:
     def sizes(self, mnemonic: str, row: Row, operands: Mapping[str, Operand], said: int) -> tuple[int, int]:
         """The size of the operation and of its accesses. Raises Problem where operands do not go together."""
         return self.word, row.access or self.word
+
+    def text(self, code: str) -> str:
+        """The code as it is cut into rows and columns."""
+        return code
 
     def register(self, name: str) -> str:
         """The name of a whole register, in whatever case it is written."""
@@ -210,7 +219,8 @@ class Machine:
 
     def line(self, meaning: str, operands: Mapping[str, str], read: frozenset[str], write: frozenset[str]) -> str:
         """The instruction that means this, with accesses in these sets."""
-        name = self._meant[meaning, read, write]
+        names = self._meant[meaning, read, write]
+        name = next((n for n in names if self._takes(self.rows[n], operands)), names[0])
         shown = self.order([operands[o] for o, _ in self.rows[name].operands])
         return f"{self.printed(name)} {','.join(shown)}".rstrip()
 
@@ -218,13 +228,18 @@ class Machine:
         """Is there an instruction that means this?"""
         return (meaning, NONE, NONE) in self._meant
 
+    def _takes(self, row: Row, operands: Mapping[str, str]) -> bool:
+        """Does it take numbers where they are given, and nowhere else needs them?"""
+        given = [(isinstance(self.operand(operands[o], kinds), Number), kinds) for o, kinds in row.operands]
+        return all("i" in kinds if number else kinds != "i" for number, kinds in given)
+
     @cached_property
-    def _meant(self) -> dict[tuple[str, frozenset[str], frozenset[str]], str]:
-        """The first mnemonic of each meaning, of those that access all of a register."""
-        found: dict[tuple[str, frozenset[str], frozenset[str]], str] = {}
+    def _meant(self) -> dict[tuple[str, frozenset[str], frozenset[str]], list[str]]:
+        """The mnemonics of each meaning, of those that access all of a register."""
+        found: dict[tuple[str, frozenset[str], frozenset[str]], list[str]] = {}
         for name, row in self.rows.items():
             if row.access in (0, self.word):
-                found.setdefault((row.meaning, row.tags - {"RMW"}, row.written - {"RMW"}), name)
+                found.setdefault((row.meaning, row.tags - {"RMW"}, row.written - {"RMW"}), []).append(name)
         return found
 
     def printed(self, mnemonic: str) -> str:

@@ -377,7 +377,11 @@ class _Threads:
         if isinstance(instr, Load):
             assert value is not None
             path.env[instr.dst] = self.steered(Register(value, {eid: TRUE}, NONE), path)
-        elif isinstance(instr, Mark) and instr.dst and instr.value is not None:
+        elif isinstance(instr, Store):
+            if instr.result:
+                held = path.env[instr.result]
+                path.env[instr.result] = held._replace(data={**held.data, eid: TRUE})
+        elif instr.dst and instr.value is not None:
             base = self.evaluate(instr.value, path, span)
             path.env[instr.dst] = self.steered(Register(base.value, {**base.data, eid: TRUE}, base.ctrl), path)
 

@@ -215,7 +215,7 @@ class Store(Struct, frozen=True):
     """memory[addr] := value. `pair`, `group`, `turn`, `access` and `part` as in Load.
 
     `exclusive`: only an execution in which the monitor was armed last for this location, with this size, comes here; the two
-    accesses are a read-modify-write.
+    accesses are a read-modify-write. `result`: a register that from here on depends on this write too.
     """
 
     addr: Expr
@@ -227,6 +227,7 @@ class Store(Struct, frozen=True):
     group: int = 0
     exclusive: bool = False
     turn: Turn | None = None
+    result: str = ""
     access: int = 0
     part: int = 0
 

@@ -33,18 +33,19 @@ def locations(prop: Prop) -> list[Loc]:
 def observed(test: Test) -> tuple[Loc, ...]:
     """The locations a state shows: those of the condition and of `locations`, registers first."""
     found = {*locations(test.condition.prop), *test.shown}
-    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=_machine_order if test.arch == "AArch64" else _text_order)
+    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=_text_order if test.arch == "C" else _machine_order)
     memory = sorted([x for x in found if isinstance(x, MemLoc)], key=lambda x: (x.address.name, x.address.offset))
     return (*registers, *memory)
 
 
-def _text_order(x: RegLoc) -> tuple[int, int, str]:
-    return x.tid, 0, x.reg
+def _text_order(x: RegLoc) -> tuple[int, str]:
+    return x.tid, x.reg
 
 
-def _machine_order(x: RegLoc) -> tuple[int, int, str]:
+def _machine_order(x: RegLoc) -> tuple[int, str, int]:
     """X2 before X10."""
-    return x.tid, len(x.reg), x.reg
+    name = x.reg.rstrip("0123456789")
+    return x.tid, name, int(x.reg[len(name) :] or 0)
 
 
 def observed_memory(test: Test) -> frozenset[Address]:

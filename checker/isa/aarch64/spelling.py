@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
+from checker.isa.aarch64.emit import AArch64Emitter
 from checker.isa.aarch64.table import CONDITIONS, DOMAINS, EXTENSIONS, SHIFTS, TABLE
 from checker.isa.meaning import meaning
 from checker.isa.operand import Memory, Number, Operand, Problem, Register, Shifted, Word, letter, pieces
@@ -28,6 +29,7 @@ class _Mod(Word):
 
 class AArch64(Machine):
     arch = "AArch64"
+    emitter = AArch64Emitter
     rows = TABLE
     registers = frozenset({f"X{n}" for n in range(31)} | {"SP", "XZR"})
     forms = {
