@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from checker import library
 from checker.check import Options, check, expectation, stages
 from checker.cli import cli
-from checker.core.circuit import TRUE
 from checker.core.source import Source
 from checker.insight.edges import Told
 from checker.insight.explanation import Explanation, explain
@@ -74,7 +73,7 @@ def test_every_never_has_reasons_that_refute_it_together_and_none_to_spare(path:
         prop = proposition(graph, test, test.condition.prop)
         if test.filter is not None:
             problem.circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
-        asked = [lit for lit in (prop, -problem.cut, -problem.wild) if lit != TRUE]
+        asked = [problem.circuit.either([prop, problem.cut, problem.wild])]
         clauses = [[-f.lit(problem.encoder) for f in reason.facts] for reason in found.reasons]
         wanted = [*asked, *[-lit for clause in clauses for lit in clause], *[lit for clause in clauses for lit in clause]]
         with Solver(problem.circuit.clauses(wanted), len(problem.circuit.gates) - 1, None) as solver:
@@ -154,6 +153,30 @@ def test_each_way_in_which_sections_of_a_lock_can_follow_each_other_has_its_cycl
     handed = [[e for e in cycle.edges if e.relation == "rfe" and "unlock" in line_of(cycle, e.a)] for cycle in found.cycles]
     assert [len(edges) for edges in handed] == [1, 1]
     assert "2 cycles, one of which is in each way" in found.summary
+
+
+FREED = LITMUS / "kvm" / "bus-unregister-get-dev-under-srcu.litmus"
+
+
+@pytest.mark.parametrize("model", ["lkmm", "aarch64", "x86-tso"])
+def test_runs_through_what_is_no_address_are_refuted_with_the_others(model: str) -> None:
+    found = explained(load_test(FREED), model)
+    assert found.refutation is not None
+    assert found.refutation.beyond
+    assert "so is every run that would go on" in found.summary
+
+
+def test_an_order_that_executions_choose_has_the_name_that_the_model_gives_it() -> None:
+    found = explained(load_test(FREED), "aarch64")
+    relations = {edge.relation for cycle in found.cycles for edge in cycle.edges}
+    assert relations == {"po", "gp-order", "rfe", "fre"}
+
+
+def test_where_all_runs_end_nothing_is_said_of_others() -> None:
+    found = explained(shape("SB", "smp_mb();", "smp_mb();"))
+    assert found.refutation is not None
+    assert not found.refutation.beyond
+    assert "would go on" not in found.summary
 
 
 def line_of(cycle: Told, n: int) -> str:

@@ -69,5 +69,7 @@ def _summary(refutation: Refutation, cycles: tuple[Told, ...], word: str) -> str
     if not cycles:
         return f"{outcome} is impossible however memory behaves: no run of the program computes these values"
     axioms = list(dict.fromkeys([cycle.reason.axiom.name for cycle in cycles]))
+    unfollowed = "; so is every run that would go on beyond what was followed" if refutation.beyond else ""
     ways = "one cycle" if len(cycles) == 1 else f"{len(cycles)} cycles, one of which is in each way it could come about"
-    return f"{outcome} needs {ways}, forbidden by {' and '.join([', '.join(axioms[:-1]), axioms[-1]] if axioms[1:] else axioms)}"
+    forbidden = f"forbidden by {' and '.join([', '.join(axioms[:-1]), axioms[-1]] if axioms[1:] else axioms)}"
+    return f"{outcome} needs {ways}, {forbidden}{unfollowed}"
