@@ -16,10 +16,11 @@ from checker.cli import cli
 from checker.core.source import Source
 from checker.insight.edges import Told
 from checker.insight.explanation import Explanation, explain
+from checker.insight.raised import Raised
 from checker.insight.refute import certify, refute
 from checker.library import SHIPPED, load_model, load_test
 from checker.program import ir
-from checker.report.explained import dot, record, text
+from checker.report.explained import dot, record, statement, text
 from checker.solve.execution import Uncertified
 from checker.solve.proposition import proposition
 from checker.solve.solver import Solver
@@ -259,6 +260,79 @@ def test_a_model_without_coherence_is_told_all_the_same(tmp_path: Path) -> None:
     found = explained(test, str(cat))
     assert found.weakness is not None
     assert found.weakness.order
+
+
+# ---------------------------------------------------------------- flags
+
+RACE = ("*x = 1;\n{}\nWRITE_ONCE(*y, 1);", "r0 = READ_ONCE(*y);\n{}\nif (r0)\n\tr1 = *x;", "1:r0=1 /\\ 1:r1=0")
+
+
+def racing(first: str, second: str) -> ir.Test:
+    return a_test(RACE[0].format(first), RACE[1].format(second), RACE[2], name="Race")
+
+
+def raised_by(found: Explanation, flag: str) -> Raised:
+    return next(one for one in found.raised if one.axiom.name == flag)
+
+
+@pytest.mark.parametrize("first,second,missing", [
+    ("", "", ["smp_wmb()", "smp_rmb()"]), ("smp_wmb();", "", ["smp_rmb()"]), ("", "smp_rmb();", ["smp_wmb()"]),
+])  # fmt: skip
+def test_a_race_is_told_by_its_two_accesses_and_the_barriers_without_which_it_is(
+    first: str, second: str, missing: list[str]
+) -> None:
+    test = racing(first, second)
+    found = explained(test)
+    race = raised_by(found, "data-race")
+    events = race.weakness.found.graph.events
+    assert sorted(statement(events[n]) for n in race.events) == ["*x = 1", "r1 = *x"]
+    assert [gap.would for gap in race.weakness.gaps] == missing
+    assert check(racing("smp_wmb();", "smp_rmb();"), load_model("lkmm"), Options()).flags == ()
+    assert "flag data-race (lkmm.cat:" in text(found)
+
+
+def test_a_race_that_no_way_leads_through_has_no_missing_barrier() -> None:
+    found = explained(a_test("*x = 1;", "r0 = READ_ONCE(*x);", "1:r0=1"))
+    race = raised_by(found, "data-race")
+    assert (race.weakness.cycle, race.weakness.gaps) == ((), ())
+    assert "neither program order nor communication leads" in text(found)
+
+
+def test_a_never_with_a_race_has_the_reason_for_both() -> None:
+    found = explained(a_test("*x = 1;", "r0 = READ_ONCE(*x);", "1:r0=7"))
+    assert found.result.observation == "Never"
+    assert found.refutation is not None
+    assert [one.axiom.name for one in found.raised] == ["data-race"]
+
+
+def test_an_object_that_is_used_too_late_is_told_with_the_line_that_frees_it() -> None:
+    found = explained(load_test(LITMUS / "kvm" / "bus-free-no-grace-period.litmus"))
+    freed = raised_by(found, "use-after-free")
+    events = freed.weakness.found.graph.events
+    assert [statement(events[n]) for n in freed.events] == ["ranges = READ_ONCE(*found)", "kfree(old)"]
+
+
+def test_a_flag_of_one_event_names_it() -> None:
+    found = explained(a_test("rcu_read_lock();\nWRITE_ONCE(*x, 1);", "r0 = READ_ONCE(*x);", "1:r0=1"))
+    (one,) = found.raised
+    assert one.axiom.name == "unmatched-rcu-lock"
+    assert [statement(one.weakness.found.graph.events[n]) for n in one.events] == ["rcu_read_lock()"]
+    assert "rcu_read_lock()  P0, line 8" in text(found)
+
+
+def test_accesses_that_the_compiler_may_mix_are_told_with_what_keeps_them_apart() -> None:
+    test = a_test("*x = 1;\nWRITE_ONCE(*x, 2);", "r0 = READ_ONCE(*y);", "x=2")
+    found = explained(test)
+    mixed = raised_by(found, "mixed-accesses")
+    assert [gap.would for gap in mixed.weakness.gaps] == ["smp_wmb()"]
+    assert check(fixed(test, replace(found, weakness=mixed.weakness)), load_model("lkmm"), Options()).flags == ()
+
+
+def test_json_has_the_accesses_of_a_flag_and_what_is_missing() -> None:
+    (flag,) = record(explained(racing("smp_wmb();", "")))["flags"]  # type: ignore[misc, index]
+    assert flag["flag"] == "data-race"
+    assert [gap["barrier"] for gap in flag["gaps"]] == ["smp_rmb()"]
+    assert len(flag["events"]) == len(flag["lines"]) == 2
 
 
 # ---------------------------------------------------------------- the command
