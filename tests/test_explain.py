@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -21,6 +22,7 @@ from checker.insight.refute import certify, refute
 from checker.library import SHIPPED, load_model, load_test
 from checker.program import ir
 from checker.report.explained import dot, record, statement, text
+from checker.report.pictured import picture
 from checker.solve.execution import Uncertified
 from checker.solve.proposition import proposition
 from checker.solve.solver import Solver
@@ -386,6 +388,56 @@ def test_a_graph_has_a_node_for_each_statement_and_an_arrow_for_each_edge() -> N
     assert drawn.count(" -> ") == len(found.cycles[0].edges)
     assert drawn.count("subgraph") == 2
     assert drawn.count("{") == drawn.count("}")
+
+
+DRAWN = [
+    shape("SB", "smp_mb();", "smp_mb();"), shape("MP", "", ""), racing("", ""), load_test(FREED),
+    a_test("rcu_read_lock();\nWRITE_ONCE(*x, 1);", "r0 = READ_ONCE(*x);", "1:r0=1"),
+    load_test(LITMUS / "kvm" / "get-bus-under-slots-lock.litmus"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("test", DRAWN, ids=lambda t: t.name)
+@pytest.mark.parametrize("model", ["lkmm", "aarch64"])
+def test_a_picture_has_every_statement_and_arrow_inside_it_and_none_twice(test: ir.Test, model: str) -> None:
+    found = explained(test, model)
+    drawn = ElementTree.fromstring(picture([found]))
+    space = "{http://www.w3.org/2000/svg}"
+    width, height = float(drawn.attrib["width"]), float(drawn.attrib["height"])
+    rounded = [box.attrib for box in drawn.iter(f"{space}rect") if "rx" in box.attrib]
+    boxes = [tuple(float(box[key]) for key in ("x", "y", "width", "height")) for box in rounded]
+    assert boxes
+    for x, y, w, h in boxes:
+        assert x >= 0 and y >= 0 and x + w <= width and y + h <= height
+    for a in boxes:
+        for b in boxes:
+            assert a is b or a[0] + a[2] <= b[0] or b[0] + b[2] <= a[0] or a[1] + a[3] <= b[1] or b[1] + b[3] <= a[1]
+    arrows = [path.attrib["d"] for path in drawn.iter(f"{space}path") if "marker-end" in path.attrib]
+    assert len(arrows) == len(set(arrows))
+    assert len(arrows) >= sum(len(told.edges) for told in found.cycles)
+    texts = [t.text or "" for t in drawn.iter(f"{space}text")]
+    for told in found.cycles:
+        for edge in told.edges:
+            assert edge.relation in texts
+            for n in (edge.a, edge.b):
+                assert any(t.endswith(statement(told.reason.found.graph.events[n])) for t in texts)
+    for t in drawn.iter(f"{space}text"):
+        assert 0 <= float(t.attrib["x"]) <= width and 0 <= float(t.attrib["y"]) <= height
+
+
+def test_a_picture_of_a_hostile_name_is_xml() -> None:
+    test = replace(shape("SB", "", ""), name='<script>&"\x1b\ud800')
+    drawn = ElementTree.fromstring(picture([explained(test)]))
+    assert "<script>&" in "".join(drawn.itertext())
+
+
+def test_the_command_draws_one_picture_of_all(tmp_path: Path) -> None:
+    path = str(LITMUS / "kvm" / "emulate-block-smp-rmb.litmus")
+    done = CliRunner().invoke(cli, ["explain", "--format", "svg", "-m", "lkmm", "-m", "x86-tso", path])
+    drawn = ElementTree.fromstring(done.stdout)
+    said = " ".join(drawn.itertext())
+    assert "emulate-block-smp-rmb under lkmm" in said
+    assert "emulate-block-smp-rmb under x86-tso" in said
 
 
 def test_an_explanation_is_certified_only_where_there_is_one() -> None:

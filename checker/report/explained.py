@@ -133,7 +133,7 @@ def _grid(explanation: Explanation, width: int | None) -> list[str]:
         if e.tid != INIT_TID:
             place = (e.span.line, 0 if n not in letters else 1)
         processes.setdefault(e.tid, {}).setdefault(place, f"{letters.get(n, ''):<{wide}}  {statement(e)}")
-    columns = {tid: [_who(tid), *_without_doubles(rows)] for tid, rows in sorted(processes.items())}
+    columns = {tid: [who(tid), *_without_doubles(rows)] for tid, rows in sorted(processes.items())}
     return _beside(list(columns.values()), width)
 
 
@@ -158,7 +158,8 @@ def _fits(columns: list[list[str]], width: int | None) -> bool:
     return width is None or 2 + sum(max(map(len, column)) + GAP for column in columns) - GAP <= width
 
 
-def _who(tid: int) -> str:
+def who(tid: int) -> str:
+    """The process that a thread is."""
     return f"P{tid}" if tid != INIT_TID else "before"
 
 
@@ -218,10 +219,10 @@ def _in_time(weakness: Weakness, letters: dict[int, str], width: int | None) -> 
     wide = max(map(len, letters.values()), default=1)
     tids = sorted({graph.events[n].tid for n in weakness.order})
     row = {n: f"{letters[n]:<{wide}}  {statement(graph.events[n])}{_value(graph.events[n])}" for n in weakness.order}
-    columns = [[_who(tid), *[row[n] if graph.events[n].tid == tid else "" for n in weakness.order]] for tid in tids]
+    columns = [[who(tid), *[row[n] if graph.events[n].tid == tid else "" for n in weakness.order]] for tid in tids]
     if _fits(columns, width):
         return _beside(columns, width)
-    return [f"  {_who(graph.events[n].tid):<{len(_who(tids[-1]))}}  {row[n]}" for n in weakness.order]
+    return [f"  {who(graph.events[n].tid):<{len(who(tids[-1]))}}  {row[n]}" for n in weakness.order]
 
 
 def _missing_order(weakness: Weakness, letters: dict[int, str], width: int | None) -> list[str]:
@@ -238,7 +239,7 @@ def _raised(one: Raised, width: int | None, told: Weakness | None) -> list[list[
     letters = names_of(graph, {*weakness.order, *one.events, *[n for edge in weakness.cycle for n in (edge.a, edge.b)]})
     ends = {n: f"{letters[n]}  {statement(graph.events[n])}" for n in one.events}
     wide = max(map(len, ends.values()), default=0)
-    by = [f"    {end:<{wide}}  {_who(graph.events[n].tid)}, line {graph.events[n].span.line}" for n, end in ends.items()]
+    by = [f"    {end:<{wide}}  {who(graph.events[n].tid)}, line {graph.events[n].span.line}" for n, end in ends.items()]
     said = "is raised by" if by else "is raised by what is not there"
     parts = [[f"  {_title(one)} ({place(one.axiom)}) {said}", *by]]
     shown = _in_time(weakness, letters, width) if weakness.order else []
@@ -259,10 +260,10 @@ def _title(one: Raised) -> str:
     )
 
 
-def gaps(weakness: Weakness) -> list[str]:
-    """What is missing, one sentence a gap, the accesses by their lines."""
+def gaps(weakness: Weakness, letters: dict[int, str] | None = None) -> list[str]:
+    """What is missing, one sentence a gap, the accesses by their letters, or by their processes."""
     graph = weakness.found.graph
-    return [_gap(gap, {n: _who(graph.events[n].tid) for n in (gap.a, gap.b)}, graph) for gap in weakness.gaps]
+    return [_gap(gap, letters or {n: who(graph.events[n].tid) for n in (gap.a, gap.b)}, graph) for gap in weakness.gaps]
 
 
 def _gap(gap: Gap, letters: dict[int, str], graph: EventGraph) -> str:
@@ -327,7 +328,7 @@ def _missing(gap: Gap, graph: EventGraph) -> dict[str, object]:
 
 
 def _where(event: Event) -> str:
-    return f"{_who(event.tid)}: {statement(event)}"
+    return f"{who(event.tid)}: {statement(event)}"
 
 
 def dot(explanations: Sequence[Explanation]) -> str:
@@ -343,7 +344,7 @@ def dot(explanations: Sequence[Explanation]) -> str:
             parts.append(f"digraph {_quoted(f'{explanation.result.test} {explanation.result.model} {k}')} {{")
             parts.append(f"  label={_quoted(f'{axiom.name} ({place(axiom)}) forbids')}; node [shape=plaintext];")
             for tid in sorted({graph.events[n].tid for n in events}):
-                parts.append(f"  subgraph {_quoted(f'cluster{tid}')} {{ label={_quoted(_who(tid))};")
+                parts.append(f"  subgraph {_quoted(f'cluster{tid}')} {{ label={_quoted(who(tid))};")
                 for letter, n in {letters[n]: n for n in reversed(events) if graph.events[n].tid == tid}.items():
                     parts.append(f"    {letter} [label={_quoted(f'{letter}: {statement(graph.events[n])}')}];")
                 parts.append("  }")
