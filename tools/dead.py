@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BY_NAME = ["test_*", "pytest*", "shell_complete", "visit_*", "_*_statement", "_*_expression", "_*_declarator", "__*__", "trace"]
 BY_NAME += ["aarch64_code", "x86_code", "x86_64_code"]  # parse/litmus.py imports them when a test needs them
 BY_DECORATOR = ["@pytest.fixture*", "@cli.command*"]
-TOLD = ["contract", "implementation", "OPERATORS", "more_states", "from_", "certified", "observations"]
+TOLD = ["contract", "implementation", "OPERATORS", "more_states", "from_", "certified", "observations", "model_config"]
 """Tables for people, and fields of answers to programs (checker/serve.py)."""
 
 
