@@ -21,6 +21,7 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
 from checker.core.rel import path as way
 from checker.core.source import Source, Span
+from checker.insight.assembly import Code, Line, lines_of, one_of
 from checker.insight.edges import Edge
 from checker.insight.engine import Engine
 from checker.insight.statements import points, varied
@@ -36,6 +37,8 @@ BARRIERS = {("R", "R"): ("smp_rmb", "smp_mb"), ("W", "W"): ("smp_wmb", "smp_mb")
 FULL = ("smp_mb",)
 Pair = tuple[Term, int, int]
 """That a term has a pair."""
+Switch = tuple[int, str, str]
+"""The number of a gap, a barrier in it, and the register that says whether it is there."""
 
 
 class Gap(Struct, frozen=True):
@@ -90,9 +93,8 @@ def _told(
     """What is missing on a way; `pair` is what it makes possible, the execution itself where there is none."""
     inside = [Gap(e.a, e.b, "", _kept(model, found, e)) for e in edges if e.kind == "po"]
     gaps = [gap for gap in inside if not gap.kept]
-    if test.arch == "C":
-        tried = (_closed(test, model, options, found, some, pair) for some in (gaps, inside) if some)
-        gaps = next(filter(None, tried), gaps)
+    tried = (_closed(test, model, options, found, some, pair) for some in (gaps, inside) if some)
+    gaps = next(filter(None, tried), gaps)
     return Weakness(found, _in_time(model, found), edges, tuple(gaps))
 
 
@@ -164,16 +166,7 @@ def _closed(
 ) -> list[Gap]:  # fmt: skip
     """The gaps to be closed so that this execution is gone (`pair`: so that the term has the pair in it no more), each with the
     barrier that does it; none where that is not enough."""
-    switches: list[tuple[int, str, str]] = []  # gap, barrier, register
-    made = test
-    for n, gap in enumerate(gaps):
-        a, b = found.graph.events[gap.a], found.graph.events[gap.b]
-        for barrier in BARRIERS.get((a.kind, b.kind), FULL):
-            register = f"%barrier{len(switches)}"
-            with_it = _with(made, a, b, barrier, register) if barrier in (model.primitives or {}) else None
-            if with_it is not None:
-                made = with_it
-                switches.append((n, barrier, register))
+    made, switches = (_with_calls if test.arch == "C" else _with_fences)(test, model, found, gaps)
     if not switches:
         return []
     graph, _, problem = stages(made, model, options)
@@ -186,7 +179,7 @@ def _closed(
 
 
 def _cheapest(
-    gaps: Sequence[Gap], switches: list[tuple[int, str, str]], literals: dict[str, Lit], possible: Callable[[list[Lit]], bool]
+    gaps: Sequence[Gap], switches: list[Switch], literals: dict[str, Lit], possible: Callable[[list[Lit]], bool]
 ) -> list[Gap]:
     """The fewest barriers without which it is possible; of as many, those that are less of a barrier."""
     for size in range(1, len(gaps) + 1):
@@ -195,8 +188,44 @@ def _cheapest(
                 continue
             there = {register for _, _, register in some}
             if not possible([lit if register in there else -lit for register, lit in literals.items()]):
-                return [replace(gaps[n], would=f"{barrier}()") for n, barrier, _ in some]
+                return [replace(gaps[n], would=barrier) for n, barrier, _ in some]
     return []
+
+
+def _with_calls(test: Test, model: Model, found: Execution, gaps: Sequence[Gap]) -> tuple[Test, list[Switch]]:
+    """A C test with the barriers that might close each gap, each there if its register is 1."""
+    switches: list[Switch] = []
+    for n, gap in enumerate(gaps):
+        a, b = found.graph.events[gap.a], found.graph.events[gap.b]
+        for barrier in BARRIERS.get((a.kind, b.kind), FULL):
+            register = f"%barrier{len(switches)}"
+            with_it = _with(test, a, b, barrier, register) if barrier in (model.primitives or {}) else None
+            if with_it is not None:
+                test = with_it
+                switches.append((n, f"{barrier}()", register))
+    return test, switches
+
+
+def _with_fences(test: Test, _: Model, found: Execution, gaps: Sequence[Gap]) -> tuple[Test, list[Switch]]:
+    """The same of a test in assembly: behind the first access of each gap."""
+    lines, switches = lines_of(test), list[Switch]()
+    behind: dict[Span, list[tuple[str, str]]] = {}
+    used: dict[int, list[str]] = {}
+    for n, gap in enumerate(gaps):
+        a, b = found.graph.events[gap.a], found.graph.events[gap.b]
+        for fence in filter(None, (lines.machine.directional.get((a.kind, b.kind), ""), *lines.machine.fences[:1])):
+            register = f"%barrier{len(switches)}"
+            switches.append((n, fence, register))
+            behind.setdefault(a.span, []).append((register, fence))
+            used.setdefault(a.tid, []).append(register)
+
+    def chosen(line: Line) -> Code:
+        more = [
+            one_of(register[1:], [([register], lines.fence(fence, INSERTED))], ()) for register, fence in behind.get(line.span, ())
+        ]
+        return (*line.code, *[instr for code in more for instr in code])
+
+    return lines.varied(chosen, lambda tid: used.get(tid, ())), switches
 
 
 def _with(test: Test, a: Event, b: Event, barrier: str, register: str) -> Test | None:

@@ -43,6 +43,7 @@ class Spelling(Machine):
         self.names = {spelled: part.name for spelled, part in parts.items() if part.size == word}
         self.registers = frozenset(self.names.values())
         self.shown_whole = word == 8
+        self.fences = ("mfence",) if last else ("MFENCE",)
         self.example = "write 'movl $1,(x)'" if last else "write 'MOV [x],$1'"
         self.forms = {"r": "%eax", "m": "(x)", "i": "$1", "l": "L"} if last else {"r": "EAX", "m": "[x]", "i": "1", "l": "L"}
 
