@@ -67,7 +67,8 @@ def _over(paths: tuple[str, ...], doing: str, layout: str, answers: Callable[[Te
                     row, shown, more = said
                     left = left or more
                     bar.hush()
-                    click.echo(for_stream(shown if layout != "json" else json.dumps(row, ensure_ascii=False), sys.stdout))
+                    if layout != "svg":
+                        click.echo(for_stream(shown if layout != "json" else json.dumps(row, ensure_ascii=False), sys.stdout))
             except CheckerError as error:
                 told.append(located(error, text.path))
     for line in dict.fromkeys(told):
@@ -80,7 +81,7 @@ def _width() -> int | None:
 
 
 @click.command()
-@_asked(("text", "json", "dot"), "A model; repeatable. Default: lkmm.")
+@_asked(("text", "json", "dot", "svg"), "A model; repeatable. Default: lkmm.")
 def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
     """Say why an outcome never happens, or how it can, and what would forbid it.
 
@@ -92,15 +93,21 @@ def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
     from checker.check import Options
     from checker.insight import explanation
     from checker.library import load_model
-    from checker.report import explained
+    from checker.report import explained, pictured
+
+    everything: list[explanation.Explanation] = []
 
     def answers(test: Test) -> Iterator[Said]:
         for name in models or ("lkmm",):
             found = explanation.explain(test, load_model(name), Options(unroll=unroll, timeout=timeout))
+            everything.append(found)
             said = explained.dot([found]) if layout == "dot" else explained.text(found, _width() or WIDTH)
-            yield explained.record(found), said, not found.found
+            yield explained.record(found), said if layout != "svg" else "", not found.found
 
-    sys.exit(_over(paths, "explaining", layout, answers))
+    code = _over(paths, "explaining", layout, answers)
+    if layout == "svg":
+        click.echo(pictured.picture(everything), nl=False)
+    sys.exit(code)
 
 
 @click.command()

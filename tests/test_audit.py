@@ -229,12 +229,3 @@ def test_what_is_not_decided_is_not_audited_and_the_exit_code_says_so(tmp_path: 
     late = CliRunner().invoke(cli, ["audit", "--timeout", "0.0001", str(LITMUS / "kvm" / "emulate-block-smp-rmb.litmus")])
     assert late.exit_code == 1
     assert "nothing is forbidden" not in late.stdout
-
-
-def test_an_assembly_test_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "a.litmus"
-    code = " P0 | P1 ;\n movl $1,(x) | movl $1,(y) ;\n movl (y),%eax | movl (x),%eax ;"
-    path.write_text(f"X86_64 SB\n{{ x=0; y=0; }}\n{code}\nexists (0:rax=0 /\\ 1:rax=0)\n")
-    done = CliRunner().invoke(cli, ["audit", "-m", "x86-tso", str(path)])
-    assert done.exit_code == 2
-    assert "only C tests are audited" in done.stderr

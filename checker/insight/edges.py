@@ -136,6 +136,8 @@ class _Speaker(Struct, frozen=True):
 
     def edge(self, why: Why, name: str, notes: tuple[int, ...]) -> Edge:
         """The edge of a base relation."""
+        if why.term.op == "choice":
+            return Edge(why.a, why.b, self.names.get(why.term.index, "chosen"), "choice")
         leaf = "co" if why.term.op == "orders" else why.term.name
         if leaf in _MEMORY:
             return self.memory(why, leaf)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from checker.isa.emit import Emitter
 
 NONE: frozenset[str] = frozenset()
+Strength = tuple[int, int]
 _ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma", "j": "ma"}
 """What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options,
 addresses of two registers."""
@@ -95,6 +97,12 @@ class Machine:
     example: str = ""
     shown_whole = False
     """Is what is not declared shown as it is in memory, and in registers that are used as a whole?"""
+    ordering: Mapping[str, int] = {}
+    """The sets that keep accesses in order, and how strongly."""
+    fences: tuple[str, ...] = ()
+    """The full fences; the first is the one to put in."""
+    directional: Mapping[tuple[str, str], str] = {}
+    """The fence from accesses of one kind (R, W) to those of another, where one does less than a full one."""
 
     def operand(self, word: str, kinds: str) -> Operand:
         """The operand `word`, where `kinds` are expected. Raises Problem."""
@@ -214,6 +222,38 @@ class Machine:
     def order(self, shown: list[str]) -> list[str]:
         """The operands in the order in which they are written."""
         return shown
+
+    # ------------------------------------------------------------ more order and less
+
+    def fence(self, text: str) -> bool:
+        """Is it a fence, and nothing else? Raises Problem."""
+        return self.read(text).row.meaning.startswith(("fence(", "barrier("))
+
+    def lighter(self, fence: str) -> tuple[str, ...]:
+        """The fences that do less than this one, the strongest first."""
+        return ()
+
+    def kin(self, text: str) -> list[tuple[Strength, str]]:
+        """The instructions that do the same with the same operands, `text` first, and how strongly each orders what it reads and
+        writes; of equally strong ones the first of the table. Raises Problem."""
+        here, word = self.read(text), self.words.match(text)
+        assert word is not None
+        found = {self.strength(here.row): text}
+        for name, row in self.rows.items():
+            if (row.meaning, row.access, row.atomic, row.exclusive) == (
+                here.row.meaning, here.row.access, here.row.atomic, here.row.exclusive
+            ) and self.strength(row) not in found:  # fmt: skip
+                other = text[: word.start(2)] + (name if word[2].isupper() else name.lower()) + text[word.end(2) :]
+                with suppress(Problem):
+                    there = self.read(other)
+                    if (there.operands, there.size, there.access) == (here.operands, here.size, here.access):
+                        found[self.strength(row)] = other
+        return list(found.items())
+
+    def strength(self, row: Row) -> Strength:
+        """How strongly it orders what it reads, and what it writes."""
+        read, written = ([self.ordering.get(tag, 0) for tag in tags] for tags in (row.tags, row.written))
+        return max(read, default=0), max(written, default=0)
 
     # ------------------------------------------------------------ printing
 

@@ -13,6 +13,7 @@ from checker.core.source import printable
 from checker.insight.audit import IDLE, LOAD_BEARING, TOO_STRONG, Audit, Choice
 from checker.report.records import clean
 from checker.report.terminal import listed
+from checker.result import ALWAYS, NEVER
 
 
 def text(audits: Sequence[Audit], width: int | None = 80) -> str:
@@ -103,4 +104,6 @@ def tally(audits: Sequence[Audit]) -> str:
     undecided = sum(not audit.decided for audit in audits)
     said = [f"{len(found)} choices: {', '.join(counts)}"] if found else []
     said += [f"{undecided} undecided"] if undecided else []
+    if not said and any(audit.result.observation in (NEVER, ALWAYS) for audit in audits):
+        return "no choice: nothing in the text could order less"
     return "; ".join(said) or "nothing is forbidden, so nothing is needed"

@@ -46,6 +46,7 @@ class Spelling(Machine):
         self.registers = frozenset(self.names.values())
         self.shown_whole = word == 8
         self.emitter = X86WideEmitter if word == 8 else X86Emitter
+        self.fences = ("mfence",) if last else ("MFENCE",)
         self.example = "write 'movl $1,(x)'" if last else "write 'MOV [x],$1'"
         self.forms = {"r": "%eax", "m": "(x)", "i": "$1", "l": "L"} if last else {"r": "EAX", "m": "[x]", "i": "1", "l": "L"}
 
