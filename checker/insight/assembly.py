@@ -10,19 +10,16 @@ accesses; free registers choose between copies of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from checker.core.source import Span
+from checker.core.source import Span, Unsupported
 from checker.insight.statements import written
-from checker.isa.aarch64.emit import AArch64Emitter
-from checker.isa.aarch64.spelling import AARCH64
-from checker.isa.emit import Emitter
 from checker.isa.operand import Problem
 from checker.isa.table import Machine, Strength
-from checker.isa.x86.emit import X86Emitter, X86WideEmitter
-from checker.isa.x86.spelling import ATT, INTEL
+from checker.parse.code import ROOMS
 from checker.program.ir import Branch, Choose, Const, Instr, Label, Load, Op, Reg, Store, Test, Thread
 
 Code = tuple[Instr, ...]
@@ -30,12 +27,13 @@ COPY = 100_000
 """What is added to the numbers of read-modify-writes in a copy of them."""
 
 
-def machine_of(test: Test) -> tuple[Machine, type[Emitter]]:
-    """How the instructions of a test are spelled, and what they mean."""
-    machines: dict[str, tuple[Machine, type[Emitter]]] = {
-        "AArch64": (AARCH64, AArch64Emitter), "X86": (INTEL, X86Emitter), "X86_64": (ATT, X86WideEmitter)
-    }  # fmt: skip
-    return machines[test.arch]
+def machine_of(arch: str) -> Machine:
+    """How the instructions of a machine are spelled, and what they mean. Raises Unsupported where nobody said which are fences."""
+    machines: tuple[Machine, ...] = import_module(f"checker.isa.{ROOMS[arch]}").MACHINES
+    found = next(machine for machine in machines if machine.arch == arch)
+    if not found.fences:
+        raise Unsupported(f"audit and repair of {arch} tests", hint="kernel C, AArch64 and x86 can be audited and repaired")
+    return found
 
 
 class Line(Struct, frozen=True):
@@ -56,7 +54,6 @@ class Lines(Struct, frozen=True):
     test: Test
     threads: tuple[tuple[Thread, tuple[Line | Label, ...]], ...]
     machine: Machine
-    emitter: type[Emitter]
 
     def at(self, tid: int, span: Span) -> Line | None:
         """The instruction at a place."""
@@ -84,7 +81,7 @@ class Lines(Struct, frozen=True):
 
     def fence(self, text: str, span: Span) -> Code:
         """The code of a fence."""
-        emitter = self.emitter([], {}, plain=True)
+        emitter = self.machine.emitter([], {}, plain=True)
         emitter.instruction(self.machine.read(text), span)
         return tuple(emitter.code)
 
@@ -140,7 +137,7 @@ def lines_of(test: Test) -> Lines:
             run.append(instr)
         end()
         threads.append((thread, tuple(lines)))
-    return Lines(test, tuple(threads), *machine_of(test))
+    return Lines(test, tuple(threads), machine_of(test.arch))
 
 
 def _span(instr: Instr) -> Span:
