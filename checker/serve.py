@@ -6,7 +6,7 @@ that people get. Nothing is read but the text in the call, and only the models t
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio
 from mcp.server import MCPServer
@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from checker import __version__
 from checker.asked import Limits, Question, Row, within
 from checker.core.source import CheckerError
+from checker.library import SHIPPED
 
 INSTRUCTIONS = """\
 Decides litmus tests of kernel synchronisation under memory models, and says why. Do not assume that barriers in a patch are right:
@@ -26,8 +27,11 @@ it and the order that is missing. audit: which barriers matter. repair: the chea
 differ. Models: lkmm (the kernel's own), machines, sc. A verdict of Unknown is no verdict."""
 READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
-Name = Literal["lkmm", "x86-tso", "aarch64", "aarch64-llsc", "aarch64-lto", "sc"]
-Test = Annotated[str, Field(description="a litmus test: the whole text, C, AArch64 or X86")]
+if TYPE_CHECKING:
+    Name = str
+else:
+    Name = Literal[tuple(SHIPPED)]
+Test = Annotated[str, Field(description="a litmus test: the whole text, in C or assembly")]
 Models = Annotated[list[Name] | None, Field(description="default: the models the test expects something of, else lkmm")]
 Unroll = Annotated[int, Field(ge=1, le=100, description="rounds of a loop")]
 

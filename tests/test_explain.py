@@ -358,11 +358,11 @@ def test_the_command_tells_each_line_of_the_cycle() -> None:
     assert done.exit_code == 0
     assert max(map(len, done.stdout.split("\n"))) <= 80
     for line in (
-        "a → b  gp            synchronize_srcu() in line 36",
-        "f → c  srcu-rscs^-1",
-        "rcu (lkmm.cat:119, irreflexive) forbids",
+        r"a → b  gp            synchronize_srcu\(\) in line \d+",
+        r"f → c  srcu-rscs\^-1",
+        r"rcu \(lkmm.cat:\d+, irreflexive\) forbids",
     ):
-        assert line in done.stdout
+        assert re.search(line, done.stdout)
 
 
 def test_json_has_the_lines_of_every_edge() -> None:

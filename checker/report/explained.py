@@ -31,7 +31,7 @@ from checker.report.terminal import listed
 _SAYS = {
     "rf": "is what the other reads", "co": "is overwritten by the other", "fr": "reads what the other overwrites only later",
     "addr": "an address dependency", "data": "a data dependency", "ctrl": "a control dependency",
-    "choice": "one of the ways in which this can go",
+    "sm": "is of the same access", "si": "is of the same access", "choice": "one of the ways in which this can go",
 }  # fmt: skip
 GAP = 3
 DEPENDENCIES = ("addr", "data", "ctrl")
