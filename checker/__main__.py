@@ -1,6 +1,7 @@
 """`python -m checker` is the command `checker`. What takes time is imported where Ctrl-C is heard already."""
 
 import gc
+import importlib
 import sys
 
 SELDOM = (50_000, 50, 100)
@@ -9,9 +10,18 @@ SELDOM = (50_000, 50, 100)
 
 def main() -> None:
     """The entry point of the command."""
+    _run("checker.cli")
+
+
+def herd7() -> None:
+    """The entry point of `checker-herd7`."""
+    _run("checker.cli_herd7")
+
+
+def _run(module: str) -> None:
     gc.set_threshold(*SELDOM)
     try:
-        from checker.cli import main as command
+        command = importlib.import_module(module).main
     except KeyboardInterrupt:
         sys.exit(130)
     try:

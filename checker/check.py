@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
-from checker.cat.term import Axiom, Model
+from checker.cat.term import Model
 from checker.core.deadline import Deadline, Timeout, after
 from checker.core.depth import deep_recursion
 from checker.core.memory import OutOfMemory
@@ -117,8 +117,8 @@ def _decide(
 ) -> tuple[Found, dict[str, int], tuple[tuple[str, Span], ...]]:
     graph, _, problem = _stages(test, model, options, clock, refined=True)
 
-    def beyond(taken: Iterable[Event]) -> Callable[[Axiom], bool]:
-        return Beyond(test, expanded(test, model, clock.deadline), taken).may_fail
+    def beyond(taken: Iterable[Event]) -> Beyond:
+        return Beyond(test, expanded(test, model, clock.deadline), taken)
 
     said = remarks(test, graph)
     if options.strict and said:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.cat.evaluate import plan
 from checker.cat.term import Model, Term, coherent, in_order
 from checker.core.source import Source, Span, UnknownName
 from checker.parse.code import ROOMS
-from checker.parse.files import data_folder, kept, read_source
+from checker.parse.files import data_folder, kept, kept_with_files, read_source
 from checker.parse.litmus import parse_test
 from checker.parse.macros import LIBRARY, MODELS, OneALine, deferrals, parse_table, read_table
 from checker.program.ir import Test
@@ -91,13 +92,27 @@ def test_in(source: Source) -> Test:
 
 
 def load_model(
-    name: str, *, bell: str | None = None, macros: str | None = None, include: Sequence[str] = (), variants: Sequence[str] = ()
-) -> Model:
+    name: str, *, bell: str | None = None, macros: str | None = None, include: Sequence[str] = (), variants: Sequence[str] = (),
+    plain: bool = False,
+) -> Model:  # fmt: skip
     """The model called `name` (a shipped one, or the path of a .cat file). Raises CheckerError.
 
-    `bell` and `macros` are paths that replace the model's own; `include` lists more folders to find includes in.
+    `bell` and `macros` are paths that replace the model's own; `include` lists more folders to find includes in. `plain`: a table
+    of `macros` is all there is; otherwise deferred work is known beside it.
     """
-    return _load(name, bell, macros, tuple(include), frozenset(variants) | VARIANTS)
+    return _load(name, bell, macros, tuple(include), frozenset(variants) | VARIANTS, plain)
+
+
+def without(model: Model, skipped: Collection[str]) -> Model:
+    """The model without the checks of these names."""
+    axioms = tuple([a for a in model.axioms if a.role != "check" or a.name not in skipped])
+    return replace(
+        model,
+        axioms=axioms,
+        plan=plan(axiom.term for axiom in axioms if axiom.role == "check"),
+        coherent=coherent(axioms),
+        in_order=in_order(axioms, model.terms),
+    )
 
 
 def forget() -> None:
@@ -106,15 +121,22 @@ def forget() -> None:
 
 
 @cache
-def _load(name: str, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str]) -> Model:
+def _load(
+    name: str, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str], plain: bool
+) -> Model:
     shipped = SHIPPED.get(name)
     if shipped is None and not name.endswith(".cat"):
         near = difflib.get_close_matches(name, [*SHIPPED], n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"the models are {', '.join(SHIPPED)}; a path ends in .cat"
         raise UnknownName(f"unknown model '{name}'", hint=hint)
     if shipped and variants == VARIANTS and not (bell or macros or include):
-        return kept(name, _made_of(), lambda: _made(name, shipped, bell, macros, include, variants))
-    return _made(name, shipped, bell, macros, include, variants)
+        return kept(name, _made_of(), lambda: _made(name, shipped, bell, macros, include, variants, plain))
+    if shipped:
+        return _made(name, shipped, bell, macros, include, variants, plain)
+    paths = [os.path.abspath(path or "") for path in (name, bell, macros, *include)]
+    said = f"{name}\0{paths}\0{sorted(variants)}\0{plain}"
+    as_file = f"{Path(name).stem}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+    return kept_with_files(as_file, _made_of(), lambda: _made_of_files(name, None, bell, macros, include, variants, plain))
 
 
 @cache
@@ -133,8 +155,17 @@ def _made_of() -> str:
 
 
 def _made(
-    name: str, shipped: Shipped | None, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str]
-) -> Model:
+    name: str, shipped: Shipped | None, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str],
+    plain: bool,
+) -> Model:  # fmt: skip
+    return _made_of_files(name, shipped, bell, macros, include, variants, plain)[0]
+
+
+def _made_of_files(
+    name: str, shipped: Shipped | None, bell: str | None, macros: str | None, include: tuple[str, ...], variants: frozenset[str],
+    plain: bool,
+) -> tuple[Model, list[str]]:  # fmt: skip
+    """The model, and the paths of the files that were looked for."""
     from checker.cat.elaborate import elaborate
 
     cat_path = MODELS / shipped.cat if shipped else Path(name)
@@ -148,16 +179,18 @@ def _made(
         sources = read_table(macro_path, [Path(folder) for folder in include])
         for source in sources:
             reader.digest.update(f"\0macros\0{source.text}".encode())
-        table = {**deferrals(), **parse_table(*sources)} if macros else OneALine(*sources)
+            reader.looked.append(source.name)
+        table = {**({} if plain else deferrals()), **parse_table(*sources)} if macros else OneALine(*sources)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
     archs = shipped.archs if shipped else ("C", *ROOMS)
     checks = plan(axiom.term for axiom in made.axioms if axiom.role == "check")
-    return Model(
+    model = Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table, checks,
         reader.digest.hexdigest()[:16], archs, bool(shipped and shipped.machine), _answers(name, made.title),
         coherent(made.axioms), any(t.op == "leaf" and t.name in ("sm", "si") for t in checks), in_order(made.axioms, made.terms),
         shipped.machine if shipped else "",
     )  # fmt: skip
+    return model, reader.looked
 
 
 def _answers(name: str, title: str) -> tuple[str, ...]:
@@ -171,8 +204,10 @@ class _Reader:
     def __init__(self, folders: list[Path]) -> None:
         self.folders = [f.resolve() for f in folders]
         self.digest = hashlib.sha256()
+        self.looked: list[str] = []
 
     def read(self, path: Path) -> syntax.File:
+        self.looked.append(str(path))
         return self.parse(read_source(path))
 
     def parse(self, source: Source) -> syntax.File:
@@ -190,4 +225,5 @@ class _Reader:
                 )
             if path.is_file():
                 return self.read(path)
+            self.looked.append(str(path))
         raise UnknownName(f'included file "{name}" is not found', span, hint="looked in " + ", ".join(map(str, self.folders)))

@@ -223,7 +223,7 @@ def test_executions_without_a_callback_that_was_queued_are_none() -> None:
 
 def test_what_is_not_decided_is_not_audited_and_the_exit_code_says_so(tmp_path: Path) -> None:
     path = tmp_path / "loop.litmus"
-    path.write_text("C loop\n{}\nP0(int *x) { int r0 = READ_ONCE(*x); while (r0 == 0) r0 = READ_ONCE(*x); }\nexists (0:r0=7)\n")
+    path.write_text("C loop\n{}\nP0(int *x) { int r0 = 0; while (READ_ONCE(*x) == 0) r0 = r0 + 1; }\nexists (0:r0=7)\n")
     done = CliRunner().invoke(cli, ["audit", str(path)])
     assert done.exit_code == 1
     assert "Unknown, undecided: a loop may run more than 2 times" in done.stdout

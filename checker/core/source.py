@@ -125,6 +125,10 @@ class UnknownName(CheckerError):
     code = "unknown-name"
 
 
+class UnknownPrimitive(UnknownName):
+    """A call of what the table of primitives does not define; the message has its name in quotes."""
+
+
 class Unsupported(CheckerError):
     """A construct that is understood and deliberately refused."""
 

@@ -11,7 +11,7 @@ import os
 import pickle
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -66,6 +66,37 @@ def kept(name: str, key: str, make: Callable[[], _T]) -> _T:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(file, _seal(key, data) + data)
     return made
+
+
+def kept_with_files(name: str, key: str, make: Callable[[], tuple[_T, Sequence[str]]]) -> _T:
+    """As `kept`, of what is made of files that only making it finds: `make` gives their paths, too, of missing ones as well."""
+    listed = cache_folder("model") / f"{name}.files"
+    made: list[_T] = []
+
+    def made_anew() -> _T:
+        found, files = make()
+        made.append(found)
+        with contextlib.suppress(OSError):
+            write_whole(listed, "\n".join([os.path.abspath(file) for file in files]).encode())
+        return found
+
+    try:
+        files = listed.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeError):
+        made_anew()
+        try:
+            files = listed.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeError):
+            return made[0]
+    state = "\n".join([f"{file} {_digest_of(file)}" for file in files])
+    return kept(name, f"{key}\0{state}", lambda: made[0] if made else made_anew())
+
+
+def _digest_of(file: str) -> str:
+    try:
+        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    except OSError:
+        return "-"
 
 
 def _seal(key: str, data: bytes) -> bytes:

@@ -73,6 +73,8 @@ class EventGraph(Struct, frozen=True):
     undefined: tuple[tuple[Lit, Span, str], ...] = ()
     equal: tuple[Equal, ...] = ()
     parts: Parts | None = None
+    idle: tuple[tuple[Lit, int], ...] = ()
+    """Those of `cut` at loops that only wait, with how many of their rounds have to be looked at (program/spin.py)."""
 
     @property
     def n(self) -> int:

@@ -180,8 +180,10 @@ class _Threads:
                 self.draft.assumed.append((path.place.guard, nonzero(self.evaluate(cond, path, span).value)))
             case Branch():
                 return self.branch(instr, path, pending)
-            case Cut(span, after):
+            case Cut(span, after, idle):
                 self.draft.cut.append((path.place.guard, span))
+                if idle >= 0:
+                    self.draft.idle.append((path.place.guard, idle))
                 pending.setdefault(after, []).append(path)
                 return None
             case _:

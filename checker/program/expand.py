@@ -21,7 +21,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from checker.core.deadline import Deadline, look
-from checker.core.source import LimitExceeded, Span, UnknownName, Unsupported
+from checker.core.source import LimitExceeded, Span, UnknownName, UnknownPrimitive, Unsupported
 from checker.program.builtins import EXPRESSIONS, NARROW, STATEMENTS, atomic, null
 from checker.program.ir import (
     Assign,
@@ -290,7 +290,7 @@ class Expander:
                 if near
                 else "the model's .def table does not define it; --macros names another"
             )
-            raise UnknownName(f"unknown primitive '{call.name}'", call.span, hint=hint)
+            raise UnknownPrimitive(f"unknown primitive '{call.name}'", call.span, hint=hint)
         match macro.body:
             case (Do(Call("__unmodelled")),):
                 told = macro.span.source.line(macro.span.line).partition("//")[2].rpartition("]")[2].strip()

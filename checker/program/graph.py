@@ -38,7 +38,7 @@ def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[i
     return EventGraph(
         tuple(events), d.circuit, sets(d), leaves, d.finals, finals, tuple(d.cut), tuple(d.wild),
         implied_by(d, at), len(d.codes), tuple([(lit, span, what) for lit, span, what in d.undefined if lit != FALSE]),
-        () if d.ranges.circles else equal_threads(d.test, d.codes, d.envs), d.parts,
+        () if d.ranges.circles else equal_threads(d.test, d.codes, d.envs), d.parts, tuple(d.idle),
     )  # fmt: skip
 
 

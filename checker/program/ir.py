@@ -292,11 +292,13 @@ class Cut(Struct, frozen=True):
     """The loop bound: an execution that comes here was not followed through all its rounds.
 
     It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
-    that it does answers a question; it shows that there are executions which were not looked at.
+    that it does answers a question; it shows that there are executions which were not looked at. `idle` >= 0: once so many of the
+    loop's rounds are looked at, further ones may be left out (see spin.py).
     """
 
     span: Span = NOWHERE
     after: str = ""
+    idle: int = -1
 
 
 Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Allocate | Assume | Branch | Label | Cut

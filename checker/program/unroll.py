@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from checker.core.deadline import Deadline, look
 from checker.core.source import LimitExceeded, Span
 from checker.program.ir import Allocate, Branch, Const, Cut, Instr, Label
+from checker.program.spin import rounds_kept
 
 INSTRUCTION_LIMIT = 20_000
 
@@ -63,15 +64,21 @@ def _copies(body: list[Instr], first: int, last: int, bound: int) -> list[Instr]
                     else:
                         goal = _copy_name(target, i) if target in local else target
                     result.append(replace(instr, target=goal, scope=_copy_name(scope, i) if scope in local else scope))
-                case Cut(inner, goal):
-                    result.append(Cut(inner, _copy_name(goal, i)))
+                case Cut(_, goal):
+                    result.append(replace(instr, after=_copy_name(goal, i)))
                 case _:
                     result.append(_fresh(instr, i))
         if i < bound:  # falling out of copy i leaves the loop
             result.append(Branch(Const(1), after, ctrl=False))
     end = region[-1]
     span = end.span if isinstance(end, Branch) else where_unknown(end)
-    return [*result, Branch(Const(1), after, ctrl=False), Label(cut), Cut(span, after), Label(after)]
+    return [*result, Branch(Const(1), after, ctrl=False), Label(cut), Cut(span, after, idle_after(body, first, last)), Label(after)]
+
+
+def idle_after(body: list[Instr], first: int, last: int) -> int:
+    """What a Cut at the end of this loop says: how many rounds are as good as any number, or -1."""
+    kept = rounds_kept(body, first, last)
+    return -1 if kept is None else kept
 
 
 def where_unknown(instr: Instr) -> Span:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from copy import copy
 
 from msgspec import Struct
 
 from checker.cat.term import Axiom, Term
-from checker.core.rel import Rows, closure, codomain, compose, domain, identity, inverse, product
+from checker.core.rel import Rows, closure, codomain, compose, domain, identity, inverse, product, restrict
 from checker.program.events import INIT_TID, Event
 from checker.program.ir import Assign, Branch, Choose, Instr, Label, Load, Mark, Reg, Store, Test
 from checker.solve.proposition import observed_memory
@@ -68,6 +69,15 @@ class Beyond:
         self.everything = (1 << self.n) - 1
         self.full: Rows = (self.everything,) * self.n
         self.values: dict[int, Rows] = {}
+        self.singles: dict[str, Rows] = {}  # what the variable of a choice may be; of a set, its members as pairs
+
+    def of_single(self, choice: Term) -> tuple[Rows, Rows]:
+        """What choices may be made for (of a set, its members as pairs), and what from."""
+        over = choice.args[0]
+        members = self.rel(over) if over.kind == "rel" else identity(self.set(over)[1], self.n)
+        other = copy(self)
+        other.values, other.singles = {}, {**self.singles, choice.name: members}
+        return members, other.rel(choice.args[1])
 
     def may_fail(self, axiom: Axiom) -> bool:
         """Whether a longer execution may fail this check, or raise it, if it is a flag."""
@@ -114,6 +124,8 @@ class Beyond:
                 return 0, domain(self.rel(args[0]))
             case "range":
                 return 0, codomain(self.rel(args[0]))
+            case "single":
+                return 0, domain(self.singles.get(term.name, self.full))
         return 0, self.everything  # recursive, or chosen by the execution
 
     def members(self, name: str) -> int:
@@ -164,6 +176,11 @@ class Beyond:
                 return closure(self.rel(args[0]))
             case "values":
                 return self.rel(args[0])
+            case "single":
+                return self.singles.get(term.name, self.full)
+            case "orders":
+                written = self.set(args[0])[1]
+                return restrict(written, self.leaf("loc"), written)
         return self.full
 
     def leaf(self, name: str) -> Rows:

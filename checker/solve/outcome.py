@@ -10,6 +10,7 @@ execution was left unfinished, or where whatever it would go on to do cannot mat
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise, product
@@ -18,7 +19,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from checker.cat.recursion import endless
-from checker.cat.term import Axiom, Model
+from checker.cat.term import Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.deadline import Timeout, look
 from checker.core.memory import OutOfMemory
@@ -27,6 +28,8 @@ from checker.core.value import Symbolic
 from checker.program.events import Event
 from checker.program.ir import Address, Loc, Test, Value
 from checker.solve.answer import NO, YES, Answer, Answers, State, unknown
+from checker.solve.beyond import Beyond
+from checker.solve.dropped import Dropped
 from checker.solve.encode import Problem
 from checker.solve.execution import Uncertified, certify, execution
 from checker.solve.proposition import final_value, observed, proposition, satisfied, value_in
@@ -60,8 +63,8 @@ class Found(Struct, frozen=True):
 class Wanted(Struct, frozen=True):
     """What to find beside the answers, when loops have run `unroll` rounds at most, and by which `solver`: "fast" is the search,
     and Z3 where that gives up; "z3" is Z3 alone; "both" have to agree on every answer. `late` says what it means to have missed
-    the deadline. `beyond(events)` is the way to tell of an axiom whether an execution that goes on longer than those looked at, in
-    which these events took part, may fail it (raise it, if it is a flag).
+    the deadline. `beyond(events)` tells what an execution that goes on longer than those looked at may be, in which these events
+    took part.
     """
 
     states: bool
@@ -70,7 +73,7 @@ class Wanted(Struct, frozen=True):
     unroll: int
     solver: str
     late: str
-    beyond: Callable[[Iterable[Event]], Callable[[Axiom], bool]]
+    beyond: Callable[[Iterable[Event]], Beyond]
 
 
 def question(problem: Problem, test: Test) -> Lit:
@@ -91,7 +94,16 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
     flags = sorted({a.name for a in model.axioms if a.role == "flag"})
     orders = orders_of(problem, test, [loc for loc, _ in shown])
     questions = _Questions(problem, model, test, prop, shown, choices, wanted, flags, orders)
-    roots = [prop, -prop, problem.cut, problem.wild, problem.undefined, *questions.whole, *[lit for _, lit in problem.flags]]
+    roots = [
+        prop,
+        -prop,
+        problem.cut,
+        questions.matters,
+        problem.wild,
+        problem.undefined,
+        *questions.whole,
+        *[lit for _, lit in problem.flags],
+    ]
     roots.extend([*[lit for lit, _ in problem.encoder.endless], *[lit for lit, _, _ in graph.undefined]])
     roots.extend((orders.any, orders.prop, orders.states, orders.counted))
     if questions.whole:
@@ -136,7 +148,9 @@ class _Heard(Struct):
     said: dict[str, Answer] = field(default_factory=dict)
     unfinished: str = ""  # why executions were left unfinished
     begun: set[str] = field(default_factory=set)  # the questions to which only such an execution says yes
-    beyond: Callable[[Axiom], bool] = lambda _: True  # whether more than was looked at may fail an axiom
+    idle: str = ""  # why executions were left unfinished, where they do nothing in the end but wait
+    dropped: Dropped | None = None
+    beyond: Beyond | None = None  # what more than was looked at may be
     cut: bool = False
     states: tuple[str, ...] | None = None
     counts: tuple[int, int] | None = None
@@ -159,6 +173,13 @@ class _Questions(Struct, frozen=True):
     orders: Orders
 
     @property
+    def matters(self) -> Lit:
+        """That a loop was cut short whose further rounds may matter."""
+        graph = self.problem.graph
+        waits = Counter(lit for lit, kept in graph.idle if kept <= self.wanted.unroll)
+        return self.problem.circuit.either(list(Counter(lit for lit, _ in graph.cut) - waits))
+
+    @property
     def whole(self) -> list[Lit]:
         """That an execution is whole: no loop bound hit, no wild access."""
         return [lit for lit in (-self.problem.cut, -self.problem.wild) if lit != TRUE]
@@ -172,7 +193,7 @@ class _Questions(Struct, frozen=True):
         except (TooMany, OutOfMemory) as error:
             stopped = str(error)
         names = [POSITIVE, NEGATIVE, UNDEFINED, *[FLAG + name for name in self.flags]]
-        if stopped or heard.unfinished:
+        if stopped or heard.unfinished or heard.idle:
             positive, negative, undefined, *raised = [self.answer(heard, stopped, name) for name in names]
         else:
             positive, negative, undefined, *raised = [heard.said[name] for name in names]
@@ -194,9 +215,9 @@ class _Questions(Struct, frozen=True):
             if heard.cut and engine.satisfiable([lit, problem.cut]):
                 heard.begun.add(UNDEFINED)
         self.condition(engine, heard)
-        if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not heard.unfinished:
+        if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not (heard.unfinished or heard.idle):
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        if heard.unfinished:
+        if heard.unfinished or (heard.idle and self.flags):
             heard.beyond = self.wanted.beyond(self.taken(engine))
         heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
         for name, lit in problem.flags:
@@ -226,7 +247,15 @@ class _Questions(Struct, frozen=True):
             heard.unfinished = "memory may be accessed through something that is no address"
         if cut != FALSE and engine.satisfiable([cut, -wild, self.orders.any]):
             heard.cut = True
-            heard.unfinished = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
+            reason = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
+            if self.matters != FALSE and engine.satisfiable([self.matters, -wild, self.orders.any]):
+                heard.unfinished = reason
+                return
+            heard.dropped = Dropped(self.wanted.beyond(()))
+            if all(heard.dropped.holds(axiom) for axiom in self.model.axioms if axiom.role == "check"):
+                heard.idle = reason
+            else:
+                heard.unfinished = reason
 
     def condition(self, engine: Search | Solver, heard: _Heard) -> None:
         """Whether some execution satisfies the proposition, and some does not; the states on the way."""
@@ -278,16 +307,30 @@ class _Questions(Struct, frozen=True):
         said = heard.said.get(name)
         if said is None:
             return unknown(stopped)
-        if said.yes or not heard.unfinished:
+        if said.yes or not (heard.unfinished or heard.idle):
+            return said
+        if heard.idle and (name in (POSITIVE, NEGATIVE) or self.raised_early(heard, name)):
             return said
         open_end = name == UNDEFINED and name in heard.begun  # of an operation's values nothing is known beyond the loop
-        if name not in (POSITIVE, NEGATIVE) and not open_end and (heard.said[POSITIVE].yes or heard.said[NEGATIVE].yes):
+        ends = heard.idle or heard.said[POSITIVE].yes or heard.said[NEGATIVE].yes
+        if name not in (POSITIVE, NEGATIVE) and not open_end and ends:
             role = (lambda a: FLAG + a.name == name and a.role == "flag") if name != UNDEFINED else (
                 lambda a: a.role not in ("check", "flag"))  # fmt: skip
-            if not any(heard.beyond(axiom) for axiom in self.model.axioms if role(axiom)):
+            if heard.beyond and not any(heard.beyond.may_fail(axiom) for axiom in self.model.axioms if role(axiom)):
                 return NO
         begun = "; an execution that was cut off there has it" if name in heard.begun else ""
-        return unknown(heard.unfinished + begun)
+        return unknown((heard.unfinished or heard.idle) + begun)
+
+    def raised_early(self, heard: _Heard, name: str) -> bool:
+        """Whether a flag that an execution raises is raised in one that runs no more rounds than were looked at."""
+        assert heard.dropped is not None
+        kept = max([rounds for _, rounds in self.problem.graph.idle], default=0)
+        for axiom in self.model.axioms:
+            if axiom.role == "flag" and FLAG + axiom.name == name:
+                rounds = heard.dropped.rounds(axiom)
+                if rounds is None or rounds + kept > self.wanted.unroll:
+                    return False
+        return name != UNDEFINED
 
     def counts(self, engine: Search | Solver) -> tuple[int, int] | None:
         """How many executions satisfy the proposition and how many do not."""
