@@ -21,10 +21,13 @@ class PowerEmitter(Emitter):
     def exact(self, to: Register) -> bool:
         return self.plain or self.i.access == 8
 
-    def compare(self, n: Expr | Operand, m: Expr | Operand) -> None:
+    def compare_unsigned(self, n: Operand, m: Operand) -> None:
+        self.compare(n, m, "u")
+
+    def compare(self, n: Expr | Operand, m: Expr | Operand, sign: str = "") -> None:
         values = [self.held(x if isinstance(x, Reg | Const | Op) else self.read(x)) for x in (n, m)]
         for flag in self.tested:
-            self.assign(flag, op(_FLAGS[flag], *values))
+            self.assign(flag, op(_FLAGS[flag] + sign * (flag != "EQ"), *values))
 
     def conditional(self, s: Register, a: Memory) -> None:
         failed = self.store_exclusive(self.address(a), self.trim(self.read(s), self.i.access))

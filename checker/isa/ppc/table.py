@@ -27,7 +27,10 @@ _WITH_NUMBER = {
 CONDITIONS = {
     "eq": "EQ", "ne": "not EQ", "lt": "LT", "ge": "not LT", "gt": "GT", "le": "not GT", "nl": "not LT", "ng": "not GT",
 }  # fmt: skip
-_COMPARISONS = {"cmpw": "sext32(n), sext32(m)", "cmpd": "n, m", "cmplw": "zext32(n), zext32(m)"}
+_COMPARISONS = {
+    "cmpd": "compare(n, m)", "cmpw": "compare(sext32(n), sext32(m))", "cmpld": "compare_unsigned(n, m)",
+    "cmplw": "compare(zext32(n), zext32(m))",
+}  # fmt: skip
 _SIZES = {"b": 1, "h": 2, "w": 4, "d": 8}
 
 
@@ -45,9 +48,8 @@ def _compute() -> dict[str, Row]:
         rows[name + "."] = row("d:r n:r", f"d = {meaning}; compare(d, 0)")
     for name, meaning in _WITH_NUMBER.items():
         rows[name] = row("d:r n:r m:i", f"d = {meaning}" + "; compare(d, 0)" * (name[-1] == "."))
-    for name, values in _COMPARISONS.items():
-        rows[name] = row("n:r m:r", f"compare({values})")
-        rows[name + "i"] = row("n:r m:i", f"compare({values})")
+    rows |= {name: row("n:r m:r", meaning) for name, meaning in _COMPARISONS.items()}
+    rows |= {name + "i": row("n:r m:i", meaning) for name, meaning in _COMPARISONS.items()}
     return rows | {f"b{name}": row("l:l", f"goto(l, {meaning})") for name, meaning in CONDITIONS.items()}
 
 
