@@ -27,8 +27,8 @@ _PRINTED = re.compile(r"[#$]?-?[0-9]+")
 """A number as a `Writer` has it."""
 NONE: frozenset[str] = frozenset()
 _ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma", "j": "ma"}
-"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options, addresses
-of two registers."""
+"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options,
+addresses of two registers."""
 
 
 class Row(Struct, frozen=True):

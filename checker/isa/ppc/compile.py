@@ -1,7 +1,7 @@
 """How C is written in Power's instructions, of 64 bits.
 
 Load("r1", Reg("x"))            ld r4,0(r3)
-atomic_fetch_add_relaxed(1, x)  ldarx r4,0,r3   addi r5,r4,1   stdcx. r5,0,r3   beq L   li r6,1   L:   and a `filter` for r6=0
+atomic_fetch_add_relaxed(1, x)  ldarx r4,r0,r3   addi r5,r4,1   stdcx. r5,r0,r3   beq L   li r6,1   L:   and a `filter` for r6=0
 """
 
 from __future__ import annotations
@@ -78,18 +78,18 @@ class Power(Writer):
         self.put(f"fence('{name}')")
 
     def exchange(self, load: Load, store: Store, *, used: bool) -> None:
-        new, a = self.value(store.value), f"0,{self.value(load.addr)}"
+        new, a = self.value(store.value), f"r0,{self.value(load.addr)}"
         self.put("d = a", _RESERVED, d=self.register(load.dst), a=a)
         self._conditional(new, a)
 
     def fetch(self, load: Load, op: str, value: Expr, *, used: bool) -> None:
         operand: Expr = value if isinstance(value, Const | Reg) else Reg(self._held(value))
-        a = f"0,{self.value(load.addr)}"
+        a = f"r0,{self.value(load.addr)}"
         self.put("d = a", _RESERVED, d=self.register(load.dst), a=a)
         self._conditional(self.computed(Op(op, (Reg(load.dst), operand))), a)
 
     def compare_exchange(self, load: Load, expected: Expr, new: Expr) -> None:
-        wanted, value, a = self.operand("cmp", expected), self.value(new), f"0,{self.value(load.addr)}"
+        wanted, value, a = self.operand("cmp", expected), self.value(new), f"r0,{self.value(load.addr)}"
         old, end = self.register(load.dst), self.label(f"compared {len(self.labels)}")
         self.put("d = a", _RESERVED, d=old, a=a)
         self.put("compare(n, m)", n=old, m=wanted)
