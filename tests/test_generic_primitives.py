@@ -14,9 +14,9 @@ from checker.parse.litmus import parse_test
 from checker.program.ir import Address
 from checker.result import Result
 
-MACHINES = ("aarch64", "aarch64-llsc", "riscv", "x86-tso")
+MACHINES = ("aarch64", "aarch64-llsc", "riscv", "ppc", "x86-tso")
 ALL = ("lkmm", *MACHINES, "sc")
-WEAK = ("lkmm", "aarch64", "aarch64-llsc", "riscv")
+WEAK = ("lkmm", "aarch64", "aarch64-llsc", "riscv", "ppc")
 
 
 def text_of(*bodies: str, question: str, init: str = "") -> str:

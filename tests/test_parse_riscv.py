@@ -66,6 +66,11 @@ def test_a_load_extends_what_it_reads(line: str, kind: str, value: int, expected
     assert state(line, init=f"{kind} x={value}; 0:x6=x; int64_t 0:x5;", shown="0:x5;") == f"0:x5={expected};"
 
 
+@pytest.mark.parametrize(("line", "left"), [("sh x7,0(x6)", 65535), ("sb x7,0(x6)", 255), ("sw x7,0(x6)", -1)])
+def test_a_store_leaves_the_rest_of_the_place_as_it_was(line: str, left: int) -> None:
+    assert state(line, init="int x; 0:x6=x; 0:x7=-1;", shown="x;") == f"[x]={left};"
+
+
 @pytest.mark.parametrize(
     ("atomic", "new"), [("swap", 6), ("add", 18), ("and", 4), ("or", 14), ("xor", 10), ("max", 12), ("min", 6)]
 )

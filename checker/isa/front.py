@@ -107,7 +107,7 @@ def _thread(source: Source, column: Column, lines: Lines, emitter: type[Emitter]
 
 def _writes_all(i: Instruction) -> bool:
     """May it write 8 bytes to memory (so that a read of fewer may not see a number of its size)?"""
-    return i.access == 8 and i.row.meaning != "t = a" and any(isinstance(o, Memory) for o in i.operands.values())
+    return i.access == 8 and i.row.meaning not in ("t = a", "d = a") and any(isinstance(o, Memory) for o in i.operands.values())
 
 
 def _signed(test: Test, word: int) -> Test:

@@ -18,12 +18,14 @@ from msgspec import Struct
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.isa.meaning import Step, meaning
-from checker.isa.operand import SPOKEN, Memory, Number, Operand, Problem, Register, Shifted, letter, nearest, pieces
+from checker.isa.operand import SPOKEN, Memory, Operand, Problem, Register, Shifted, letter, nearest, pieces
 from checker.program.ir import Loc
 
 if TYPE_CHECKING:
     from checker.isa.emit import Emitter
 
+_PRINTED = re.compile(r"[#$]?-?[0-9]+")
+"""A number as a `Writer` has it."""
 NONE: frozenset[str] = frozenset()
 Strength = tuple[int, int]
 _ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma", "j": "ma"}
@@ -270,7 +272,7 @@ class Machine:
 
     def _takes(self, row: Row, operands: Mapping[str, str]) -> bool:
         """Does it take numbers where they are given, and nowhere else needs them?"""
-        given = [(isinstance(self.operand(operands[o], kinds), Number), kinds) for o, kinds in row.operands]
+        given = [(_PRINTED.fullmatch(operands[o]), kinds) for o, kinds in row.operands]
         return all("i" in kinds if number else kinds != "i" for number, kinds in given)
 
     @cached_property

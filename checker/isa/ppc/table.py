@@ -27,13 +27,18 @@ _WITH_NUMBER = {
 CONDITIONS = {
     "eq": "EQ", "ne": "not EQ", "lt": "LT", "ge": "not LT", "gt": "GT", "le": "not GT", "nl": "not LT", "ng": "not GT",
 }  # fmt: skip
-_COMPARISONS = {"cmpw": "sext32(n), sext32(m)", "cmpd": "n, m", "cmplw": "zext32(n), zext32(m)"}
+_COMPARISONS = {
+    "cmpd": "compare(n, m)", "cmpw": "compare(sext32(n), sext32(m))", "cmpld": "compare_unsigned(n, m)",
+    "cmplw": "compare(zext32(n), zext32(m))",
+}  # fmt: skip
 _SIZES = {"b": 1, "h": 2, "w": 4, "d": 8}
 
 
 def _compute() -> dict[str, Row]:
     rows = {
-        "li": row("d:r n:i", "d = n"), "lis": row("d:r n:i", "d = n << 16"), "nop": row("", ""), "b": row("l:l", "goto(l)"),
+        "li": row("d:r n:i", "d = n"), "lis": row("d:r n:i", "d = n << 16"), "nop": row("", ""),
+        "rlwinm": row("d:r n:r k:i b:i e:i", "d = rotated(n, k, b, e)"), "rlwimi": row("d:r n:r k:i b:i e:i", "insert(d, n, k, b, e)"),
+        "b": row("l:l", "goto(l)"),
         "sync": row("", "fence('SYNC')"), "hwsync": row("", "fence('SYNC')"), "lwsync": row("", "fence('LWSYNC')"),
         "isync": row("", "fence('ISYNC')"), "eieio": row("", "fence('EIEIO')"),
     }  # fmt: skip
@@ -45,9 +50,8 @@ def _compute() -> dict[str, Row]:
         rows[name + "."] = row("d:r n:r", f"d = {meaning}; compare(d, 0)")
     for name, meaning in _WITH_NUMBER.items():
         rows[name] = row("d:r n:r m:i", f"d = {meaning}" + "; compare(d, 0)" * (name[-1] == "."))
-    for name, values in _COMPARISONS.items():
-        rows[name] = row("n:r m:r", f"compare({values})")
-        rows[name + "i"] = row("n:r m:i", f"compare({values})")
+    rows |= {name: row("n:r m:r", meaning) for name, meaning in _COMPARISONS.items()}
+    rows |= {name + "i": row("n:r m:i", meaning) for name, meaning in _COMPARISONS.items()}
     return rows | {f"b{name}": row("l:l", f"goto(l, {meaning})") for name, meaning in CONDITIONS.items()}
 
 

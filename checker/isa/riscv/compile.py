@@ -80,7 +80,9 @@ class RiscV(Writer):
 
     def _atomic(self, new: str, load: Load, value: Expr) -> None:
         s, a, order = self.value(value), self.value(load.addr), load.tags & _ORDERS
-        self.put(f"o = a; a = {new}; d = o", order | {"AMO"}, order | {"AMO", "R"}, d=self.register(load.dst), s=s, a=f"({a})")
+        self.put(
+            f"o = a; a = {new}; d = wide(o)", order | {"AMO"}, order | {"AMO", "R"}, d=self.register(load.dst), s=s, a=f"({a})"
+        )
 
     def compare_exchange(self, load: Load, expected: Expr, new: Expr) -> None:
         wanted, value, a = self.value(expected), self.value(new), f"0({self.value(load.addr)})"

@@ -1,6 +1,6 @@
 """What is RISC-V's own: fences by their sets, store-conditional with a status, loads without sign.
 
-Registers hold 64 bits, signed; memory holds signed integers of the size accessed.
+Registers hold 64 bits, memory what an access of its size has, without a sign.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from checker.core.source import Unsupported
-from checker.isa.emit import ZEXT, Emitter, op
+from checker.isa.emit import SEXT, Emitter, op
 from checker.isa.operand import Memory, Operand, Problem, Register, Word
 from checker.program.ir import Const, Expr, Store
 
@@ -16,12 +16,13 @@ _SETS = ("r", "w", "rw")
 
 
 class RiscVEmitter(Emitter):
-    signs = True
+    def exact(self, to: Register) -> bool:
+        return self.plain or self.i.access == 8
 
     def apply(self, name: str, *args: Expr) -> Expr:
         match name, args:
-            case "unsigned", (value,):
-                return op(ZEXT[self.i.access], value)
+            case "wide", (value,):  # what is as wide as the access, with its sign
+                return value if self.i.access == 8 else op(SEXT[self.i.access], value)
             case "shl" | "shr" | "sar", (value, amount):
                 return op(name, value, op("and", amount, Const(63)))
         return super().apply(name, *args)
@@ -49,7 +50,7 @@ class RiscVEmitter(Emitter):
         self.branch(op("ne", old, expected), fail)
         self.write(a, self.read(s))
         self.label(fail)
-        self.write(d, old)
+        self.write(d, self.apply("wide", old))
 
     def between(self, before: Word | None, after: Word | None) -> None:
         sets = [word.text.lower().strip("io") for word in (before, after) if word] or ["rw", "rw"]

@@ -23,8 +23,8 @@ _WITH_NUMBER = {name: f"{name.rstrip('wu')}i{name[len(name.rstrip('wu')) :]}" fo
 BRANCHES = {"eq": "n == m", "ne": "n != m", "lt": "n < m", "ge": "n >= m", "ltu": "ltu(n, m)", "geu": "geu(n, m)"}
 _TESTS = {"eq": "n == 0", "ne": "n != 0", "lt": "n < 0", "ge": "n >= 0", "gt": "0 < n", "le": "0 >= n"}
 _ATOMIC = {"swap": "s", "add": "o + s", "and": "o & s", "or": "o | s", "xor": "o ^ s"}
-_ATOMIC |= {"max": "low(s) if o < low(s) else o", "min": "o if o < low(s) else s"}
-_ATOMIC |= {"maxu": "low(s) if ltu(o, low(s)) else o", "minu": "o if ltu(o, low(s)) else s"}
+_ATOMIC |= {"max": "s if wide(o) < wide(s) else o", "min": "o if wide(o) < wide(s) else s"}
+_ATOMIC |= {"maxu": "s if ltu(o, low(s)) else o", "minu": "o if ltu(o, low(s)) else s"}
 _ORDERS = {"": "", ".aq": "Acq", ".rl": "Rel", ".aq.rl": "AcqRel", ".aqrl": "AcqRel"}
 _SIZES = {"b": 1, "h": 2, "w": 4, "d": 8}
 
@@ -45,18 +45,18 @@ def _compute() -> dict[str, Row]:
 
 
 def _memory() -> dict[str, Row]:
-    rows = {f"l{letter}u": row("d:r a:m", "d = unsigned(a)", access=size) for letter, size in _SIZES.items() if size < 8}
+    rows = {f"l{letter}u": row("d:r a:m", "d = a", access=size) for letter, size in _SIZES.items() if size < 8}
     for (letter, size), (suffix, order) in product(_SIZES.items(), _ORDERS.items()):
-        tail = f"{letter}{suffix}"
-        rows[f"l{tail}"] = row("d:r a:m", "d = a", access=size, read=order)
+        tail, load = f"{letter}{suffix}", "d = a" if size == 8 else f"d = sext{8 * size}(a)"
+        rows[f"l{tail}"] = row("d:r a:m", load, access=size, read=order)
         rows[f"s{tail}"] = row("s:r a:m", "a = s", access=size, write=order)
         if size >= 4:
-            rows[f"lr.{tail}"] = row("d:r a:a", "d = a", access=size, read=f"X {order}", exclusive=True)
+            rows[f"lr.{tail}"] = row("d:r a:a", load, access=size, read=f"X {order}", exclusive=True)
             rows[f"sc.{tail}"] = row("d:r s:r a:a", "exclusive(d, s, a)", access=size, write=f"X {order}")
         amo = {"read": f"AMO {order}", "write": f"R AMO {order}", "access": size, "atomic": True}
         rows[f"amocas.{tail}"] = row("d:r s:r a:a", "compare(d, s, a)", **amo)  # type: ignore[arg-type]
         for name, new in _ATOMIC.items():
-            rows[f"amo{name}.{tail}"] = row("d:r s:r a:a", f"o = a; a = {new}; d = o", **amo)  # type: ignore[arg-type]
+            rows[f"amo{name}.{tail}"] = row("d:r s:r a:a", f"o = a; a = {new}; d = wide(o)", **amo)  # type: ignore[arg-type]
     return rows
 
 
