@@ -26,7 +26,7 @@ STATEMENTS = [
     "\n\t/* a comment */\n\tx = s->a + s->b; /* another */",
     "mutex_lock(&s->m); s->a++; mutex_unlock(&s->m);",
     "do { smp_mb(); } while (0);",
-    "g(&s->a, \"text; }\");",
+    'g(&s->a, "text; }");',
     "#ifdef CONFIG_X\n\tsmp_mb();\n#else\n\tsmp_rmb();\n#endif",
     "#if 0\n\tsmp_rmb();\n#endif",
 ]
