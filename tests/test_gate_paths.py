@@ -75,83 +75,108 @@ def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
         lines(body)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "less"),
-    [
-        ("smp_mb(); s->b = 1;", "if (x) goto out; smp_mb();\nout:\ns->b = 1;", True),
-        ("smp_mb(); s->b = 1;", "if (x) return; smp_mb(); s->b = 1;", True),
-        ("smp_mb(); s->b = 1;", "if (x) smp_mb(); else smp_mb(); s->b = 1;", False),
-        ("smp_rmb(); s->b = 1;", "smp_wmb(); s->b = 1;", True),
-        ("smp_wmb(); s->b = 1;", "smp_rmb(); s->b = 1;", True),
-        ("smp_wmb(); s->b = 1;", "smp_mb(); s->b = 1;", False),
-        ("smp_mb(); s->b = 1;", "smp_mb__after_atomic(); s->b = 1;", True),
-        ("WRITE_ONCE(s->a, 1);", "smp_store_release(&s->a, 1);", False),
-        ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1);", True),
-        ("call_srcu(&s->srcu, &p->rcu, g);", "call_rcu(&p->rcu, g);", True),
-        ("synchronize_srcu(&s->srcu);", "synchronize_srcu_expedited(&s->srcu);", False),
-        ("synchronize_srcu(&s->srcu);", "synchronize_srcu(&s->other);", True),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->m); s->a = 1;", False),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->n); s->a = 1;", True),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "scoped_guard(mutex, &s->m) { s->a = 1; }", False),
-        ("read_lock(&s->m); g(s); read_unlock(&s->m);", "g(s); read_lock(&s->m); read_unlock(&s->m);", True),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "mutex_lock(&s->m); mutex_unlock(&s->m); s->a = 1;", True),
-        ("g(&s->k); atomic_set_release(&s->a, 1);", "atomic_set_release(&s->a, 1); g(&s->k);", True),
-        ("mutex_lock(&s->m); s->a = 1; s->b = 1;", "mutex_lock(&s->m); s->b = 1; s->a = 1;", False),
-        ("if (x) { s->a = 1; smp_wmb(); s->b = 1; }", "if (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
-        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) {\n#ifdef CONFIG_X\nsmp_wmb();\n#endif\ns->b = 1; }", True),
-        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) goto over; smp_wmb();\nover: s->b = 1; }", True),
-        ("while (x) { s->a = 1; smp_wmb(); s->b = 1; }", "while (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
-        ("if (x) s->a = 1; smp_wmb();", "if (x) s->a = 1; if (y) goto over; smp_wmb();\nover: return;", True),
-        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) { smp_wmb(); s->b = 1; } else { smp_wmb(); s->b = 1; } }", False),
-        ("s->b = 1; smp_mb();", "s->b = 1; if (x) smp_mb(); else smp_mb();", False),
-        (
-            "switch (x) { case 1: s->a = 1; smp_wmb(); s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
-            "switch (x) { case 1: s->a = 1; s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
-            True,
-        ),
-        (
-            "switch (x) { case 1: g(s); spin_lock(&s->m); h(s); spin_unlock(&s->m); break; case 2: g(s); h(s); }",
-            "switch (x) { case 1: g(s); h(s); break; case 2: g(s); h(s); }",
-            True,
-        ),
-        (
-            "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); mutex_unlock(&s->m); break; case 2: mutex_lock(&s->m); }",
-            "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); break; case 2: mutex_lock(&s->m); }",
-            True,
-        ),
-        (
-            "read_lock(&s->m); if (g(s)) return; s->b = 1; read_unlock(&s->m);\nover: if (y) return;",
-            "read_lock(&s->m); if (g(s)) return; s->b = 1; if (z) goto end; read_unlock(&s->m);\nover: if (y) return;\nend: ;",
-            True,
-        ),
-        ("my_lock(s); g(s); my_unlock(s);", "my_lock(s); my_unlock(s); g(s);", True),
-        ("if (x) smp_mb();", "", True),
-        ("if (x) { s->b = 1; smp_mb(); s->c = 1; } else { s->b = 1; smp_mb(); }", "s->b = 1; smp_mb(); if (x) s->c = 1;", False),
-        ("raw_spin_lock_rcu_node(s); s->b = 1; raw_spin_unlock_rcu_node(s);", "s->b = 1;", True),
-        ("if (x) raw_spin_lock_rcu_node(s); g(s);", "g(s);", True),
-        ("s->b = 1; my_barrier_between(s); s->c = 1;", "my_barrier_between(s); s->b = 1; s->c = 1;", True),
-        ("lockdep_assert_lock_held(s); s->b = 1;", "s->b = 1;", False),
-        ("smp_store_release(&s->a, 1);", "smp_mb(); WRITE_ONCE(s->a, 1);", False),
-        ("smp_store_release(s->p, s->n);", "smp_mb(); WRITE_ONCE(*s->p, s->n);", False),
-        (
-            "if (x) g(s->p); else if (y) return; smp_store_release(s->p, n);",
-            "if (x) g(s->p); else if (y) return; smp_mb(); WRITE_ONCE(*s->p, n);",
-            False,
-        ),
-        ("smp_store_release(&s->a, 1);", "smp_wmb(); WRITE_ONCE(s->a, 1);", True),
-        ("smp_store_release(&s->a, 1);", "smp_mb(); s->a = 1;", True),
-        ("s->b = 1; smp_store_release(&s->a, 1);", "smp_mb(); s->b = 1; WRITE_ONCE(s->a, 1);", True),
-        ("smp_store_release(&s->a, 1);", "if (x) smp_mb(); WRITE_ONCE(s->a, 1);", True),
-        ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1); smp_mb();", True),
-        ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_mb();", False),
-        ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_rmb();", True),
-        ("r = smp_load_acquire(&s->a);", "smp_mb(); r = READ_ONCE(s->a);", True),
-        ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1); smp_mb();", False),
-        ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1);", True),
-    ],
-)  # fmt: skip
+LOST: list[tuple[str, str, bool]] = [
+    ("smp_mb(); s->b = 1;", "if (x) goto out; smp_mb();\nout:\ns->b = 1;", True),
+    ("smp_mb(); s->b = 1;", "if (x) return; smp_mb(); s->b = 1;", True),
+    ("smp_mb(); s->b = 1;", "if (x) smp_mb(); else smp_mb(); s->b = 1;", False),
+    ("smp_rmb(); s->b = 1;", "smp_wmb(); s->b = 1;", True),
+    ("smp_wmb(); s->b = 1;", "smp_rmb(); s->b = 1;", True),
+    ("smp_wmb(); s->b = 1;", "smp_mb(); s->b = 1;", False),
+    ("smp_mb(); s->b = 1;", "smp_mb__after_atomic(); s->b = 1;", True),
+    ("WRITE_ONCE(s->a, 1);", "smp_store_release(&s->a, 1);", False),
+    ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1);", True),
+    ("call_srcu(&s->srcu, &p->rcu, g);", "call_rcu(&p->rcu, g);", True),
+    ("synchronize_srcu(&s->srcu);", "synchronize_srcu_expedited(&s->srcu);", False),
+    ("synchronize_srcu(&s->srcu);", "synchronize_srcu(&s->other);", True),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->m); s->a = 1;", False),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->n); s->a = 1;", True),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "scoped_guard(mutex, &s->m) { s->a = 1; }", False),
+    ("read_lock(&s->m); g(s); read_unlock(&s->m);", "g(s); read_lock(&s->m); read_unlock(&s->m);", True),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "mutex_lock(&s->m); mutex_unlock(&s->m); s->a = 1;", True),
+    ("g(&s->k); atomic_set_release(&s->a, 1);", "atomic_set_release(&s->a, 1); g(&s->k);", True),
+    ("mutex_lock(&s->m); s->a = 1; s->b = 1;", "mutex_lock(&s->m); s->b = 1; s->a = 1;", False),
+    ("if (x) { s->a = 1; smp_wmb(); s->b = 1; }", "if (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
+    ("if (x) { smp_wmb(); s->b = 1; }", "if (x) {\n#ifdef CONFIG_X\nsmp_wmb();\n#endif\ns->b = 1; }", True),
+    ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) goto over; smp_wmb();\nover: s->b = 1; }", True),
+    ("while (x) { s->a = 1; smp_wmb(); s->b = 1; }", "while (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
+    ("if (x) s->a = 1; smp_wmb();", "if (x) s->a = 1; if (y) goto over; smp_wmb();\nover: return;", True),
+    ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) { smp_wmb(); s->b = 1; } else { smp_wmb(); s->b = 1; } }", False),
+    ("s->b = 1; smp_mb();", "s->b = 1; if (x) smp_mb(); else smp_mb();", False),
+    (
+        "switch (x) { case 1: s->a = 1; smp_wmb(); s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
+        "switch (x) { case 1: s->a = 1; s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
+        True,
+    ),
+    (
+        "switch (x) { case 1: g(s); spin_lock(&s->m); h(s); spin_unlock(&s->m); break; case 2: g(s); h(s); }",
+        "switch (x) { case 1: g(s); h(s); break; case 2: g(s); h(s); }",
+        True,
+    ),
+    (
+        "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); mutex_unlock(&s->m); break; case 2: mutex_lock(&s->m); }",
+        "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); break; case 2: mutex_lock(&s->m); }",
+        True,
+    ),
+    (
+        "read_lock(&s->m); if (g(s)) return; s->b = 1; read_unlock(&s->m);\nover: if (y) return;",
+        "read_lock(&s->m); if (g(s)) return; s->b = 1; if (z) goto end; read_unlock(&s->m);\nover: if (y) return;\nend: ;",
+        True,
+    ),
+    ("my_lock(s); g(s); my_unlock(s);", "my_lock(s); my_unlock(s); g(s);", True),
+    ("if (x) smp_mb();", "", True),
+    ("if (x) { s->b = 1; smp_mb(); s->c = 1; } else { s->b = 1; smp_mb(); }", "s->b = 1; smp_mb(); if (x) s->c = 1;", False),
+    ("raw_spin_lock_rcu_node(s); s->b = 1; raw_spin_unlock_rcu_node(s);", "s->b = 1;", True),
+    ("if (x) raw_spin_lock_rcu_node(s); g(s);", "g(s);", True),
+    ("s->b = 1; my_barrier_between(s); s->c = 1;", "my_barrier_between(s); s->b = 1; s->c = 1;", True),
+    ("lockdep_assert_lock_held(s); s->b = 1;", "s->b = 1;", False),
+    ("smp_store_release(&s->a, 1);", "smp_mb(); WRITE_ONCE(s->a, 1);", False),
+    ("smp_store_release(s->p, s->n);", "smp_mb(); WRITE_ONCE(*s->p, s->n);", False),
+    (
+        "if (x) g(s->p); else if (y) return; smp_store_release(s->p, n);",
+        "if (x) g(s->p); else if (y) return; smp_mb(); WRITE_ONCE(*s->p, n);",
+        False,
+    ),
+    ("smp_store_release(&s->a, 1);", "smp_wmb(); WRITE_ONCE(s->a, 1);", True),
+    ("smp_store_release(&s->a, 1);", "smp_mb(); s->a = 1;", True),
+    ("s->b = 1; smp_store_release(&s->a, 1);", "smp_mb(); s->b = 1; WRITE_ONCE(s->a, 1);", True),
+    ("smp_store_release(&s->a, 1);", "if (x) smp_mb(); WRITE_ONCE(s->a, 1);", True),
+    ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1); smp_mb();", True),
+    ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_mb();", False),
+    ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_rmb();", True),
+    ("r = smp_load_acquire(&s->a);", "smp_mb(); r = READ_ONCE(s->a);", True),
+    ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1); smp_mb();", False),
+    ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1);", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "less"), LOST)
 def test_what_some_path_loses_is_lost(before: str, after: str, less: bool) -> None:
     assert bool(lost(ops_of(before), ops_of(after))) is less
+
+
+AROUND = [
+    "if (c) {{ {} }}",
+    "if (c) {{ s->k = 1; }} else {{ {} }}",
+    "r = READ_ONCE(s->k); if (r) {{ {} }}",
+    "while (c) {{ {} }}",
+    "do {{ {} }} while (c);",
+    "for (;;) {{ {} if (c) break; }}",
+    "again: {} if (c) goto again;",
+    "switch (k) {{ case 1: {} break; default: s->l = 1; }}",
+    "s->k = 1; {} s->l = 1;",
+    "if (k) return; {}",
+    "if (c) goto last; {}\nlast: s->k = 1;",
+    "mutex_lock(&s->z); {} mutex_unlock(&s->z);",
+    "guard(mutex)(&s->z); {}",
+]
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_what_is_lost_is_lost_in_any_surroundings(around: str) -> None:
+    """But for a return, which leaves out what comes behind, and a guard, which holds it too."""
+    for before, after, less in LOST:
+        if not ("return" in after or "guard" in after):
+            assert bool(lost(ops_of(around.format(before)), ops_of(around.format(after)))) is less, after
 
 
 @pytest.mark.parametrize(("head", "less"), [("#ifdef CONFIG_X\nvoid g(void);\n#else\n{}\n#endif", True), ("{}", False)])
