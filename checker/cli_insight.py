@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from checker.program.ir import Test
 
 WIDTH = 80
+PAYING = ("lkmm", "aarch64", "x86-tso")  # as in insight/repair.py, which is imported when it is needed
 F = TypeVar("F", bound=Callable[..., Any])
 Said = tuple[dict[str, object], str, bool]
 """An object for JSON, the same as a text, and whether something is left to do."""
@@ -149,13 +150,16 @@ def audit(
 
 @click.command()
 @_asked(("text", "json"), "A model; repeatable. Default: all that a file names.")
-def repair(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
+@click.option("--cost", "paying", type=click.Choice(PAYING), default=PAYING[0], show_default=True, help="Who pays for changes.")
+def repair(
+    paths: tuple[str, ...], models: tuple[str, ...], *, paying: str, unroll: int, timeout: float | None, layout: str
+) -> None:  # fmt: skip
     """Find the cheapest changes that make an outcome impossible under all models asked for.
 
     What is there is kept; accesses become acquires, releases or full atomics, barriers are put in. Costs are compared in
-    order: full barriers and full atomics, directional barriers, acquires and releases. Each alternative is a diff, read and
-    checked again. PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 nothing is left to be done by hand, 1 some
-    outcome no barrier forbids, 2 something could not be asked.
+    order: full barriers and full atomics, directional barriers, acquires and releases (--cost x86-tso: full barriers alone). Each
+    alternative is a diff, read and checked again, with what it costs each machine. PATH: files, folders, lists (@FILE), - for
+    stdin. Exit code: 0 nothing is left to be done by hand, 1 some outcome no barrier forbids, 2 something could not be asked.
     """
     from checker.check import Options
     from checker.insight import repair as insight
@@ -165,7 +169,7 @@ def repair(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, time
 
     def answers(test: Test) -> Iterator[Said]:
         asked = [load_model(name) for name in models or named_in(test)]
-        found = insight.repair(test, asked, Options(unroll=unroll, timeout=timeout))
+        found = insight.repair(test, asked, Options(unroll=unroll, timeout=timeout), paying=paying)
         left = not found.alternatives and any(result.observation != NEVER for result in found.results)
         yield repaired.record(found, test), repaired.text(found, test), left
 

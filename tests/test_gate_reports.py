@@ -212,13 +212,14 @@ ROWS = st.builds(
     Row, path=NAMES, model=NASTY, test=NASTY, verdict=st.sampled_from(["Never", "Sometimes", "Unknown"]), race=st.booleans(),
     expected=NASTY, unmet=NASTY, reason=NASTY, error=NASTY, line=st.integers(1, 99), cached=st.booleans(),
 )  # fmt: skip
+ON_CYCLES = st.builds(Step, st.integers(0, 3), st.integers(1, 99), NASTY, NASTY)
 FINDINGS = st.builds(
     Finding, kind=st.sampled_from(list(KINDS)), level=st.sampled_from(["error", "block", "warning", "note"]), message=NAMES,
     path=NASTY, line=st.integers(1, 99), model=NASTY, test=NASTY,
     kernel=st.none() | st.tuples(NAMES, st.integers(1, 99)), detail=st.lists(NASTY | STEPS, max_size=3).map(tuple),
     change=NASTY, why=NASTY, repair=NASTY, column=st.integers(1, 99),
     functions=st.lists(st.tuples(st.integers(0, 3), NASTY), max_size=2).map(tuple),
-    opened=st.none() | st.builds(Opened, NASTY, st.lists(st.builds(Step, st.integers(0, 3), st.integers(1, 99), NASTY, NASTY), max_size=3).map(tuple)),
+    opened=st.none() | st.builds(Opened, NASTY, st.lists(ON_CYCLES, max_size=3).map(tuple)),
 )  # fmt: skip
 REPORTS = st.builds(
     Report, rows=st.lists(ROWS, max_size=4).map(tuple), findings=st.lists(FINDINGS, max_size=4).map(tuple),
