@@ -68,7 +68,7 @@ def _over(paths: tuple[str, ...], doing: str, layout: str, answers: Callable[[Te
                     row, shown, more = said
                     left = left or more
                     bar.hush()
-                    if layout != "svg":
+                    if layout not in ("svg", "markdown"):  # one document of all
                         click.echo(for_stream(shown if layout != "json" else json.dumps(row, ensure_ascii=False), sys.stdout))
             except CheckerError as error:
                 told.append(located(error, text.path))
@@ -112,7 +112,7 @@ def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
 
 
 @click.command()
-@_asked(("text", "json"), "A model; repeatable. Default: lkmm.")
+@_asked(("text", "json", "markdown"), "A model; repeatable. Default: lkmm.")
 @click.option("--all-models", is_flag=True, help="All models that the file expects something of, side by side.")
 def audit(
     paths: tuple[str, ...], models: tuple[str, ...], *, all_models: bool, unroll: int, timeout: float | None, layout: str
@@ -121,8 +121,9 @@ def audit(
 
     A choice is a fence, an acquire or release, a full atomic, a section of a lock, a grace period, a dependency. It is held
     against what never happens as the test is written: load-bearing, the outcome is possible without it; too strong, what is
-    named does as well; idle, nothing does as well, the others being as they are. PATH: files, folders, lists (@FILE), - for
-    stdin. Exit code: 0 all audited, 1 some verdict is Unknown, 2 some could not be asked.
+    named does as well; idle, nothing does as well, the others being as they are. The markdown format has a table for each
+    folder, kinds of choices by models. PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 all audited, 1 some
+    verdict is Unknown, 2 some could not be asked.
     """
     from checker.check import Options
     from checker.insight import audit as insight
@@ -139,12 +140,12 @@ def audit(
         everything.extend(found)
         for one in found if layout == "json" else ():
             yield audited.record(one), "", not one.decided
-        if layout == "text":
+        if layout != "json":
             yield {}, audited.text(found, _width()), not all(one.decided for one in found)
 
     code = _over(paths, "auditing", layout, answers)
-    if layout == "text" and everything:
-        click.echo(audited.tally(everything))
+    if layout != "json" and everything:
+        click.echo(audited.tally(everything) if layout == "text" else audited.markdown(everything))
     sys.exit(code)
 
 

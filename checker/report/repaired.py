@@ -79,7 +79,8 @@ def record(repair: Repair, test: Test) -> dict[str, object]:
         "seconds": round(repair.seconds, 6), "reason": repair.reason or None,
         "alternatives": [
             {
-                "cost": dict(zip(("full", "directional", "one_way"), one.cost)), "machines": extra(test, one), "diff": clean(diff(test, one)),
+                "cost": dict(zip(("full", "directional", "one_way"), one.cost)), "machines": extra(test, one),
+                "diff": clean(diff(test, one)),
                 "changes": [{"line": n, "text": what, "statement": clean(there)} for n, what, there in one.changes],
                 "text": clean(one.text), "flags": sorted({flag for result in one.results for flag in result.flags}),
             }
