@@ -158,9 +158,10 @@ class Change(_Said):
 
 
 class Alternative(_Said):
-    """Changes that are enough: their cost, as a diff, and the whole changed test."""
+    """Changes that are enough: their cost, what machines execute more, the changes as a diff, and the whole changed test."""
 
     cost: dict[str, int]
+    machines: dict[str, dict[str, int]]
     diff: str
     changes: list[Change]
     text: str

@@ -230,3 +230,28 @@ def test_what_is_not_decided_is_not_audited_and_the_exit_code_says_so(tmp_path: 
     late = CliRunner().invoke(cli, ["audit", "--timeout", "0.0001", str(LITMUS / "kvm" / "emulate-block-smp-rmb.litmus")])
     assert late.exit_code == 1
     assert "nothing is forbidden" not in late.stdout
+
+
+def test_a_table_for_each_folder_counts_kinds_of_choices_by_model(tmp_path: Path) -> None:
+    for folder, name in (("one", "emulate-block-smp-rmb"), ("two", "emulate-block-smp-rmb"), ("two", "mmio-bus-guest-acquire")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{name}.litmus").write_text((LITMUS / "kvm" / f"{name}.litmus").read_text())
+    done = CliRunner().invoke(cli, ["audit", "--all-models", "--format", "markdown", str(tmp_path)])
+    assert done.exit_code == 0
+    one, two = done.stdout.split("### ")[1:]
+    for table in (one, two):
+        rows = [line.strip("|").split("|") for line in table.split("\n") if line.startswith("|")]
+        assert len({len(row) for row in rows}) == 1
+        assert [cell.strip().replace("\\", "") for cell in rows[0]] == ["choice", "lkmm", "aarch64", "aarch64-llsc", "x86-tso"]
+    assert "| `smp_rmb()` | 1 load-bearing | 1 load-bearing | 1 load-bearing | 1 idle |" in one
+    names = ("emulate-block-smp-rmb", "mmio-bus-guest-acquire")
+    counted = [audit(load_test(tmp_path / "two" / f"{name}.litmus"), load_model("lkmm"), Options()) for name in names]
+    acquires = [c.status for found in counted for c in found.choices if c.text == "smp_load_acquire()"]
+    assert f"| `smp_load_acquire()` | {acquires.count(LOAD_BEARING)} load-bearing" in two
+    assert "only lkmm needs smp_load_acquire()" in two.replace("\\", "")
+
+
+def test_what_one_machine_needs_however_it_is_compiled_is_said() -> None:
+    test = load_test(LITMUS / "kvm" / "emulate-block-smp-rmb.litmus")
+    found = [audit(test, load_model(name), Options()) for name in ("aarch64", "aarch64-llsc", "x86-tso")]
+    assert "only aarch64 and aarch64-llsc need smp_rmb() in line" in text(found)

@@ -19,9 +19,10 @@ from checker.insight.edges import Told
 from checker.insight.explanation import Explanation, explain
 from checker.insight.raised import Raised
 from checker.insight.refute import certify, refute
+from checker.insight.wording import statement
 from checker.library import SHIPPED, load_model, load_test
 from checker.program import ir
-from checker.report.explained import dot, record, statement, text
+from checker.report.explained import dot, record, text
 from checker.report.pictured import picture
 from checker.solve.execution import Uncertified
 from checker.solve.proposition import proposition

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import KINDS
 from checker.campaign.verdicts import Row
+from checker.campaign.witness import Opened, Step
 from checker.report.blocks import View
 from checker.report.gate import render
 from checker.report.markdown import text as plain_words
@@ -184,6 +185,15 @@ JSON = closed(
                     "kernel": {"oneOf": [{"type": "null"}, closed({"path": TEXT, "line": LINE})]},
                     "column": LINE, "change": MAYBE, "why": MAYBE, "repair": MAYBE,
                     "functions": {"type": "object", "additionalProperties": TEXT},
+                    "reason": {
+                        "oneOf": [
+                            {"type": "null"},
+                            closed({
+                                "axiom": TEXT,
+                                "cycle": {"type": "array", "items": closed({"process": TEXT, "line": LINE, "text": TEXT})},
+                            }),
+                        ]
+                    },
                 }
             ),
         },
@@ -202,12 +212,14 @@ ROWS = st.builds(
     Row, path=NAMES, model=NASTY, test=NASTY, verdict=st.sampled_from(["Never", "Sometimes", "Unknown"]), race=st.booleans(),
     expected=NASTY, unmet=NASTY, reason=NASTY, error=NASTY, line=st.integers(1, 99), cached=st.booleans(),
 )  # fmt: skip
+ON_CYCLES = st.builds(Step, st.integers(0, 3), st.integers(1, 99), NASTY, NASTY)
 FINDINGS = st.builds(
     Finding, kind=st.sampled_from(list(KINDS)), level=st.sampled_from(["error", "block", "warning", "note"]), message=NAMES,
     path=NASTY, line=st.integers(1, 99), model=NASTY, test=NASTY,
     kernel=st.none() | st.tuples(NAMES, st.integers(1, 99)), detail=st.lists(NASTY | STEPS, max_size=3).map(tuple),
     change=NASTY, why=NASTY, repair=NASTY, column=st.integers(1, 99),
     functions=st.lists(st.tuples(st.integers(0, 3), NASTY), max_size=2).map(tuple),
+    opened=st.none() | st.builds(Opened, NASTY, st.lists(ON_CYCLES, max_size=3).map(tuple)),
 )  # fmt: skip
 REPORTS = st.builds(
     Report, rows=st.lists(ROWS, max_size=4).map(tuple), findings=st.lists(FINDINGS, max_size=4).map(tuple),
@@ -412,6 +424,22 @@ def test_a_blocked_patch_is_said_in_ten_lines_with_what_matters_first() -> None:
 blocked: 0 verdicts, 0 as expected, 2 blocked
 """
     )
+
+
+def test_the_cycle_that_was_forbidden_is_told_and_is_a_code_flow_of_its_own() -> None:
+    made = Opened("happens-before (lkmm.cat:92)", (Step(0, 31, "WRITE_ONCE(*x, 1)", ", wmb by smp_wmb() in line 32"),))
+    report = Report((), (replace(HARMFUL, opened=made),))
+    said = "P0 WRITE_ONCE(*x, 1) (line 31), wmb by smp_wmb() in line 32"
+    table = render("table", report, View(width=100))
+    assert f"  without the patch happens-before (lkmm.cat:92) forbade a cycle:\n    {said}\n" in table
+    for layout in ("github", "junit", "markdown", "json"):
+        assert "smp_wmb() in line 32" in render(layout, report).replace("\\", "")
+    log = json.loads(render("sarif", report))
+    jsonschema.validate(log, SARIF)
+    _, cycle = log["runs"][0]["results"][0]["codeFlows"]
+    (where,) = cycle["threadFlows"][0]["locations"]
+    assert where["location"]["physicalLocation"]["region"]["startLine"] == 31
+    assert where["location"]["message"]["text"] == said
 
 
 def test_a_repair_is_said_where_it_is_known() -> None:

@@ -117,7 +117,8 @@ def observation(*columns: list[str], question: str) -> str:
 
 @pytest.mark.parametrize(
     ("fence", "mp", "sb", "iriw"),
-    [("sync", "Never", "Never", "Never"), ("lwsync", "Never", "Sometimes", "Sometimes"), ("eieio", "Sometimes", "Sometimes", "Sometimes"),
+    [("sync", "Never", "Never", "Never"), ("lwsync", "Never", "Sometimes", "Sometimes"),
+     ("eieio", "Sometimes", "Sometimes", "Sometimes"),
      ("isync", "Sometimes", "Sometimes", "Sometimes")],
 )  # fmt: skip
 def test_fences_order_and_propagate_what_the_architecture_says(fence: str, mp: str, sb: str, iriw: str) -> None:

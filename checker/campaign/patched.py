@@ -498,6 +498,7 @@ def _outcome(
                 model=", ".join(models),
                 detail=worst.detail,
                 repair=worst.repair,
+                opened=worst.opened,
                 change=head,
                 why=why,
                 **common,

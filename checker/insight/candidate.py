@@ -44,9 +44,11 @@ class Language(NamedTuple):
 
     `between(test, a, b, ends, model)`: what could stand between two accesses of a process, or in the place of one of `ends`.
     `with_all(test, some)`: the test in which candidate n is there if the register %fix<n> of its process is 1.
+    `joined(some)`: the changes as they are written, several of one place together.
     `edited(test, some)`: the text with the changes in it, and the numbers of the lines that are changed.
     """
 
     between: Callable[[Test, Event, Event, Sequence[Event], Model], Iterator[Candidate]]
     with_all: Callable[[Test, Sequence[Candidate]], Test]
+    joined: Callable[[Sequence[Candidate]], list[Candidate]]
     edited: Callable[[Test, Iterable[Candidate]], tuple[str, list[int]]]

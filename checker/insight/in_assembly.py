@@ -117,4 +117,4 @@ def _row(like: str, at: int, instruction: str) -> str:
     return "\n" + "|".join(cells) + ";"
 
 
-ASSEMBLY = Language(between, with_all, edited)
+ASSEMBLY = Language(between, with_all, list, edited)

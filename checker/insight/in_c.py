@@ -143,8 +143,27 @@ def _tree(call: Call, forms: dict[int, Form], made: Callable[[Expr | None], Body
     orders = {form.order: form for form in on}
     best = next((orders[o] for o in ("full", "acquire", "release") if o in orders), None)
     if {"acquire", "release"} <= orders.keys():
-        best = Form(call.name, re.sub("_(?:acquire|release|relaxed)$", "", call.name), "full")
+        best = _full(call.name)
     return made(call if best is None else best.made(call))
+
+
+def _full(name: str) -> Form:
+    return Form(name, re.sub("_(?:acquire|release|relaxed)$", "", name), "full")
+
+
+def joined(some: Sequence[Candidate]) -> list[Candidate]:
+    """The changes with the full form of a call in the place of both its acquire and its release, as there is none that is both."""
+    orders: dict[Span, set[str]] = {}
+    for c in some:
+        if c.form is not None:
+            orders.setdefault(c.span, set()).add(c.form.order)
+    made: dict[tuple[int, int, str], Candidate] = {}
+    for c in some:
+        if c.form is not None and ("full" in orders[c.span] or len(orders[c.span]) > 1):
+            full = _full(c.form.of)
+            c = Candidate(c.span, COSTS["full"], f"{full.of}() → {full.name}()", full)
+        made[c.key] = c
+    return list(made.values())
 
 
 # ---------------------------------------------------------------- writing it down
@@ -181,4 +200,4 @@ def _renamed(line: str, span: Span, form: Form) -> str:
     return line[: span.column - 1] + form.name + rest
 
 
-C = Language(between, with_all, edited)
+C = Language(between, with_all, joined, edited)

@@ -12,47 +12,22 @@ happens-before (lkmm.cat:117: acyclic) forbids
 
 from __future__ import annotations
 
-import os
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from checker.cat.term import Axiom
 from checker.core.source import printable
 from checker.insight.edges import Edge, Told
 from checker.insight.explanation import Explanation
 from checker.insight.raised import Raised
 from checker.insight.weak import Gap, Weakness
+from checker.insight.wording import because, place, statement, who
 from checker.program.events import INIT_TID, Event, EventGraph
 from checker.report.records import clean
 from checker.report.spell import show_condition
 from checker.report.terminal import listed
 
-_SAYS = {
-    "rf": "is what the other reads", "co": "is overwritten by the other", "fr": "reads what the other overwrites only later",
-    "addr": "an address dependency", "data": "a data dependency", "ctrl": "a control dependency",
-    "sm": "is of the same access", "si": "is of the same access", "choice": "one of the ways in which this can go",
-}  # fmt: skip
 GAP = 3
 DEPENDENCIES = ("addr", "data", "ctrl")
-
-
-def statement(event: Event) -> str:
-    """What a person wrote for an event: its line without comments; of a line with a column for each process, the cell."""
-    if event.tid == INIT_TID:
-        return "the initial value"
-    span = event.span
-    line = span.source.line(span.line)
-    cell = line[span.column - 1 : span.end - 1] if "|" in line else line
-    text = re.sub(r"/\*.*?\*/|//.*", "", cell).strip().removesuffix("{").strip()
-    return printable(" ".join(text.split())).removesuffix(";")
-
-
-def call(event: Event) -> str:
-    """The instruction or the call itself: `smp_wmb()`, `MFENCE`."""
-    span = event.span
-    text = printable(span.source.line(span.line)[span.column - 1 : span.end - 1].strip())
-    return f"{text}()" if text.isidentifier() and event.span.source.line(span.line)[span.end - 1 : span.end] == "(" else text
 
 
 def names_of(graph: EventGraph, mask: Iterable[int]) -> dict[int, str]:
@@ -158,11 +133,6 @@ def _fits(columns: list[list[str]], width: int | None) -> bool:
     return width is None or 2 + sum(max(map(len, column)) + GAP for column in columns) - GAP <= width
 
 
-def who(tid: int) -> str:
-    """The process that a thread is."""
-    return f"P{tid}" if tid != INIT_TID else "before"
-
-
 def letters_of(explanation: Explanation) -> dict[int, str]:
     """The letters of all events that the cycles lead through."""
     assert explanation.refutation is not None
@@ -187,19 +157,6 @@ def _edges(edges: Sequence[Edge], letters: dict[int, str], graph: EventGraph) ->
         f"    {end:<{room}}  {edge.relation:<{wide}}  {because(edge, graph)}".rstrip()
         for end, edge in zip(ends, edges, strict=True)
     ]
-
-
-def place(axiom: Axiom) -> str:
-    """Where the axiom is written: `lkmm.cat:117`."""
-    return f"{os.path.basename(axiom.span.source.name)}:{axiom.span.line}"
-
-
-def because(edge: Edge, graph: EventGraph) -> str:
-    """What makes an edge hold, in words."""
-    if edge.by:
-        said = [f"{call(graph.events[n])} in line {graph.events[n].span.line}" for n in edge.by]
-        return ", ".join(dict.fromkeys(said))
-    return _SAYS.get(edge.kind, "")
 
 
 def _weak(weakness: Weakness, width: int | None) -> list[list[str]]:

@@ -15,8 +15,9 @@ from checker.core.source import printable
 from checker.insight.edges import Edge
 from checker.insight.explanation import Explanation
 from checker.insight.weak import Weakness
+from checker.insight.wording import because, place, statement, who
 from checker.program.events import INIT_TID, Event, EventGraph
-from checker.report.explained import because, gaps, letters_of, names_of, place, statement, who
+from checker.report.explained import gaps, letters_of, names_of
 from checker.report.records import clean
 from checker.report.spell import show_condition
 
