@@ -286,11 +286,13 @@ class Cut(Struct, frozen=True):
     """The loop bound: an execution that comes here was not followed through all its rounds.
 
     It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
-    that it does answers a question; it shows that there are executions which were not looked at.
+    that it does answers a question; it shows that there are executions which were not looked at. `lost`: it is no loop bound,
+    but where the text says that code is left out which may do anything.
     """
 
     span: Span = NOWHERE
     after: str = ""
+    lost: bool = False
 
 
 Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Allocate | Assume | Branch | Label | Cut

@@ -22,7 +22,7 @@ from checker.cat.term import Axiom, Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.deadline import Timeout, look
 from checker.core.memory import OutOfMemory
-from checker.core.source import Unsupported
+from checker.core.source import Span, Unsupported
 from checker.core.value import Symbolic
 from checker.program.events import Event
 from checker.program.ir import Address, Loc, Test, Value
@@ -138,6 +138,7 @@ class _Heard(Struct):
     begun: set[str] = field(default_factory=set)  # the questions to which only such an execution says yes
     beyond: Callable[[Axiom], bool] = lambda _: True  # whether more than was looked at may fail an axiom
     cut: bool = False
+    lost: Span | None = None  # where an execution comes to code that is left out
     states: tuple[str, ...] | None = None
     counts: tuple[int, int] | None = None
 
@@ -196,7 +197,7 @@ class _Questions(Struct, frozen=True):
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not heard.unfinished:
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        if heard.unfinished:
+        if heard.unfinished and heard.lost is None:  # of what is left out nothing is known
             heard.beyond = self.wanted.beyond(self.taken(engine))
         heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
         for name, lit in problem.flags:
@@ -227,6 +228,11 @@ class _Questions(Struct, frozen=True):
         if cut != FALSE and engine.satisfiable([cut, -wild, self.orders.any]):
             heard.cut = True
             heard.unfinished = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
+            heard.lost = next(
+                (s for lit, s, lost in self.problem.graph.cut if lost and engine.satisfiable([lit, -wild, self.orders.any])), None
+            )
+            if heard.lost is not None:
+                heard.unfinished = f"line {heard.lost.line} says that code is left out which may matter (__lost)"
 
     def condition(self, engine: Search | Solver, heard: _Heard) -> None:
         """Whether some execution satisfies the proposition, and some does not; the states on the way."""
