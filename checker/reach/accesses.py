@@ -8,13 +8,50 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from checker.kernel.primitives import ACCESSES, CALL, READ
-from checker.reach.declared import plain
+from checker.kernel.primitives import ACCESSES, CALL, FENCE, GRACE, LOCK, READ, RMW, UNLOCK
 from checker.reach.places import Place, located
 from checker.reach.summary import Path, Step, Summary, summaries
 from checker.reach.types import Types
 
 MAX_FOLLOWED = 400
+_ORDERS = frozenset({FENCE, GRACE, LOCK, UNLOCK})
+
+
+class Effects(Struct, frozen=True):
+    """All that a function, with those it calls, touches, and how many things in it order something. `given`: it goes through a
+    parameter that points to no structure."""
+
+    places: frozenset[Place]
+    orders: int
+    given: bool = False
+
+
+def effects(types: Types, path: str, name: str, depth: int, known: dict[tuple[str, str, int], Effects]) -> Effects:
+    """What a function does, calls followed `depth` deep; `known` is what was found so far."""
+    key = (path, name, depth)
+    if key in known:
+        return known[key]
+    known[key] = Effects(frozenset(), 0)  # for one that calls itself
+    made = summaries(types, path).get(name)
+    places: set[Place] = set()
+    orders, given = 0, False
+    params = {n for n, kind in made.params if not kind.startswith("struct ")} if made is not None else set()
+    for step in made.steps if made is not None else ():
+        if step.verb == CALL and depth and step.name.isidentifier():
+            found = types.callee(path, step.name)
+            if found is not None and found.name != name:
+                inner = effects(types, found.path, found.name, depth - 1, known)
+                places |= inner.places
+                orders += inner.orders
+                given = given or inner.given
+        elif step.at is not None:
+            spot = located(types, path, step.at)[0]
+            if spot is not None and step.verb in ACCESSES:
+                places.add(spot)
+            given = given or step.at.root in params
+        orders += step.verb in _ORDERS or (step.verb == RMW and "full" in step.strength) or step.strength == "mb"
+    known[key] = Effects(frozenset(places), orders, given)
+    return known[key]
 
 
 class Access(Struct, frozen=True, array_like=True):
@@ -59,9 +96,7 @@ class _Walk:
             if step.verb == CALL and step.name.isidentifier() and self._called(path, step, given, home, inside, via):
                 continue
             spot, kind = located(self.types, where, at) if at is not None else (None, "")
-            if step.verb in ACCESSES and (
-                spot is None or (step.verb == READ and not step.name and _no_value(self.types, where, kind))
-            ):
+            if step.verb in ACCESSES and (spot is None or (step.verb == READ and not step.name and _no_value(kind))):
                 continue
             self.found.append(Access(step.verb, step.strength, spot, step.name, step.line, path, made.name, inside, via))
 
@@ -71,7 +106,7 @@ class _Walk:
         if len(via) >= self.depth or self.followed >= MAX_FOLLOWED or any(name == step.name for _, name, _ in via):
             self.cut = self.cut or self.followed >= MAX_FOLLOWED
             return False
-        found = self.types.code.callee(path, step.name)
+        found = self.types.callee(path, step.name)
         inner = summaries(self.types, found.path).get(found.name) if found is not None else None
         if found is None or inner is None:
             return False
@@ -93,11 +128,9 @@ def _through(at: Path | None, path: str, given: dict[str, Path], home: str) -> t
     return at, path
 
 
-def _no_value(types: Types, path: str, kind: str) -> bool:
-    """Whether something of this type is not read where it is named: an array, a structure, a function."""
-    if not kind:
-        return False
-    return kind.endswith(("[]", "()")) or (plain(kind) and types.bare(path, kind).startswith("struct "))
+def _no_value(kind: str) -> bool:
+    """Whether something of this type is not read where it is named: an array, a function."""
+    return kind.endswith(("[]", "()"))
 
 
 def accesses(types: Types, path: str, name: str, depth: int = 0) -> tuple[tuple[Access, ...], bool]:

@@ -25,8 +25,8 @@ _ALONE = re.compile(rb"\n(\w+)\([\w \t]+[\w*]")  # its type on the line before
 _VARIABLE = re.compile(rb"\nextern\b[^;(){}]*?(\w+)(?:\[[^\]]*\])*(?:[ \t]+__\w+)*[ \t]*;")
 _PER_CPU = re.compile(rb"\n(?:extern[ \t]+)?DECLARE_(?:EARLY_)?PER_CPU\w*\([^;]*,[ \t]*(\w+)\)")
 _MACRO = re.compile(rb"\n[ \t]*#[ \t]*define[ \t]+(\w+)")
-_ENUM = re.compile(rb"\n(?:typedef[ \t]+)?enum\b[^;{()]*\{([^}]*)\}")
-_ENUMERATOR = re.compile(rb"\n[ \t]*([A-Za-z_]\w*)[ \t]*(?:=|,|(?=\n)|\Z)")
+_ENUM = re.compile(rb"\n(?:typedef[ \t]+)?enum\b[^;{()]*(\{[^}]*\})")
+_ENUMERATOR = re.compile(rb"(?:[{,]|\*/|\n)\s*([A-Za-z_]\w*)\s*(?=[=,}/])")
 _SKIPPED = ("include/dt-bindings",)
 
 Where = dict[str, tuple[int, ...]]

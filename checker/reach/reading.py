@@ -55,7 +55,8 @@ def statements(function: Function) -> tuple[Stmt, ...]:
         read = _Read(function)
         first = read.block(function.body)
         for one in function.others:  # definitions under other conditions: one of them is there
-            first = (Branch(Other("#if"), first, _Read(one).block(one.body), one.line, "#if"),)
+            under = ", ".join(function.under) or "#if"
+            first = (Branch(Number(1), first, _Read(one).block(one.body), function.line, under),)
         return first
 
 
@@ -110,7 +111,7 @@ class _Read:
         self.arms += 1
         inside = [n for n in nodes[at:] if n.start_byte >= arm.start and n.end_byte <= arm.end]
         body = tuple(self.sequence(inside))
-        yield Branch(Other(arm.text), body, (), self.line(nodes[at]), arm.text)
+        yield Branch(Number(int(not arm.number)), body, (), self.line(nodes[at]), arm.text)
 
     def macro_block(self, name: str, args: list[Node], following: Node, line: int) -> Stmt | None:
         """A macro with a statement behind it: a loop, or a guarded block."""

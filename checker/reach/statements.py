@@ -112,7 +112,8 @@ class Local(Struct, frozen=True):
 
 
 class Branch(Struct, frozen=True):
-    """`if`. `unknown`: conditional code under the condition `unknown`, of which it is not known whether it is there."""
+    """`if`. `unknown`: conditional code under the condition `unknown`, of which it is not known whether it is there; of its arms
+    the first one has the condition 1, the others 0."""
 
     cond: Expr
     then: tuple[Stmt, ...]

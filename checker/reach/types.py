@@ -18,16 +18,17 @@ from msgspec import Struct, field
 
 from checker.kernel.code import Code
 from checker.kernel.conditional import architectures
+from checker.kernel.kept import Kept
 from checker.kernel.outline import outline
-from checker.reach.declared import Declared, Macro, Prototype, declared, number, plain
+from checker.kernel.syntax import Function
+from checker.kernel.trees import Tree, folder_tree
+from checker.reach.declared import Declared, Macro, Prototype, declared, plain
 from checker.reach.headers import Headers, Where, headers
 
 MAX_TYPEDEFS = 20
-MAX_MACROS = 12
+MAX_BESIDE = 300
+"""How many files calls are looked for in besides those that the caller's own file includes."""
 _Made = TypeVar("_Made")
-_INTEGER = re.compile(r"(?:\(\s*)*\(?\s*(?:\([a-z_ 0-9]+\)\s*)?(-?(?:0[xX][0-9a-fA-F]+|[0-9]+)[uUlL]*)\s*\)*")
-_BIT = re.compile(r"(?:BIT|BIT_ULL|_BITUL|_BITULL)\s*\((\w+)\)")
-_SHIFT = re.compile(r"\(*\s*1[uUlL]*\s*<<\s*\(?(\w+)\s*\)*")
 
 
 class Found(Struct, frozen=True):
@@ -36,6 +37,26 @@ class Found(Struct, frozen=True):
     tag: str
     home: str
     type: str
+
+
+def source(folder: str, paths: tuple[str, ...], kept: Kept | None, arch: str = "") -> Types:
+    """What names mean in a kernel's source, for one architecture: that of the files `paths`, or x86, unless told. Calls are looked
+    for in these files too, in the folders below theirs, and in those of the architecture that are called the same (virt/kvm,
+    arch/x86/kvm). Raises Unreadable."""
+    tree = folder_tree(folder)
+    named = [found[1] for path in paths if (found := re.match(r"arch/(\w+)/", path))]
+    arch = arch or (named[0] if named else "x86")
+    folders = dict.fromkeys(str(PurePosixPath(path).parent) for path in paths)
+    beside = [f"arch/{arch}/{PurePosixPath(at).name}" for at in folders if not at.startswith("arch/")]
+    inside = [path for at in (*beside, *folders) for path in _below(tree, at)]
+    also = tuple(dict.fromkeys((*paths, *inside[:MAX_BESIDE])))
+    return Types(Code(tree, also=also, arch=(arch,), kept=kept))
+
+
+def _below(tree: Tree, folder: str) -> Iterator[str]:
+    yield from (f"{folder}/{name}" for name in tree.names(folder) if name.endswith((".c", ".h")))
+    for inner in tree.folders(folder):
+        yield from _below(tree, f"{folder}/{inner}")
 
 
 class Types(Struct):
@@ -157,6 +178,14 @@ class Types(Struct):
                 return one, found
         return None
 
+    def callee(self, caller: str, name: str) -> Function | None:
+        """The function that a call in the file `caller` means: one near it, or one in a header that any file may include."""
+        found = self.code.callee(caller, name)
+        if found is None:
+            files = [*self.headers.of(self.headers.functions, name), *self.headers.of(self.headers.macros, name)]
+            found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
+        return found
+
     def function(self, path: str, name: str) -> Prototype | None:
         return self._first("function", path, "functions", name, lambda d: d.functions.get(name))
 
@@ -175,18 +204,5 @@ class Types(Struct):
     def macro(self, path: str, name: str) -> Macro | None:
         return self._first("macro", path, "macros", name, lambda d: d.macros.get(name))
 
-    def constant(self, path: str, name: str, depth: int = 0) -> int | None:
-        """The value of an enumerator, or of a macro that is a number, a bit, or another such macro."""
-        known = self._first("enumerator", path, "macros", name, lambda d: d.enumerators.get(name))
-        if known is not None or depth > MAX_MACROS:
-            return known
-        macro = self.macro(path, name)
-        if macro is None or macro.params is not None:
-            return None
-        if whole := _INTEGER.fullmatch(macro.text):
-            return number(whole[1])
-        if shifted := _BIT.fullmatch(macro.text) or _SHIFT.fullmatch(macro.text):
-            by = int(shifted[1]) if shifted[1].isdigit() else self.constant(path, shifted[1], depth + 1)
-            return 1 << by if by is not None and 0 <= by < 63 else None
-        alone = macro.text.strip("() ")
-        return self.constant(path, alone, depth + 1) if alone.isidentifier() and alone != name else None
+    def enumerator(self, path: str, name: str) -> int | None:
+        return self._first("enumerator", path, "macros", name, lambda d: d.enumerators.get(name))
