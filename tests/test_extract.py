@@ -235,7 +235,7 @@ PIECES = (
     "WRITE_ONCE(X, 1);", "WRITE_ONCE(Y, 1);", "r = READ_ONCE(X);", "s = READ_ONCE(Y);", "smp_mb();", "smp_wmb();", "smp_rmb();",
     "smp_store_release(&X, 2);", "s = smp_load_acquire(&Y);", "if (r) WRITE_ONCE(Y, 3);", "WRITE_ONCE(X, r + 1);",
     "r = xchg(&X, 4);", "if (READ_ONCE(Y) && READ_ONCE(X)) r = 7; else s = 8;", "s = READ_ONCE(X) ? READ_ONCE(Y) : 5;",
-    "do { r = READ_ONCE(Y); } while (0);", "if (!s) goto out;", "switch (r) { case 1: WRITE_ONCE(Y, 6); break; default: smp_mb(); }",
+    "do { r = READ_ONCE(Y); } while (0);", "if (!s) goto out;", "switch (r) { case 1: WRITE_ONCE(Y, 6); break; default: r = 9; }",
 )  # fmt: skip
 
 
