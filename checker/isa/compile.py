@@ -70,7 +70,7 @@ def _instructions_only(programs: list[tuple[Instr, ...]]) -> None:
             if isinstance(i, Store) and "FREE" in i.tags:
                 raise Unsupported(f"'{_called(i.span)}': no machine knows of the end of an object", i.span)
             if isinstance(i, Choose):
-                raise Unsupported(f"'{_called(i.span)}' may succeed or not, which is no instruction", i.span)
+                raise Unsupported(f"'{_called(i.span)}' goes either way, which is no instruction", i.span)
 
 
 def _called(span: Span) -> str:

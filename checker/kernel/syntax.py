@@ -24,6 +24,17 @@ else:
     Node: TypeAlias = object
 
 MAX_DEPTH = 300
+# What is said to sparse, lockdep and the compiler in the middle of a declaration or a cast, and is no C to the grammar.
+_NOTES = re.compile(
+    rb"\b(?:__(?:rcu|user|iomem|percpu|force|kernel|private|must_check|init|exit|cold|hot|read_mostly|ro_after_init|maybe_unused"
+    rb"|always_unused|used|packed|refdata|initdata|exitdata|deprecated|visible|sched|weak|pure|noreturn|nocast|bitwise|malloc|lockfunc"
+    rb"|net_init|net_exit|ref|meminit|always_inline|latent_entropy|designated_init|randomize_layout|no_randomize_layout|cpuidle"
+    rb"|counted_by_ptr|init_or_module|nonstring|noendbr|no_kcsan|no_kasan_or_inline|sram|uncached|restrict)"
+    rb"|__*cacheline\w*aligned\w*|____cacheline_\w+|asmlinkage|noinline\w*|notrace|noinstr|nokprobe_inline|randomized_struct_fields_\w+"
+    rb"|(?:__(?:attribute(?:__)?|aligned|acquires?|releases?|(?:cond|try)_(?:acquires?|releases?)|must_hold|(?:pt_)?guarded_by"
+    rb"|counted_by(?:_le|_be)?|printf|scanf|section|free|cleanup|alloc_size|no_sanitize\w*|nonnull))"
+    rb"[ \t]*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))(?!\w)"
+)
 
 
 class NoGrammar(CheckerError):
@@ -122,6 +133,11 @@ def _parser(data: bytes, start: int, end: int) -> Parser:
     return tree_sitter.Parser(language, included_ranges=[tree_sitter.Range(points[0], points[1], start, end)])
 
 
+def unnoted(data: bytes) -> bytes:
+    """The text with notes to sparse, lockdep and the compiler blanked."""
+    return _NOTES.sub(lambda note: re.sub(rb"[^\n]", b" ", note[0]), data)
+
+
 def parse(data: bytes, start: int = 0, end: int | None = None) -> Node:
     """The syntax tree of `data`, or of its bytes from `start` to `end`."""
     return _parser(data, start, len(data) if end is None else end).parse(data).root_node
@@ -169,6 +185,7 @@ def _params(head: str) -> tuple[str, ...]:
 
 def _body(data: bytes, start: int, end: int) -> Node | None:
     """The block that stands from byte `start` to `end`."""
+    data = b"".join([data[:start], unnoted(data[start:end]), data[end:]])
     return next((node for node in parse(data, start, end).children if node.type == "compound_statement"), None)
 
 

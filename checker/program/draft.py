@@ -63,7 +63,7 @@ class Draft(Struct):
     rmw: dict[tuple[int, int], Lit] = field(default_factory=dict)
     open_pairs: dict[tuple[int, int], int] = field(default_factory=dict)
     finals: dict[RegLoc, Symbolic] = field(default_factory=dict)
-    cut: list[tuple[Lit, Span]] = field(default_factory=list)
+    cut: list[tuple[Lit, Span, bool]] = field(default_factory=list)
     idle: list[tuple[Lit, int]] = field(default_factory=list)
     wild: list[tuple[Lit, Span, str]] = field(default_factory=list)
     undefined: list[tuple[Lit, Span, str]] = field(default_factory=list)

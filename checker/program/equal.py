@@ -113,7 +113,7 @@ class _Names:
                 return self.expr(cond), self.other("label", target), self.other("label", scope), ctrl
             case Label(name):
                 return (self.other("label", name),)
-            case Cut(_, after):
+            case Cut(after=after):
                 return (self.other("label", after),)
         raise AssertionError(f"equal threads with {instr}")
 

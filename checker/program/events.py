@@ -65,7 +65,7 @@ class EventGraph(Struct, frozen=True):
     leaves: dict[str, Leaf]
     finals: dict[RegLoc, Symbolic]
     final_write: dict[Address, dict[int, Lit]]
-    cut: tuple[tuple[Lit, Span], ...]
+    cut: tuple[tuple[Lit, Span, bool], ...]
     wild: tuple[tuple[Lit, Span, str], ...]
     implied: tuple[int, ...]
     """implied[a]: the events that execute whenever a does."""

@@ -123,7 +123,7 @@ def _execute(
     threads = _Threads(draft)
     for t in range(len(codes)):
         threads.thread(t)
-    unfinished = [lit for lit, _ in draft.cut] + [lit for lit, _, _ in draft.wild]
+    unfinished = [lit for lit, _, _ in draft.cut] + [lit for lit, _, _ in draft.wild]
     for guard, cond in draft.assumed:  # a thread may wait in vain for what an unfinished one would do
         draft.circuit.require((-guard, cond, *unfinished))
     rf = read_from(draft)
@@ -180,8 +180,8 @@ class _Threads:
                 self.draft.assumed.append((path.place.guard, nonzero(self.evaluate(cond, path, span).value)))
             case Branch():
                 return self.branch(instr, path, pending)
-            case Cut(span, after, idle):
-                self.draft.cut.append((path.place.guard, span))
+            case Cut(span, after, idle, lost):
+                self.draft.cut.append((path.place.guard, span, lost))
                 if idle >= 0:
                     self.draft.idle.append((path.place.guard, idle))
                 pending.setdefault(after, []).append(path)

@@ -293,12 +293,14 @@ class Cut(Struct, frozen=True):
 
     It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
     that it does answers a question; it shows that there are executions which were not looked at. `idle` >= 0: once so many of the
-    loop's rounds are looked at, further ones may be left out (see spin.py).
+    loop's rounds are looked at, further ones may be left out (see spin.py). `lost`: it is no loop
+    bound, but where the text says that code is left out which may do anything.
     """
 
     span: Span = NOWHERE
     after: str = ""
     idle: int = -1
+    lost: bool = False
 
 
 Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Allocate | Assume | Branch | Label | Cut

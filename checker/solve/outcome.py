@@ -23,7 +23,7 @@ from checker.cat.term import Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.deadline import Timeout, look
 from checker.core.memory import OutOfMemory
-from checker.core.source import Unsupported
+from checker.core.source import Span, Unsupported
 from checker.core.value import Symbolic
 from checker.program.events import Event
 from checker.program.ir import Address, Loc, Test, Value
@@ -152,6 +152,7 @@ class _Heard(Struct):
     dropped: Dropped | None = None
     beyond: Beyond | None = None  # what more than was looked at may be
     cut: bool = False
+    lost: Span | None = None  # where an execution comes to code that is left out
     states: tuple[str, ...] | None = None
     counts: tuple[int, int] | None = None
 
@@ -177,7 +178,7 @@ class _Questions(Struct, frozen=True):
         """That a loop was cut short whose further rounds may matter."""
         graph = self.problem.graph
         waits = Counter(lit for lit, kept in graph.idle if kept <= self.wanted.unroll)
-        return self.problem.circuit.either(list(Counter(lit for lit, _ in graph.cut) - waits))
+        return self.problem.circuit.either(list(Counter(lit for lit, *_ in graph.cut) - waits))
 
     @property
     def whole(self) -> list[Lit]:
@@ -217,7 +218,7 @@ class _Questions(Struct, frozen=True):
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not (heard.unfinished or heard.idle):
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        if heard.unfinished or (heard.idle and self.flags):
+        if (heard.unfinished or (heard.idle and self.flags)) and heard.lost is None:  # of what is left out nothing is known
             heard.beyond = self.wanted.beyond(self.taken(engine))
         heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
         for name, lit in problem.flags:
@@ -247,6 +248,12 @@ class _Questions(Struct, frozen=True):
             heard.unfinished = "memory may be accessed through something that is no address"
         if cut != FALSE and engine.satisfiable([cut, -wild, self.orders.any]):
             heard.cut = True
+            heard.lost = next(
+                (s for lit, s, lost in self.problem.graph.cut if lost and engine.satisfiable([lit, -wild, self.orders.any])), None
+            )
+            if heard.lost is not None:
+                heard.unfinished = f"line {heard.lost.line} says that code is left out which may matter (__lost)"
+                return
             reason = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
             if self.matters != FALSE and engine.satisfiable([self.matters, -wild, self.orders.any]):
                 heard.unfinished = reason
