@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
+from checker.core.circuit import Lit
 from checker.core.deadline import Deadline, Timeout, after
 from checker.core.depth import deep_recursion
 from checker.core.memory import OutOfMemory
@@ -23,8 +24,9 @@ from checker.program.unroll import unroll
 from checker.result import Result
 from checker.solve.answer import all_unknown
 from checker.solve.beyond import Beyond
+from checker.solve.dropped import Dropped
 from checker.solve.encode import Problem, encode
-from checker.solve.outcome import Found, Wanted, solve
+from checker.solve.outcome import Found, Wanted, matters, solve
 from checker.solve.proposition import observed_memory, remarks
 
 RECURSION = 200_000
@@ -110,6 +112,14 @@ def _stages(
 def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[Instr, ...]]:
     """The code of each thread in the model's loads, stores and fences, with its loops."""
     return [expand(thread, model.primitives or {}, compiled=model.compiled, deadline=deadline) for thread in test.threads]
+
+
+def unfollowed(problem: Problem, test: Test, model: Model, options: Options) -> Lit:
+    """That a loop is cut short, for all that is known its further rounds matter, or memory is accessed through no address."""
+    cut = problem.cut
+    if problem.graph.idle and Dropped(Beyond(test, expanded(test, model, problem.circuit.deadline), ())).never_breaks(model.axioms):
+        cut = matters(problem, options.unroll)
+    return problem.circuit.either2(cut, problem.wild)
 
 
 def _decide(

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.cat.term import Model
-from checker.check import RECURSION, SPENT, Options, check, deferred, spent, stages
+from checker.check import RECURSION, SPENT, Options, check, deferred, spent, stages, unfollowed
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.depth import deep_recursion
 from checker.core.rel import pairs, restrict
@@ -274,7 +274,8 @@ class _Auditor:
         self.bad = {"the outcome": -prop if negated else prop}
         self.bad |= {f"flag {name}": lit for name, lit in problem.flags if name in absent}
         undefined = [lit for lit, _, _ in graph.undefined]
-        doubts = [problem.cut, problem.wild, problem.undefined, *undefined, *[lit for lit, _ in problem.encoder.endless]]
+        endless = [lit for lit, _ in problem.encoder.endless]
+        doubts = [unfollowed(problem, weakened, model, options), problem.undefined, *undefined, *endless]
         self.doubt = problem.circuit.either(doubts)  # that an execution cannot be followed to its end, or has no meaning
 
     def loosened(self, graph: EventGraph) -> EventGraph:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
-from checker.check import Options, deferred, stages
+from checker.check import Options, deferred, stages, unfollowed
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import components, cycle, mask_of, pairs
 from checker.insight.engine import Engine
@@ -68,11 +68,11 @@ def refute(test: Test, model: Model, options: Options, *, negated: bool = False)
     free = replace(model, axioms=tuple([a for a in model.axioms if a.role not in ("check", "flag")]), coherent=False)
     graph, bounds, problem = stages(test, free, options)
     prop = question(problem, test)
-    unfollowed = problem.circuit.either([problem.cut, problem.wild, *[lit for lit, _, _ in graph.undefined]])
-    asked = [problem.circuit.either([-prop if negated else prop, unfollowed])]
+    further = problem.circuit.either([unfollowed(problem, test, model, options), *[lit for lit, _, _ in graph.undefined]])
+    asked = [problem.circuit.either([problem.circuit.both2(-prop if negated else prop, -problem.cut), further])]
     checks = tuple([a for a in model.axioms if a.role == "check"])
-    with Engine(problem, [*asked, unfollowed]) as engine:
-        beyond = unfollowed != FALSE and engine.satisfiable([unfollowed])
+    with Engine(problem, [*asked, further]) as engine:
+        beyond = further != FALSE and engine.satisfiable([further])
         reasons: list[Reason] = []
         names: list[Lit] = []
         candidates = 0

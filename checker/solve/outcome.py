@@ -83,6 +83,12 @@ def question(problem: Problem, test: Test) -> Lit:
     return proposition(problem.graph, test, test.condition.prop)
 
 
+def matters(problem: Problem, unroll: int) -> Lit:
+    """That a loop was cut short whose further rounds may matter."""
+    waits = Counter(lit for lit, kept in problem.graph.idle if kept <= unroll)
+    return problem.circuit.either(list(Counter(lit for lit, *_ in problem.graph.cut) - waits))
+
+
 def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
     """Answer the test's questions. What the deadline cuts off is unknown."""
     graph, circuit = problem.graph, problem.circuit
@@ -98,7 +104,7 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         prop,
         -prop,
         problem.cut,
-        questions.matters,
+        matters(problem, wanted.unroll),
         problem.wild,
         problem.undefined,
         *questions.whole,
@@ -172,13 +178,6 @@ class _Questions(Struct, frozen=True):
     wanted: Wanted
     flags: list[str]  # the names of all that the model has
     orders: Orders
-
-    @property
-    def matters(self) -> Lit:
-        """That a loop was cut short whose further rounds may matter."""
-        graph = self.problem.graph
-        waits = Counter(lit for lit, kept in graph.idle if kept <= self.wanted.unroll)
-        return self.problem.circuit.either(list(Counter(lit for lit, *_ in graph.cut) - waits))
 
     @property
     def whole(self) -> list[Lit]:
@@ -255,11 +254,12 @@ class _Questions(Struct, frozen=True):
                 heard.unfinished = f"line {heard.lost.line} says that code is left out which may matter (__lost)"
                 return
             reason = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
-            if self.matters != FALSE and engine.satisfiable([self.matters, -wild, self.orders.any]):
+            further = matters(self.problem, self.wanted.unroll)
+            if further != FALSE and engine.satisfiable([further, -wild, self.orders.any]):
                 heard.unfinished = reason
                 return
             heard.dropped = Dropped(self.wanted.beyond(()))
-            if all(heard.dropped.holds(axiom) for axiom in self.model.axioms if axiom.role == "check"):
+            if heard.dropped.never_breaks(self.model.axioms):
                 heard.idle = reason
             else:
                 heard.unfinished = reason
