@@ -13,6 +13,7 @@ happens-before (lkmm.cat:117: acyclic) forbids
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from checker.core.source import printable
@@ -63,7 +64,9 @@ def text(explanation: Explanation, width: int | None = 80) -> str:
     parts += [_folded(explanation.summary, width)] if explanation.summary else []
     if explanation.cycles:
         parts.append(_grid(explanation, width))
-        parts += [_cycle(told, explanation) for told in explanation.cycles]
+        for lines, times in Counter([tuple(_cycle(told, explanation)) for told in explanation.cycles]).items():
+            again = [f"    and the same in {times - 1} more round{'s' * (times > 2)} of the loop"] if times > 1 else []
+            parts.append([*lines, *again])
     if explanation.weakness is not None:
         parts += _weak(explanation.weakness, width)
     for one in explanation.raised:
