@@ -458,7 +458,8 @@ def test_what_cannot_be_read_is_exit_code_2(tmp_path: Path) -> None:
 
 def test_a_loop_that_waits_is_explained_once_whatever_its_rounds() -> None:
     source = (
-        "C T\n\n{ }\n\nP0(int *x, int *y)\n{\n\tWRITE_ONCE(*x, 1);\n\tsmp_store_release(y, 1);\n}\n\nP1(int *x, int *y)\n{\n\tint r0;\n"
+        "C T\n\n{ }\n\nP0(int *x, int *y)\n{\n\tWRITE_ONCE(*x, 1);\n\tsmp_store_release(y, 1);\n}\n\n"
+        "P1(int *x, int *y)\n{\n\tint r0;\n"
         "\twhile (smp_load_acquire(y) == 0)\n\t\tcpu_relax();\n\tr0 = READ_ONCE(*x);\n}\n\nexists (1:r0=0)\n"
     )
     found = explain(library.test_in(Source("T.litmus", source)), load_model("lkmm"), Options())
