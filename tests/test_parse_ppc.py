@@ -117,10 +117,12 @@ def observation(*columns: list[str], question: str) -> str:
 
 @pytest.mark.parametrize(
     ("fence", "mp", "sb", "iriw"),
-    [("sync", "Never", "Never", "Never"), ("lwsync", "Never", "Sometimes", "Sometimes"),
-     ("eieio", "Sometimes", "Sometimes", "Sometimes"),
-     ("isync", "Sometimes", "Sometimes", "Sometimes")],
-)  # fmt: skip
+    [
+        ("sync", "Never", "Never", "Never"),
+        ("lwsync", "Never", "Sometimes", "Sometimes"),
+        *[(fence, "Sometimes", "Sometimes", "Sometimes") for fence in ("eieio", "isync")],
+    ],
+)
 def test_fences_order_and_propagate_what_the_architecture_says(fence: str, mp: str, sb: str, iriw: str) -> None:
     """Herding Cats, section 6: IRIW needs sync, MP lwsync, SB sync; eieio orders writes, isync needs a branch."""
     write, read = ["stw r1,0(r2)", fence, "stw r1,0(r4)"], ["lwz r5,0(r4)", fence, "lwz r6,0(r2)"]

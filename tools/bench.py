@@ -27,7 +27,7 @@ from tools.families import FAMILIES, GROWING, SIZES
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "tests" / "bench" / "baseline.json"
-MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso"}
+MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso", "riscv": "riscv", "ppc": "ppc"}
 SMALL = 0.05  # seconds the oracle needs for a small test
 SLOWER = 4 / 3
 STAGES = ("parse", "execute", "evaluate", "encode", "solve")
@@ -112,7 +112,7 @@ def main() -> int:
     parser.add_argument("--corpora", type=Path, default=ROOT.parent / "shared" / "corpus")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--against", type=Path, default=BASELINE)
-    parser.add_argument("--only", default="", help="lkmm, aarch64, x86, families or cold")
+    parser.add_argument("--only", default="", help="lkmm, aarch64, x86, riscv, ppc, families or cold")
     args = parser.parse_args()
     figures: dict[str, Any] = {}
     if args.only in ("", "cold"):

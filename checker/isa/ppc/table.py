@@ -37,9 +37,8 @@ _SIZES = {"b": 1, "h": 2, "w": 4, "d": 8}
 def _compute() -> dict[str, Row]:
     rows = {
         "li": row("d:r n:i", "d = n"), "lis": row("d:r n:i", "d = n << 16"), "nop": row("", ""),
-        "rlwinm": row("d:r n:r k:i b:i e:i", "d = rotated(n, k, b, e)"),
+        "rlwinm": row("d:r n:r k:i b:i e:i", "d = rotated(n, k, b, e)"), "b": row("l:l", "goto(l)"),
         "rlwimi": row("d:r n:r k:i b:i e:i", "insert(d, n, k, b, e)"),
-        "b": row("l:l", "goto(l)"),
         "sync": row("", "fence('SYNC')"), "hwsync": row("", "fence('SYNC')"), "lwsync": row("", "fence('LWSYNC')"),
         "isync": row("", "fence('ISYNC')"), "eieio": row("", "fence('EIEIO')"),
     }  # fmt: skip
