@@ -179,6 +179,33 @@ def test_what_is_lost_is_lost_in_any_surroundings(around: str) -> None:
             assert bool(lost(ops_of(around.format(before)), ops_of(around.format(after)))) is less, after
 
 
+ORDERED = (
+    "smp_load_acquire(&s->a); smp_store_release(&s->a, 1); smp_store_mb(s->a, 1); xchg(&s->a, 1); xchg_acquire(&s->a, 1); "
+    "cmpxchg_release(&s->a, 1, 2); atomic_set_release(&s->a, 1); atomic_read_acquire(&s->a); atomic_inc_return(&s->a); "
+    "spin_lock(&s->a); mutex_unlock(&s->a); rcu_read_lock(); srcu_read_unlock(&s->a, i); smp_mb(); smp_wmb(); smp_rmb(); "
+    "synchronize_rcu(); synchronize_srcu(&s->a); test_and_set_bit(1, &s->a); test_and_set_bit_lock(1, &s->a); "
+    "clear_bit_unlock(1, &s->a); refcount_dec_and_test(&s->a); rcu_assign_pointer(s->a, p); my_lock(s); set_mb(x)"
+)
+RELAXED = (
+    "READ_ONCE(s->a); WRITE_ONCE(s->a, 1); xchg_relaxed(&s->a, 1); atomic_inc(&s->a); atomic_read(&s->a); set_bit(1, &s->a); "
+    "atomic_add_return_relaxed(1, &s->a); rcu_dereference(s->a); cmpxchg_relaxed(&s->a, 1, 2); g(s)"
+)
+
+
+@pytest.mark.parametrize("op", ORDERED.split("; "))
+def test_what_passes_something_that_orders_loses_order(op: str) -> None:
+    for code in ("s->k = 1;", "s->k = 1; s->l = 1; s->m = 1;", "h(&s->k);"):
+        first, last = ops_of(f"{op}; {code}"), ops_of(f"{code} {op};")
+        assert lost(first, last)
+        assert lost(last, first)
+        assert not lost(first, first)
+
+
+@pytest.mark.parametrize("op", RELAXED.split("; "))
+def test_what_passes_something_that_does_not_order_loses_nothing(op: str) -> None:
+    assert not lost(ops_of(f"{op}; s->k = 1;"), ops_of(f"s->k = 1; {op};"))
+
+
 @pytest.mark.parametrize(("head", "less"), [("#ifdef CONFIG_X\nvoid g(void);\n#else\n{}\n#endif", True), ("{}", False)])
 def test_a_stub_that_other_configurations_do_without_says_nothing_about_them(head: str, less: bool) -> None:
     more = head.format("static inline void g(void) { }")

@@ -1,4 +1,4 @@
-"""What is read from a function stands where it is said to stand: bytes, lines, statements, in macros and in conditional code too."""
+"""What is read from a function stands where it is said to stand: bytes, lines and statements, in macros, too."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def written(rng: random.Random) -> bytes:
     """A file with macros of several lines, and functions one behind the other."""
     more = [
         "#define macro_one(s) smp_store_release(&(s)->a, 1)\n",
-        "#define macro_two(s, x) do {\t\\\n\tsmp_wmb();\t\\\n\tWRITE_ONCE((s)->b,\t\\\n\t\t   x);\t\\\n\tinline_one(s);\t\\\n} while (0)\n",
+        "#define macro_two(s, x) do {\t\\\n\tsmp_wmb();\t\\\n\tWRITE_ONCE((s)->b,\t\\\n\t\t   x);\t\\\n"
+        "\tinline_one(s);\t\\\n} while (0)\n",
         "static inline void inline_one(struct s *s)\n{\n\tif (s->b)\n\t\tatomic_inc(&s->b);\n}\n",
     ]
     for n in range(4):
