@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,44 @@ def test_what_is_lost_is_lost_in_any_surroundings(around: str) -> None:
     for before, after, less in LOST:
         if not ("return" in after or "guard" in after):
             assert bool(lost(ops_of(around.format(before)), ops_of(around.format(after)))) is less, after
+
+
+POOL = [
+    "s->a = 1;", "smp_wmb();", "s->b = 1;", "smp_mb();", "WRITE_ONCE(s->c, 1);", "g(s);", "smp_store_release(&s->d, 1);",
+    "r = READ_ONCE(s->e);", "smp_rmb();",
+]  # fmt: skip
+
+
+def jumped(rng: random.Random) -> tuple[str, str, str]:
+    """Statements; and with some of them jumped over by a goto, or under a condition."""
+    many = rng.randint(3, 7)
+    at = sorted(rng.sample(range(many + 1), 4))
+    over = rng.choice([[at[:2]], [at[:2], at[2:]], [at[::3], at[1:3]]])
+    plain = rng.choices(POOL, k=many)
+    goto, under = [], []
+    for k in range(many + 1):
+        for n, (first, last) in [*enumerate(over)][::-1]:
+            if k == last:
+                goto.append(f"\nover{n}: ;")
+                under.append("}")
+        for n, (first, last) in enumerate(over):
+            if k == first:
+                goto.append(f"if (y{n}) goto over{n};")
+                under.append(f"if (!y{n}) {{")
+        goto += plain[k : k + 1]
+        under += plain[k : k + 1]
+    return " ".join(plain), " ".join(goto), " ".join(under)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_goto_jumps_over_is_what_a_condition_leaves_out(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(25):
+        plain, goto, under = jumped(rng)
+        around = rng.choice([*AROUND, "{}"])
+        before, first, second = (ops_of(around.format(body)) for body in (plain, goto, under))
+        assert bool(lost(before, first)) == bool(lost(before, second)), around.format(goto)
+        assert not lost(first, before)
 
 
 ORDERED = (
