@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,71 @@ def test_what_is_lost_is_lost_in_any_surroundings(around: str) -> None:
     for before, after, less in LOST:
         if not ("return" in after or "guard" in after):
             assert bool(lost(ops_of(around.format(before)), ops_of(around.format(after)))) is less, after
+
+
+POOL = [
+    "s->a = 1;", "smp_wmb();", "s->b = 1;", "smp_mb();", "WRITE_ONCE(s->c, 1);", "g(s);", "smp_store_release(&s->d, 1);",
+    "r = READ_ONCE(s->e);", "smp_rmb();",
+]  # fmt: skip
+
+
+def jumped(rng: random.Random) -> tuple[str, str, str]:
+    """Statements; and with some of them jumped over by a goto, or under a condition."""
+    many = rng.randint(3, 7)
+    at = sorted(rng.sample(range(many + 1), 4))
+    over = rng.choice([[at[:2]], [at[:2], at[2:]], [at[::3], at[1:3]]])
+    plain = rng.choices(POOL, k=many)
+    goto, under = [], []
+    for k in range(many + 1):
+        for n, (first, last) in [*enumerate(over)][::-1]:
+            if k == last:
+                goto.append(f"\nover{n}: ;")
+                under.append("}")
+        for n, (first, last) in enumerate(over):
+            if k == first:
+                goto.append(f"if (y{n}) goto over{n};")
+                under.append(f"if (!y{n}) {{")
+        goto += plain[k : k + 1]
+        under += plain[k : k + 1]
+    return " ".join(plain), " ".join(goto), " ".join(under)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_goto_jumps_over_is_what_a_condition_leaves_out(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(25):
+        plain, goto, under = jumped(rng)
+        around = rng.choice([*AROUND, "{}"])
+        before, first, second = (ops_of(around.format(body)) for body in (plain, goto, under))
+        assert bool(lost(before, first)) == bool(lost(before, second)), around.format(goto)
+        assert not lost(first, before)
+
+
+ORDERED = (
+    "smp_load_acquire(&s->a); smp_store_release(&s->a, 1); smp_store_mb(s->a, 1); xchg(&s->a, 1); xchg_acquire(&s->a, 1); "
+    "cmpxchg_release(&s->a, 1, 2); atomic_set_release(&s->a, 1); atomic_read_acquire(&s->a); atomic_inc_return(&s->a); "
+    "spin_lock(&s->a); mutex_unlock(&s->a); rcu_read_lock(); srcu_read_unlock(&s->a, i); smp_mb(); smp_wmb(); smp_rmb(); "
+    "synchronize_rcu(); synchronize_srcu(&s->a); test_and_set_bit(1, &s->a); test_and_set_bit_lock(1, &s->a); "
+    "clear_bit_unlock(1, &s->a); refcount_dec_and_test(&s->a); rcu_assign_pointer(s->a, p); my_lock(s); set_mb(x)"
+)
+RELAXED = (
+    "READ_ONCE(s->a); WRITE_ONCE(s->a, 1); xchg_relaxed(&s->a, 1); atomic_inc(&s->a); atomic_read(&s->a); set_bit(1, &s->a); "
+    "atomic_add_return_relaxed(1, &s->a); rcu_dereference(s->a); cmpxchg_relaxed(&s->a, 1, 2); g(s)"
+)
+
+
+@pytest.mark.parametrize("op", ORDERED.split("; "))
+def test_what_passes_something_that_orders_loses_order(op: str) -> None:
+    for code in ("s->k = 1;", "s->k = 1; s->l = 1; s->m = 1;", "h(&s->k);"):
+        first, last = ops_of(f"{op}; {code}"), ops_of(f"{code} {op};")
+        assert lost(first, last)
+        assert lost(last, first)
+        assert not lost(first, first)
+
+
+@pytest.mark.parametrize("op", RELAXED.split("; "))
+def test_what_passes_something_that_does_not_order_loses_nothing(op: str) -> None:
+    assert not lost(ops_of(f"{op}; s->k = 1;"), ops_of(f"s->k = 1; {op};"))
 
 
 @pytest.mark.parametrize(("head", "less"), [("#ifdef CONFIG_X\nvoid g(void);\n#else\n{}\n#endif", True), ("{}", False)])

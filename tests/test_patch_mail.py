@@ -67,6 +67,47 @@ def test_an_attached_patch_is_read(tmp_path: Path, one: bytes) -> None:
     assert "different patches" in refused(tmp_path, message.as_bytes()).message
 
 
+def attached(text: str, *parts: bytes, names: bool = True) -> bytes:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "a@example.org", "[PATCH] attached"
+    message.set_content(text)
+    for n, part in enumerate(parts):
+        named = {"filename": f"{n}.patch"} if names else {}
+        message.add_attachment(part, maintype="application", subtype="octet-stream", **named)
+    return message.as_bytes()
+
+
+def test_of_the_parts_of_a_mail_each_patch_is_read_once(tmp_path: Path, one: bytes, two: bytes) -> None:
+    assert after(tmp_path, attached("See below.\n", one, two)) == MORE
+    assert after(tmp_path, attached(one.decode(), one)) == WITH
+    assert after(tmp_path, attached("See below.\n", one, b"\x00\x01 no patch", names=False)) == WITH
+    page = EmailMessage()
+    page["From"], page["Subject"] = "a@example.org", "[PATCH] twice"
+    page.set_content(one.decode())
+    page.add_alternative("<pre>" + one.decode().replace("smp_rmb", "smp_mb") + "</pre>", subtype="html")
+    assert after(tmp_path, page.as_bytes()) == WITH
+    assert not read_patch("x", mail(one)).remarks
+
+
+@pytest.mark.parametrize("lead", [b"", b"Hello,\n\nsee below.\n\n"])
+def test_what_is_wrong_with_a_mail_of_a_mailbox_is_told_with_its_line(tmp_path: Path, one: bytes, two: bytes, lead: bytes) -> None:
+    good = SENDER + mail(one, "[PATCH 1/2] x")
+    other = two.replace(b"smp_wmb", b"smp_mb")
+    page = b"From: a@b.c\nSubject: x\nContent-Type: text/html\n\n<pre>x</pre>\n"
+    short = b"\n".join(line for line in mail(two).split(b"\n") if b"line10" not in line)
+    for bad, at, message in (
+        (attached(two.decode(), other), 0, "the parts of this mail hold different patches"),
+        (attached("Both.\n", two, other, names=False), 0, "the parts of this mail hold different patches"),
+        (page, 0, "this mail is HTML"),
+        (short, short[: short.index(b"@@ -")].count(b"\n"), "is cut short"),
+    ):
+        error = refused(tmp_path, lead + good + SENDER + bad)
+        assert message in error.message
+        assert error.span is not None
+        assert error.span.line == (lead + good + SENDER).count(b"\n") + 1 + at
+        assert error.span.column == 1
+
+
 def test_a_mail_of_html_is_refused(tmp_path: Path, one: bytes) -> None:
     message = EmailMessage()
     message["From"], message["Subject"] = "a@example.org", "[PATCH] html"

@@ -1,4 +1,4 @@
-"""What is read from a function stands where it is said to stand: bytes, lines, statements, in macros and conditional code too."""
+"""What is read from a function stands where it is said to stand: bytes, lines and statements, in macros, too."""
 
 from __future__ import annotations
 

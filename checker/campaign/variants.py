@@ -97,7 +97,7 @@ class Verdicts:
             return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after), repaired, was)
         for flag in after.flags:
             if flag not in before.flags:
-                return Answer("harmful", f"this makes {_FLAGS.get(flag, flag)}", self._shown(variant, after, flag))
+                return Answer("harmful", f"this makes {FLAGS.get(flag, flag)}", self._shown(variant, after, flag))
         for what, result in (("the test with this change", after), ("the test itself", before)):
             if result.unanswered:
                 return Answer("review", f"{what} leaves something unknown: {result.unanswered_text()}")
@@ -158,7 +158,7 @@ class Verdicts:
 
 
 _FILTER = re.compile(rb"(?m)^filter\b")
-_FLAGS = {
+FLAGS = {
     "data-race": "a data race",
     "use-after-free": "a use after free",
     "double-free": "a double free",
