@@ -194,11 +194,11 @@ def jumped(rng: random.Random) -> tuple[str, str, str]:
     plain = rng.choices(POOL, k=many)
     goto, under = [], []
     for k in range(many + 1):
-        for n, (first, last) in [*enumerate(over)][::-1]:
+        for n, (_, last) in [*enumerate(over)][::-1]:
             if k == last:
                 goto.append(f"\nover{n}: ;")
                 under.append("}")
-        for n, (first, last) in enumerate(over):
+        for n, (first, _) in enumerate(over):
             if k == first:
                 goto.append(f"if (y{n}) goto over{n};")
                 under.append(f"if (!y{n}) {{")
