@@ -163,3 +163,17 @@ def test_memory_in_smaller_units_changes_nothing_for_who_accesses_it_whole(code:
         return set(found.states), found.counts
 
     assert states(3) == states(2)
+
+
+@pytest.mark.parametrize(("fence", "observation"), [("fence r,r", "Never"), ("nop", "Sometimes")])
+def test_riscv_orders_whole_operations(fence: str, observation: str) -> None:
+    """The load of the whole overlaps nothing that was loaded before: only a fence keeps it behind."""
+    found = result(
+        "RISCV t\n{ uint64_t x; uint64_t y; uint64_t 1:x5; 0:x5=0x100000001; 0:x6=x; 0:x8=y; 1:x6=x; 1:x8=y; }\n"
+        " P0 | P1 ;\n sd x5,0(x6) | lw x7,4(x8) ;\n fence w,w | " + fence + " ;\n sd x5,0(x8) | ld x5,0(x6) ;\n"
+        "exists (1:x7=1 /\\ 1:x5=0)",
+        "riscv",
+    )  # fmt: skip
+    assert found.observation == observation
+    assert found.states is not None
+    assert not any("1:x5=1;" in state or "1:x5=4294967296;" in state for state in found.states)
