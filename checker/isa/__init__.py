@@ -16,7 +16,7 @@ What all machines share stands here: columns and labels (`asm.py`), operands (`o
 of what sizes they are; its emitter, an `Emitter`: how a register's part or an address is read, and what no meaning can say (a
 compare-and-swap with choices); and a `Writer`, which of its instructions are used for C.
 
-The package's `__init__.py` has its machines and what their instructions cost. RISC-V and Power are machines of another kind, made
+The package's `__init__.py` has its machines and what their instructions cost. RISC-V and Power are machines of another kind made
 the same way: no flags or three, no shifts in operands, exclusives that leave their status in a register or in CR0.
 `docs/machines.md` says what a new one takes.
 """
