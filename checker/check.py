@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Model
+from checker.core.circuit import Lit
 from checker.core.deadline import Deadline, Timeout, after
 from checker.core.depth import deep_recursion
 from checker.core.memory import OutOfMemory
@@ -25,7 +26,7 @@ from checker.solve.answer import Answer, all_unknown, unknown
 from checker.solve.beyond import Beyond, loops_of
 from checker.solve.dropped import Dropped
 from checker.solve.encode import Problem, encode
-from checker.solve.outcome import Found, Wanted, solve
+from checker.solve.outcome import Found, Wanted, matters, solve
 from checker.solve.progress import endless_wait
 from checker.solve.proposition import observed_memory, remarks
 
@@ -100,7 +101,9 @@ def _stages(
     codes = [unroll(code, options.unroll, t.span, deadline, waits=waits) for code, t in zip(codes, test.threads, strict=True)]
     clock.lap("expand")
     observed = observed_memory(test)
-    graph = change(execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, deadline=deadline))
+    graph = change(
+        execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed, deadline=deadline)
+    )
     clock.lap("execute")
     bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
     bounds.all_of(model.plan)
@@ -120,6 +123,14 @@ def _rounds(test: Test, model: Model, codes: list[tuple[Instr, ...]]) -> int | N
 def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[Instr, ...]]:
     """The code of each thread in the model's loads, stores and fences, with its loops."""
     return [expand(thread, model.primitives or {}, compiled=model.compiled, deadline=deadline) for thread in test.threads]
+
+
+def unfollowed(problem: Problem, test: Test, model: Model, options: Options) -> Lit:
+    """That a loop is cut short, for all that is known its further rounds matter, or memory is accessed through no address."""
+    cut = problem.cut
+    if problem.graph.idle and Dropped(Beyond(test, expanded(test, model, problem.circuit.deadline), ())).never_breaks(model.axioms):
+        cut = matters(problem, options.unroll)
+    return problem.circuit.either2(cut, problem.wild)
 
 
 def _decide(

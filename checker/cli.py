@@ -23,6 +23,8 @@ from checker.cli_cost import cost
 from checker.cli_gate import gate, init
 from checker.cli_gp import gp
 from checker.cli_insight import COMMANDS as INSIGHT
+from checker.cli_mcp import mcp
+from checker.cli_reach import COMMANDS as REACH
 from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, INTERRUPTED, Commands, ModelName, cores, exit_zero, loudness, prepare
 
 if TYPE_CHECKING:
@@ -232,5 +234,6 @@ cli.add_command(cost)
 cli.add_command(gate)
 cli.add_command(init)
 cli.add_command(gp)
-for command in INSIGHT:
+cli.add_command(mcp)
+for command in (*INSIGHT, *REACH):
     cli.add_command(command)

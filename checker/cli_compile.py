@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,16 +16,33 @@ from checker.command import BAD_INPUT
 if TYPE_CHECKING:
     from checker.parse.files import Text
 
-_ARCHES = {"aarch64": "aarch64", "x86_64": "x86-tso"}
-"""The model whose table says what a primitive is compiled to."""
+
+class _Machine(click.ParamType[str]):
+    """A machine to compile for; becomes the model whose table says what a primitive is compiled to."""
+
+    name = "machine"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return f"[{'|'.join(self.known())}]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        known = self.known()
+        if value not in known:
+            self.fail(f"{value!r} is not one of {', '.join(known)}", param, ctx)
+        return known[value]
+
+    def known(self) -> dict[str, str]:
+        from checker.library import SHIPPED
+
+        return {shipped.compiles: name for name, shipped in SHIPPED.items() if shipped.compiles}
 
 
 @click.command("compile")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--arch", type=click.Choice(tuple(_ARCHES)), required=True, help="For which machine.")
+@click.option("--arch", "model_name", type=_Machine(), required=True, help="For which machine.")
 @click.option("-o", "--output", metavar="FOLDER", help="Write one file a test there. Default: everything to stdout.")
 @click.option("--force", is_flag=True, help="Overwrite what an earlier run wrote there; never a test that is compiled.")
-def compile_tests(paths: tuple[str, ...], *, arch: str, output: str | None, force: bool) -> None:
+def compile_tests(paths: tuple[str, ...], *, model_name: str, output: str | None, force: bool) -> None:
     """Write C tests as assembly tests: the instructions a kernel primitive is compiled to, for herd7 and litmus7.
 
     PATH: files, folders, lists (@FILE), - for stdin. Below the FOLDER of -o a test lies as it did below the folder given.
@@ -33,13 +51,12 @@ def compile_tests(paths: tuple[str, ...], *, arch: str, output: str | None, forc
     from checker.campaign.corpus import located
     from checker.campaign.paths import texts_of
     from checker.core.source import CheckerError
-    from checker.isa.aarch64.compile import AArch64
     from checker.isa.compile import export
-    from checker.isa.x86.compile import X86
     from checker.library import load_model, test_in
     from checker.report.progress import Progress
 
-    model, machine = load_model(_ARCHES[arch]), AArch64 if arch == "aarch64" else X86
+    model = load_model(model_name)
+    machine = import_module(f"checker.isa.{model.machine}.compile").WRITER
     with Progress(sys.stderr, "reading") as bar:
         texts, errors = texts_of(paths)
         told = [error.render() for error in errors]

@@ -14,7 +14,7 @@ from checker.command import BAD_INPUT, ModelName
 if TYPE_CHECKING:
     from checker.cost import Price
 
-MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso")
+MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso", "riscv", "ppc")
 
 
 @click.command()

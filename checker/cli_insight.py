@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from checker.program.ir import Test
 
 WIDTH = 80
+PAYING = ("lkmm", "aarch64", "x86-tso")  # as in insight/repair.py, which is imported when it is needed
 F = TypeVar("F", bound=Callable[..., Any])
 Said = tuple[dict[str, object], str, bool]
 """An object for JSON, the same as a text, and whether something is left to do."""
@@ -67,7 +68,8 @@ def _over(paths: tuple[str, ...], doing: str, layout: str, answers: Callable[[Te
                     row, shown, more = said
                     left = left or more
                     bar.hush()
-                    click.echo(for_stream(shown if layout != "json" else json.dumps(row, ensure_ascii=False), sys.stdout))
+                    if layout not in ("svg", "markdown"):  # one document of all
+                        click.echo(for_stream(shown if layout != "json" else json.dumps(row, ensure_ascii=False), sys.stdout))
             except CheckerError as error:
                 told.append(located(error, text.path))
     for line in dict.fromkeys(told):
@@ -80,7 +82,7 @@ def _width() -> int | None:
 
 
 @click.command()
-@_asked(("text", "json", "dot"), "A model; repeatable. Default: lkmm.")
+@_asked(("text", "json", "dot", "svg"), "A model; repeatable. Default: lkmm.")
 def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
     """Say why an outcome never happens, or how it can, and what would forbid it.
 
@@ -92,19 +94,25 @@ def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
     from checker.check import Options
     from checker.insight import explanation
     from checker.library import load_model
-    from checker.report import explained
+    from checker.report import explained, pictured
+
+    everything: list[explanation.Explanation] = []
 
     def answers(test: Test) -> Iterator[Said]:
         for name in models or ("lkmm",):
             found = explanation.explain(test, load_model(name), Options(unroll=unroll, timeout=timeout))
+            everything.append(found)
             said = explained.dot([found]) if layout == "dot" else explained.text(found, _width() or WIDTH)
-            yield explained.record(found), said, not found.found
+            yield explained.record(found), said if layout != "svg" else "", not found.found
 
-    sys.exit(_over(paths, "explaining", layout, answers))
+    code = _over(paths, "explaining", layout, answers)
+    if layout == "svg":
+        click.echo(pictured.picture(everything), nl=False)
+    sys.exit(code)
 
 
 @click.command()
-@_asked(("text", "json"), "A model; repeatable. Default: lkmm.")
+@_asked(("text", "json", "markdown"), "A model; repeatable. Default: lkmm.")
 @click.option("--all-models", is_flag=True, help="All models that the file expects something of, side by side.")
 def audit(
     paths: tuple[str, ...], models: tuple[str, ...], *, all_models: bool, unroll: int, timeout: float | None, layout: str
@@ -113,8 +121,9 @@ def audit(
 
     A choice is a fence, an acquire or release, a full atomic, a section of a lock, a grace period, a dependency. It is held
     against what never happens as the test is written: load-bearing, the outcome is possible without it; too strong, what is
-    named does as well; idle, nothing does as well, the others being as they are. PATH: files, folders, lists (@FILE), - for
-    stdin. Exit code: 0 all audited, 1 some verdict is Unknown, 2 some could not be asked.
+    named does as well; idle, nothing does as well, the others being as they are. The markdown format has a table for each
+    folder, kinds of choices by models. PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 all audited, 1 some
+    verdict is Unknown, 2 some could not be asked.
     """
     from checker.check import Options
     from checker.insight import audit as insight
@@ -131,24 +140,27 @@ def audit(
         everything.extend(found)
         for one in found if layout == "json" else ():
             yield audited.record(one), "", not one.decided
-        if layout == "text":
+        if layout != "json":
             yield {}, audited.text(found, _width()), not all(one.decided for one in found)
 
     code = _over(paths, "auditing", layout, answers)
-    if layout == "text" and everything:
-        click.echo(audited.tally(everything))
+    if layout != "json" and everything:
+        click.echo(audited.tally(everything) if layout == "text" else audited.markdown(everything))
     sys.exit(code)
 
 
 @click.command()
 @_asked(("text", "json"), "A model; repeatable. Default: all that a file names.")
-def repair(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
+@click.option("--cost", "paying", type=click.Choice(PAYING), default=PAYING[0], show_default=True, help="Who pays for changes.")
+def repair(
+    paths: tuple[str, ...], models: tuple[str, ...], *, paying: str, unroll: int, timeout: float | None, layout: str
+) -> None:  # fmt: skip
     """Find the cheapest changes that make an outcome impossible under all models asked for.
 
     What is there is kept; accesses become acquires, releases or full atomics, barriers are put in. Costs are compared in
-    order: full barriers and full atomics, directional barriers, acquires and releases. Each alternative is a diff, read and
-    checked again. PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 nothing is left to be done by hand, 1 some
-    outcome no barrier forbids, 2 something could not be asked.
+    order: full barriers and full atomics, directional barriers, acquires and releases (--cost x86-tso: full barriers alone). Each
+    alternative is a diff, read and checked again, with what it costs each machine. PATH: files, folders, lists (@FILE), - for
+    stdin. Exit code: 0 nothing is left to be done by hand, 1 some outcome no barrier forbids, 2 something could not be asked.
     """
     from checker.check import Options
     from checker.insight import repair as insight
@@ -158,7 +170,7 @@ def repair(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, time
 
     def answers(test: Test) -> Iterator[Said]:
         asked = [load_model(name) for name in models or named_in(test)]
-        found = insight.repair(test, asked, Options(unroll=unroll, timeout=timeout))
+        found = insight.repair(test, asked, Options(unroll=unroll, timeout=timeout), paying=paying)
         left = not found.alternatives and any(result.observation != NEVER for result in found.results)
         yield repaired.record(found, test), repaired.text(found, test), left
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Sequence
-from typing import cast
+from functools import cache
+from importlib import import_module
+from typing import TypeAlias, cast
 
 from msgspec import Struct
 
@@ -92,7 +94,7 @@ def cost(test: Test, model: Model, *, rounds: int = 1) -> tuple[Price, ...]:
 def _price(test: Test, thread: Thread, model: Model, rounds: int) -> Price:
     table = ChainMap(_by_name(thread), cast(dict[str, Macro], model.primitives or {}))  # which is only read
     code = unroll(expand(thread, table), rounds, thread.span)
-    counts = sorted(_paths(code).items(), key=lambda pair: (CATEGORIES.index(pair[0].category), pair[0].name))
+    counts = sorted(_paths(code, model.machine).items(), key=lambda pair: (CATEGORIES.index(pair[0].category), pair[0].name))
     return Price(test.name, test.source.name, model.name, thread.tid, tuple(counts))
 
 
@@ -120,43 +122,35 @@ def _named(call: Call, category: str) -> Macro:
 
 # ---------------------------------------------------------------- instructions by what they cost
 
-# Fences by tag. Those of the kernel model are named by the primitive; x86's full fence is a locked add to the stack.
-_FENCES = {
-    "MFENCE": Item("full", "lock add / mfence"),
-    "DMB.ISH": Item("full", "dmb ish"), "DMB.SY": Item("full", "dmb sy"), "DSB.SY": Item("full", "dsb sy"),
-    "DSB.ISH": Item("full", "dsb ish"), "DMB.ISHLD": Item("partial", "dmb ishld"), "DMB.ISHST": Item("partial", "dmb ishst"),
-    "DMB.LD": Item("partial", "dmb ld"), "DMB.ST": Item("partial", "dmb st"), "ISB": Item("partial", "isb"),
-    "DMB.OSH": Item("full", "dmb osh"), "DMB.OSHLD": Item("partial", "dmb oshld"), "DMB.OSHST": Item("partial", "dmb oshst"),
-    "DSB.LD": Item("partial", "dsb ld"), "DSB.ST": Item("partial", "dsb st"),
-    "LFENCE": Item("partial", "lfence"), "SFENCE": Item("partial", "sfence"),
-    "MB": Item("full", "smp_mb"), "Rmb": Item("partial", "smp_rmb"), "Wmb": Item("partial", "smp_wmb"),
-    "Before-atomic": Item("full", "smp_mb__before_atomic"), "After-atomic": Item("full", "smp_mb__after_atomic"),
-    "After-spinlock": Item("full", "smp_mb__after_spinlock"),
-    "After-unlock-lock": Item("full", "smp_mb__after_unlock_lock"),
-    "After-srcu-read-unlock": Item("full", "smp_mb__after_srcu_read_unlock"),
-    "After-srcu-read-lock": Item("full", "smp_mb__after_srcu_read_lock"),
-    "Rcu-lock": Item("sections", "read-side section"), "Srcu-lock": Item("sections", "read-side section"),
-    "LKR": Item("atomic", "lock"), "UL": Item("ordered", "unlock"),
-}  # fmt: skip
-_LOADS = {
-    "A": Item("ordered", "ldar"), "Q": Item("ordered", "ldapr"), "ACQUIRE": Item("ordered", "load-acquire"),
-    "Srcu-lock": Item("sections", "read-side section"),
-}  # fmt: skip
-_STORES = {
-    "L": Item("ordered", "stlr"), "RELEASE": Item("ordered", "store-release"),
-}  # fmt: skip
-# A read-modify-write by its tags: the most telling first.
-_ATOMICS = (
-    (frozenset({"X"}), "locked instruction"), (frozenset({"LLSC"}), "ldxr/stxr loop"),
-    (frozenset({"A", "L"}), "lse atomic, acquire and release"), (frozenset({"A"}), "lse atomic, acquire"),
-    (frozenset({"L"}), "lse atomic, release"), (frozenset({"MB"}), "atomic, full"),
-    (frozenset({"ACQUIRE"}), "atomic, acquire"), (frozenset({"RELEASE"}), "atomic, release"),
-    (frozenset({"NoRet"}), "lse atomic, no result"), (frozenset({"NORETURN"}), "atomic, no result"),
-    (frozenset({"ONCE"}), "atomic, relaxed"),
+Prices: TypeAlias = tuple[tuple[str, str, str, str], ...]
+"""What is paid for: a fence (F), read (R), write (W) or read-modify-write (RMW) with all these tags, its category, its name."""
+_OWN: Prices = (
+    ("F", "MB", "full", "smp_mb"), ("F", "Rmb", "partial", "smp_rmb"), ("F", "Wmb", "partial", "smp_wmb"),
+    ("F", "Before-atomic", "full", "smp_mb__before_atomic"), ("F", "After-atomic", "full", "smp_mb__after_atomic"),
+    ("F", "After-spinlock", "full", "smp_mb__after_spinlock"), ("F", "After-unlock-lock", "full", "smp_mb__after_unlock_lock"),
+    ("F", "After-srcu-read-unlock", "full", "smp_mb__after_srcu_read_unlock"),
+    ("F", "After-srcu-read-lock", "full", "smp_mb__after_srcu_read_lock"), ("F", "LKR", "atomic", "lock"),
+    ("F", "UL", "ordered", "unlock"), ("R", "ACQUIRE", "ordered", "load-acquire"), ("W", "RELEASE", "ordered", "store-release"),
+    ("RMW", "MB", "atomic", "atomic, full"), ("RMW", "ACQUIRE", "atomic", "atomic, acquire"),
+    ("RMW", "RELEASE", "atomic", "atomic, release"), ("RMW", "NORETURN", "atomic", "atomic, no result"),
+    ("RMW", "ONCE", "atomic", "atomic, relaxed"),
+)  # fmt: skip
+_ALL: Prices = (
+    *[(kind, tag, "sections", "read-side section") for kind in "FR" for tag in ("Rcu-lock", "Srcu-lock")],
+    ("RMW", "", "atomic", "atomic"), ("R", "", "plain", "load"), ("W", "Srcu-unlock", "", ""), ("W", "", "plain", "store"),
 )  # fmt: skip
 
 
-def _item(instr: Instr) -> Item | None:
+@cache
+def _prices(machine: str) -> tuple[tuple[str, frozenset[str], Item | None], ...]:
+    """The prices of a machine, by its room in isa/, or those of the kernel's own model; the most telling first."""
+    own: Prices = import_module(f"checker.isa.{machine}").PRICES if machine else _OWN
+    return tuple(
+        [(kind, frozenset(tags.split()), Item(category, name) if name else None) for kind, tags, category, name in (*own, *_ALL)]
+    )
+
+
+def _item(instr: Instr, machine: str) -> Item | None:
     """What an instruction counts as; None for what costs nothing to speak of."""
     if not isinstance(instr, Load | Store | Mark):
         return None
@@ -165,27 +159,21 @@ def _item(instr: Instr) -> Item | None:
         _, category, name = named.split(":")
         return Item(category, name)
     match instr:
-        case Load(pair=pair, tags=tags) if pair:
-            return Item("atomic", next((name for wanted, name in _ATOMICS if wanted <= tags), "atomic"))
+        case Load(pair=pair):
+            kind = "RMW" if pair else "R"
         case Store(pair=pair) if pair:
             return None  # counted with its load
-        case Load(tags=tags):
-            return _known(_LOADS, tags, Item("plain", "load"))
-        case Store(tags=tags):
-            return None if "Srcu-unlock" in tags else _known(_STORES, tags, Item("plain", "store"))
-        case Mark(tags=tags):
-            return _known(_FENCES, tags, None)
-    return None
-
-
-def _known(table: dict[str, Item], tags: frozenset[str], otherwise: Item | None) -> Item | None:
-    return next((table[tag] for tag in sorted(tags) if tag in table), otherwise)
+        case Store():
+            kind = "W"
+        case _:
+            kind = "F"
+    return next((item for of, tags, item in _prices(machine) if of == kind and tags <= instr.tags), None)
 
 
 # ---------------------------------------------------------------- all ways through the code
 
 
-def _paths(code: Sequence[Instr]) -> Counts:
+def _paths(code: Sequence[Instr], machine: str) -> Counts:
     """Every item of straight code with forward branches: how often on the cheapest and on the dearest way through it."""
     at: dict[str, Counts] = {}
     here: Counts = {}
@@ -200,7 +188,7 @@ def _paths(code: Sequence[Instr]) -> Counts:
             case Cut():
                 here = {}
             case _:
-                item = _item(instr)
+                item = _item(instr, machine)
                 if item is not None:
                     count = here.get(item, NEVER)
                     here = {**here, item: Range(count.low + 1, count.high + 1)}

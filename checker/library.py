@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from checker.cat.evaluate import plan
 from checker.cat.term import Model, Term, coherent, in_order
 from checker.core.source import Source, Span, UnknownName
+from checker.parse.code import ROOMS
 from checker.parse.files import data_folder, kept, kept_with_files, read_source
 from checker.parse.litmus import parse_test
 from checker.parse.macros import LIBRARY, MODELS, OneALine, deferrals, parse_table, read_table
@@ -36,7 +37,8 @@ KERNEL = "Linux-kernel memory consistency model"
 class Shipped(Struct, frozen=True):
     """A model that comes with the checker: its files (relative to models/), and which tests it takes.
 
-    `gate`: kernel patches are judged by it. Not by one that allows less than another does.
+    `machine`: the folder of isa/ whose instructions its table is made of, none for the kernel's own model; `compiles`: what
+    `checker compile` calls them. `gate`: kernel patches are judged by it. Not by one that allows less than another does.
     """
 
     cat: str
@@ -44,34 +46,31 @@ class Shipped(Struct, frozen=True):
     macros: str = ""
     archs: tuple[str, ...] = ("C",)
     about: str = ""
-    compiled: bool = True
+    machine: str = ""
+    compiles: str = ""
     gate: bool = True
 
 
+def _machine(
+    room: str, model: str, table: str, about: str, *, reads: tuple[str, ...] = (), compiles: str = "", gate: bool = True
+) -> Shipped:
+    return Shipped(f"{model}/{model}.cat", "", f"{model}/{table}.def", ("C", *reads), about, room, compiles, gate)
+
+
+_LKMM = Shipped("lkmm/lkmm.cat", "lkmm/lkmm.bell", "lkmm/linux.def", about="the kernel's own memory model (v6.15 and later)")
+_COMPILED = "kernel C as compiled"
 SHIPPED: dict[str, Shipped] = {
-    "lkmm": Shipped(
-        "lkmm/lkmm.cat",
-        "lkmm/lkmm.bell",
-        "lkmm/linux.def",
-        about="the kernel's own memory model (v6.15 and later)",
-        compiled=False,
+    "lkmm": _LKMM,
+    "x86-tso": _machine("x86", "x86-tso", "linux", f"x86-64, {_COMPILED}", reads=("X86", "X86_64"), compiles="x86_64"),
+    "aarch64": _machine(
+        "aarch64", "aarch64", "linux-lse", f"Armv8, {_COMPILED} with LSE atomics", reads=("AArch64",), compiles="aarch64"
     ),
-    "x86-tso": Shipped("x86-tso/x86-tso.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64"), "x86-64, kernel C as compiled"),
-    "aarch64": Shipped(
-        "aarch64/aarch64.cat", "", "aarch64/linux-lse.def", ("C", "AArch64"), "Armv8, kernel C as compiled with LSE atomics"
-    ),
-    "aarch64-llsc": Shipped(
-        "aarch64/aarch64.cat", "", "aarch64/linux-llsc.def", ("C",), "Armv8, kernel C as compiled with LL/SC atomics"
-    ),
-    "aarch64-lto": Shipped(
-        "aarch64/aarch64.cat",
-        "",
-        "aarch64/linux-lto.def",
-        ("C",),
-        "Armv8, kernel C as compiled with LSE atomics and LTO",
-        gate=False,
-    ),
-    "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", "X86", "X86_64", "AArch64"), "sequential consistency", gate=False),
+    "aarch64-llsc": _machine("aarch64", "aarch64", "linux-llsc", f"Armv8, {_COMPILED} with LL/SC atomics"),
+    "aarch64-lto": _machine("aarch64", "aarch64", "linux-lto", f"Armv8, {_COMPILED} with LSE atomics and LTO", gate=False),
+    "riscv": _machine("riscv", "riscv", "linux", f"RISC-V, {_COMPILED} without Zacas", reads=("RISCV",), compiles="riscv"),
+    "riscv-zacas": _machine("riscv", "riscv", "linux-zacas", f"RISC-V, {_COMPILED} with Zacas", gate=False),
+    "ppc": _machine("ppc", "ppc", "linux", f"Power, {_COMPILED}", reads=("PPC",), compiles="ppc"),
+    "sc": Shipped("sc/sc.cat", "", "x86-tso/linux.def", ("C", *ROOMS), "sequential consistency", machine="x86", gate=False),
 }
 
 
@@ -183,12 +182,13 @@ def _made_of_files(
             reader.looked.append(source.name)
         table = {**({} if plain else deferrals()), **parse_table(*sources)} if macros else OneALine(*sources)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
-    archs = shipped.archs if shipped else ("C", "AArch64", "X86", "X86_64")
+    archs = shipped.archs if shipped else ("C", *ROOMS)
+    checks = plan(axiom.term for axiom in made.axioms if axiom.role == "check")
     model = Model(
-        name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table,
-        plan(axiom.term for axiom in made.axioms if axiom.role == "check"), reader.digest.hexdigest()[:16], archs,
-        shipped is not None and shipped.compiled, _answers(name, made.title), coherent(made.axioms),
-        in_order(made.axioms, made.terms),
+        name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table, checks,
+        reader.digest.hexdigest()[:16], archs, bool(shipped and shipped.machine), _answers(name, made.title),
+        coherent(made.axioms), any(t.op == "leaf" and t.name in ("sm", "si") for t in checks), in_order(made.axioms, made.terms),
+        shipped.machine if shipped else "",
     )  # fmt: skip
     return model, reader.looked
 

@@ -87,3 +87,14 @@ def test_families_and_a_cold_command_are_measured(monkeypatch: pytest.MonkeyPatc
         assert all(0 < float(ms) < 60_000 for ms in line[-3:-1])
     assert "peak memory of this process: " in told
     assert "lkmm:" not in told
+
+
+def test_reasons_are_counted_with_the_candidates_they_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "scenarios", lambda: iter(()))
+    run(monkeypatch, "--corpora", corpora(tmp_path), "--only", "reasons", "--save", tmp_path / "now.json")
+    said = capsys.readouterr().out
+    assert "lkmm: 3 Never, 3 explained and certified" in said
+    assert "3 need one candidate or none (100 %), most 1; 3 have one cycle" in said
+    assert json.loads((tmp_path / "now.json").read_text())["reasons lkmm"]["explain / check"] > 0

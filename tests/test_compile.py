@@ -15,6 +15,8 @@ from checker.cli import cli
 from checker.core.source import Source
 from checker.isa.aarch64.compile import AArch64
 from checker.isa.compile import export
+from checker.isa.ppc.compile import Power
+from checker.isa.riscv.compile import RiscV
 from checker.isa.text import Exported
 from checker.isa.x86.compile import X86
 from checker.parse.litmus import parse_test
@@ -22,7 +24,7 @@ from checker.program import ir
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = sorted((ROOT / "litmus").glob("**/*.litmus"))
-TARGETS = {"aarch64": (AArch64, "aarch64"), "x86_64": (X86, "x86-tso")}
+TARGETS = {"aarch64": (AArch64, "aarch64"), "ppc": (Power, "ppc"), "riscv": (RiscV, "riscv"), "x86_64": (X86, "x86-tso")}
 PROTOCOLS = re.compile(r"'(\w*rcu\w*|kfree|kvfree)'(: no machine| is a protocol)")
 STATES = Options(states=True, unroll=1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import signal
 import threading
 import time
@@ -19,7 +20,8 @@ from checker.campaign import corpus, pool
 from checker.campaign.corpus import Job, Outcome, Setup, decide, run
 from checker.campaign.paths import expand_paths, plan
 from checker.check import Options
-from checker.parse.files import Text
+from checker.core.source import CheckerError, Source, Span
+from checker.parse.files import MAX_BYTES, Text
 
 ROOT = Path(__file__).resolve().parent.parent
 JOBS, _ = plan([str(ROOT / "litmus" / "kvm")], ["lkmm"])
@@ -195,6 +197,27 @@ def test_many_quick_tests_are_worth_a_pool(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(corpus, "WORTH", 0)
     assert verdicts(list(run(JOBS, Setup(), workers=2))) == HERE
     assert sizes == [2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "C t", "C t\n{}\n\nP0(int *x) { *x = ; }\nexists (x=1)\n", "C t\n{}\nP0(int *x) {\n\tnone(x); }\nexists (x=1)\n",
+        "Ada t\n{}\n", "C t\n{ x=1\n", "C t\n{}\nP0(int *x) { *x = 1; }\nexists (x=", "\0",
+    ],
+)  # fmt: skip
+def test_an_error_has_the_place_that_it_is_shown_with(text: str) -> None:
+    outcome = decide(Job(Text("t.litmus", text.encode()), "lkmm"), Setup())
+    shown = re.match(r"t\.litmus(?::(\d+))?(?::(\d+))?: ", outcome.error)
+    assert shown is not None
+    assert outcome.place == (int(shown[1] or 1), int(shown[2] or 1))
+
+
+def test_an_error_in_no_line_of_a_test_is_in_its_first() -> None:
+    large = decide(Job(Text("t.litmus", b"C t\n" + b" " * MAX_BYTES), "lkmm"), Setup())
+    gone = decide(Job(Text("t.litmus", CheckerError("no", Span(Source("t.litmus", ""), 0, 0))), "lkmm"), Setup())
+    other = decide(Job(Text("t.litmus", b"C t\n{}\nP0(int *x) { *x = 1; }\nexists (x=1)\n"), "/none.cat"), Setup())
+    assert [(bool(one.error), one.place) for one in (large, gone, other)] == [(True, (1, 1))] * 3
 
 
 def test_a_line_of_a_list_that_cannot_be_read_is_shown_in_its_place(tmp_path: Path) -> None:

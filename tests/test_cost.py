@@ -17,7 +17,7 @@ from checker.cost import CATEGORIES, Item, Price, Range, cost
 from checker.parse.litmus import parse_test
 from checker.report.prices import compare
 
-MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso")
+MODELS = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso", "riscv", "ppc")
 LITMUS = Path(__file__).resolve().parent.parent / "litmus"
 PARAMS = "int *x, int *y, spinlock_t *l, struct srcu_struct *ss"
 

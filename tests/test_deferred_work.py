@@ -17,7 +17,7 @@ from checker.program.defer import defer
 from checker.program.ir import LIFETIME_FLAGS
 from checker.result import Result
 
-ALL = ("lkmm", "aarch64", "aarch64-llsc", "x86-tso", "sc")
+ALL = ("lkmm", "aarch64", "aarch64-llsc", "riscv", "ppc", "x86-tso", "sc")
 IMPLEMENTATION = frozenset({"call_srcu-implementation"})
 CONTRACT = ("lkmm",)
 """Models of what is documented; the others run what is compiled."""

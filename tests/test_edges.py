@@ -14,7 +14,8 @@ from checker import check, load_model
 from checker.campaign import verdicts
 from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import Policy
-from checker.campaign.variants import Verdicts
+from checker.campaign.strict import NotSo, Table, read
+from checker.campaign.variants import FLAGS, Verdicts
 from checker.core.source import Source
 from checker.isa.aarch64.compile import AArch64
 from checker.isa.compile import export
@@ -107,6 +108,74 @@ def test_a_variant_that_only_makes_a_data_race_is_harmful() -> None:
     assert any("*x = 1" in line for line in racy.detail)
     same = before.compare(MESSAGES.encode(), "lkmm")
     assert same.kind == "harmless"
+
+
+FREED = """C free
+{}
+P0(int *x, int *p) { *p = 1; kfree(p); WRITE_ONCE(*x, 1); }
+exists (x=2)
+"""
+
+
+def test_a_flag_that_a_variant_raises_is_said_in_words() -> None:
+    assert set(FLAGS) <= {axiom.name for axiom in load_model("lkmm").axioms if axiom.role == "flag"}
+    before = Verdicts(Source("free", FREED), Policy())
+    assert "lkmm" in before.models()
+    for change, words in (("kfree(p); kfree(p);", "a double free"), ("kfree(p); *p = 2;", "a use after free")):
+        answer = before.compare(FREED.replace("kfree(p);", change).encode(), "lkmm")
+        assert (answer.kind, answer.why) == ("harmful", f"this makes {words}")
+
+
+def test_a_question_that_cannot_be_repaired_is_answered_without_a_repair() -> None:
+    asked = MESSAGES.replace("exists (1:r0=1 /\\ 1:r1=0)", "forall (1:r0=0 \\/ 1:r1=1)")
+    for text, repair in ((MESSAGES, "smp_store_release"), (asked, "")):
+        before = Verdicts(Source("mp", text), Policy())
+        assert "lkmm" in before.models()
+        answer = before.compare(text.replace("smp_store_release(y, 1)", "WRITE_ONCE(*y, 1)").encode(), "lkmm")
+        assert answer.kind == "harmful"
+        assert repair in answer.repair
+        assert bool(answer.repair) == bool(repair)
+        assert isinstance(answer.repair, str)
+
+
+class Inner(Table, frozen=True):
+    some: int = 0
+
+
+class Middle(Table, frozen=True):
+    inner: Inner = Inner()
+    by_name: dict[str, Inner] = {}
+
+
+class Outer(Table, frozen=True):
+    middle: Middle = Middle()
+    named: dict[str, Middle] = {}
+    deep: dict[str, dict[str, Inner]] = {}
+    listed: list[Middle] = []
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        ("middle", "inner"),
+        ("middle", "by_name", "x"),
+        ("named", "x", "inner"),
+        ("named", "x", "by_name", "y"),
+        ("deep", "x", "y"),
+        ("listed", "0", "inner"),
+    ],
+)
+def test_an_unknown_key_is_told_with_those_of_its_own_table(way: tuple[str, ...]) -> None:
+    for key, hint in (("sone", "did you mean 'some'?"), ("zzz", "the keys are some")):
+        found: object = {key: 1}
+        for step in reversed(way):
+            found = {step: found} if step != "0" else [found]
+        with pytest.raises(NotSo, match=f"unknown key '{key}'") as error:
+            read(found, Outer)
+        assert (error.value.key, error.value.hint) == (key, hint)
+    with pytest.raises(NotSo) as error:
+        read({"named": 1}, Outer)
+    assert (str(error.value), error.value.key) == ("named: expected a table, got a whole number", "named")
 
 
 def test_a_test_that_filters_by_itself_is_not_said_to_be_on_a_path_that_is_not_taken() -> None:

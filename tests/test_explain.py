@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -13,14 +14,16 @@ from msgspec.structs import replace
 from checker import library
 from checker.check import Options, check, expectation, stages
 from checker.cli import cli
-from checker.core.circuit import TRUE
 from checker.core.source import Source
 from checker.insight.edges import Told
 from checker.insight.explanation import Explanation, explain
+from checker.insight.raised import Raised
 from checker.insight.refute import certify, refute
+from checker.insight.wording import statement
 from checker.library import SHIPPED, load_model, load_test
 from checker.program import ir
 from checker.report.explained import dot, record, text
+from checker.report.pictured import picture
 from checker.solve.execution import Uncertified
 from checker.solve.proposition import proposition
 from checker.solve.solver import Solver
@@ -74,7 +77,7 @@ def test_every_never_has_reasons_that_refute_it_together_and_none_to_spare(path:
         prop = proposition(graph, test, test.condition.prop)
         if test.filter is not None:
             problem.circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
-        asked = [lit for lit in (prop, -problem.cut, -problem.wild) if lit != TRUE]
+        asked = [problem.circuit.either([prop, problem.cut, problem.wild])]
         clauses = [[-f.lit(problem.encoder) for f in reason.facts] for reason in found.reasons]
         wanted = [*asked, *[-lit for clause in clauses for lit in clause], *[lit for clause in clauses for lit in clause]]
         with Solver(problem.circuit.clauses(wanted), len(problem.circuit.gates) - 1, None) as solver:
@@ -154,6 +157,30 @@ def test_each_way_in_which_sections_of_a_lock_can_follow_each_other_has_its_cycl
     handed = [[e for e in cycle.edges if e.relation == "rfe" and "unlock" in line_of(cycle, e.a)] for cycle in found.cycles]
     assert [len(edges) for edges in handed] == [1, 1]
     assert "2 cycles, one of which is in each way" in found.summary
+
+
+FREED = LITMUS / "kvm" / "bus-unregister-get-dev-under-srcu.litmus"
+
+
+@pytest.mark.parametrize("model", ["lkmm", "aarch64", "x86-tso"])
+def test_runs_through_what_is_no_address_are_refuted_with_the_others(model: str) -> None:
+    found = explained(load_test(FREED), model)
+    assert found.refutation is not None
+    assert found.refutation.beyond
+    assert "so is every run that would go on" in found.summary
+
+
+def test_an_order_that_executions_choose_has_the_name_that_the_model_gives_it() -> None:
+    found = explained(load_test(FREED), "aarch64")
+    relations = {edge.relation for cycle in found.cycles for edge in cycle.edges}
+    assert relations == {"po", "gp-order", "rfe", "fre"}
+
+
+def test_where_all_runs_end_nothing_is_said_of_others() -> None:
+    found = explained(shape("SB", "smp_mb();", "smp_mb();"))
+    assert found.refutation is not None
+    assert not found.refutation.beyond
+    assert "would go on" not in found.summary
 
 
 def line_of(cycle: Told, n: int) -> str:
@@ -238,6 +265,79 @@ def test_a_model_without_coherence_is_told_all_the_same(tmp_path: Path) -> None:
     assert found.weakness.order
 
 
+# ---------------------------------------------------------------- flags
+
+RACE = ("*x = 1;\n{}\nWRITE_ONCE(*y, 1);", "r0 = READ_ONCE(*y);\n{}\nif (r0)\n\tr1 = *x;", "1:r0=1 /\\ 1:r1=0")
+
+
+def racing(first: str, second: str) -> ir.Test:
+    return a_test(RACE[0].format(first), RACE[1].format(second), RACE[2], name="Race")
+
+
+def raised_by(found: Explanation, flag: str) -> Raised:
+    return next(one for one in found.raised if one.axiom.name == flag)
+
+
+@pytest.mark.parametrize("first,second,missing", [
+    ("", "", ["smp_wmb()", "smp_rmb()"]), ("smp_wmb();", "", ["smp_rmb()"]), ("", "smp_rmb();", ["smp_wmb()"]),
+])  # fmt: skip
+def test_a_race_is_told_by_its_two_accesses_and_the_barriers_without_which_it_is(
+    first: str, second: str, missing: list[str]
+) -> None:
+    test = racing(first, second)
+    found = explained(test)
+    race = raised_by(found, "data-race")
+    events = race.weakness.found.graph.events
+    assert sorted(statement(events[n]) for n in race.events) == ["*x = 1", "r1 = *x"]
+    assert [gap.would for gap in race.weakness.gaps] == missing
+    assert check(racing("smp_wmb();", "smp_rmb();"), load_model("lkmm"), Options()).flags == ()
+    assert "flag data-race (lkmm.cat:" in text(found)
+
+
+def test_a_race_that_no_way_leads_through_has_no_missing_barrier() -> None:
+    found = explained(a_test("*x = 1;", "r0 = READ_ONCE(*x);", "1:r0=1"))
+    race = raised_by(found, "data-race")
+    assert (race.weakness.cycle, race.weakness.gaps) == ((), ())
+    assert "neither program order nor communication leads" in text(found)
+
+
+def test_a_never_with_a_race_has_the_reason_for_both() -> None:
+    found = explained(a_test("*x = 1;", "r0 = READ_ONCE(*x);", "1:r0=7"))
+    assert found.result.observation == "Never"
+    assert found.refutation is not None
+    assert [one.axiom.name for one in found.raised] == ["data-race"]
+
+
+def test_an_object_that_is_used_too_late_is_told_with_the_line_that_frees_it() -> None:
+    found = explained(load_test(LITMUS / "kvm" / "bus-free-no-grace-period.litmus"))
+    freed = raised_by(found, "use-after-free")
+    events = freed.weakness.found.graph.events
+    assert [statement(events[n]) for n in freed.events] == ["ranges = READ_ONCE(*found)", "kfree(old)"]
+
+
+def test_a_flag_of_one_event_names_it() -> None:
+    found = explained(a_test("rcu_read_lock();\nWRITE_ONCE(*x, 1);", "r0 = READ_ONCE(*x);", "1:r0=1"))
+    (one,) = found.raised
+    assert one.axiom.name == "unmatched-rcu-lock"
+    assert [statement(one.weakness.found.graph.events[n]) for n in one.events] == ["rcu_read_lock()"]
+    assert "rcu_read_lock()  P0, line 8" in text(found)
+
+
+def test_accesses_that_the_compiler_may_mix_are_told_with_what_keeps_them_apart() -> None:
+    test = a_test("*x = 1;\nWRITE_ONCE(*x, 2);", "r0 = READ_ONCE(*y);", "x=2")
+    found = explained(test)
+    mixed = raised_by(found, "mixed-accesses")
+    assert [gap.would for gap in mixed.weakness.gaps] == ["smp_wmb()"]
+    assert check(fixed(test, replace(found, weakness=mixed.weakness)), load_model("lkmm"), Options()).flags == ()
+
+
+def test_json_has_the_accesses_of_a_flag_and_what_is_missing() -> None:
+    (flag,) = record(explained(racing("smp_wmb();", "")))["flags"]  # type: ignore[misc, index]
+    assert flag["flag"] == "data-race"
+    assert [gap["barrier"] for gap in flag["gaps"]] == ["smp_rmb()"]
+    assert len(flag["events"]) == len(flag["lines"]) == 2
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -259,11 +359,11 @@ def test_the_command_tells_each_line_of_the_cycle() -> None:
     assert done.exit_code == 0
     assert max(map(len, done.stdout.split("\n"))) <= 80
     for line in (
-        "a → b  gp            synchronize_srcu() in line 36",
-        "f → c  srcu-rscs^-1",
-        "rcu (lkmm.cat:119, irreflexive) forbids",
+        r"a → b  gp            synchronize_srcu\(\) in line \d+",
+        r"f → c  srcu-rscs\^-1",
+        r"rcu \(lkmm.cat:\d+, irreflexive\) forbids",
     ):
-        assert line in done.stdout
+        assert re.search(line, done.stdout)
 
 
 def test_json_has_the_lines_of_every_edge() -> None:
@@ -291,6 +391,56 @@ def test_a_graph_has_a_node_for_each_statement_and_an_arrow_for_each_edge() -> N
     assert drawn.count("{") == drawn.count("}")
 
 
+DRAWN = [
+    shape("SB", "smp_mb();", "smp_mb();"), shape("MP", "", ""), racing("", ""), load_test(FREED),
+    a_test("rcu_read_lock();\nWRITE_ONCE(*x, 1);", "r0 = READ_ONCE(*x);", "1:r0=1"),
+    load_test(LITMUS / "kvm" / "get-bus-under-slots-lock.litmus"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("test", DRAWN, ids=lambda t: t.name)
+@pytest.mark.parametrize("model", ["lkmm", "aarch64"])
+def test_a_picture_has_every_statement_and_arrow_inside_it_and_none_twice(test: ir.Test, model: str) -> None:
+    found = explained(test, model)
+    drawn = ElementTree.fromstring(picture([found]))
+    space = "{http://www.w3.org/2000/svg}"
+    width, height = float(drawn.attrib["width"]), float(drawn.attrib["height"])
+    rounded = [box.attrib for box in drawn.iter(f"{space}rect") if "rx" in box.attrib]
+    boxes = [tuple(float(box[key]) for key in ("x", "y", "width", "height")) for box in rounded]
+    assert boxes
+    for x, y, w, h in boxes:
+        assert x >= 0 and y >= 0 and x + w <= width and y + h <= height
+    for a in boxes:
+        for b in boxes:
+            assert a is b or a[0] + a[2] <= b[0] or b[0] + b[2] <= a[0] or a[1] + a[3] <= b[1] or b[1] + b[3] <= a[1]
+    arrows = [path.attrib["d"] for path in drawn.iter(f"{space}path") if "marker-end" in path.attrib]
+    assert len(arrows) == len(set(arrows))
+    assert len(arrows) >= sum(len(told.edges) for told in found.cycles)
+    texts = [t.text or "" for t in drawn.iter(f"{space}text")]
+    for told in found.cycles:
+        for edge in told.edges:
+            assert edge.relation in texts
+            for n in (edge.a, edge.b):
+                assert any(t.endswith(statement(told.reason.found.graph.events[n])) for t in texts)
+    for t in drawn.iter(f"{space}text"):
+        assert 0 <= float(t.attrib["x"]) <= width and 0 <= float(t.attrib["y"]) <= height
+
+
+def test_a_picture_of_a_hostile_name_is_xml() -> None:
+    test = replace(shape("SB", "", ""), name='<script>&"\x1b\ud800')
+    drawn = ElementTree.fromstring(picture([explained(test)]))
+    assert "<script>&" in "".join(drawn.itertext())
+
+
+def test_the_command_draws_one_picture_of_all(tmp_path: Path) -> None:
+    path = str(LITMUS / "kvm" / "emulate-block-smp-rmb.litmus")
+    done = CliRunner().invoke(cli, ["explain", "--format", "svg", "-m", "lkmm", "-m", "x86-tso", path])
+    drawn = ElementTree.fromstring(done.stdout)
+    said = " ".join(drawn.itertext())
+    assert "emulate-block-smp-rmb under lkmm" in said
+    assert "emulate-block-smp-rmb under x86-tso" in said
+
+
 def test_an_explanation_is_certified_only_where_there_is_one() -> None:
     done = record(explain(shape("SB", "", ""), load_model("lkmm"), Options(timeout=1e-9)))
     assert done["observation"] == "Unknown"
@@ -304,3 +454,16 @@ def test_what_cannot_be_read_is_exit_code_2(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert "smp_mbb" in done.stderr
     assert "emulate-block-smp-rmb under lkmm: Never" in done.stdout
+
+
+def test_a_loop_that_waits_is_explained_once_whatever_its_rounds() -> None:
+    source = (
+        "C T\n\n{ }\n\nP0(int *x, int *y)\n{\n\tWRITE_ONCE(*x, 1);\n\tsmp_store_release(y, 1);\n}\n\n"
+        "P1(int *x, int *y)\n{\n\tint r0;\n"
+        "\twhile (smp_load_acquire(y) == 0)\n\t\tcpu_relax();\n\tr0 = READ_ONCE(*x);\n}\n\nexists (1:r0=0)\n"
+    )
+    found = explain(library.test_in(Source("T.litmus", source)), load_model("lkmm"), Options())
+    assert found.result.observation == "Never"
+    said = text(found)
+    assert said.count("smp_load_acquire() in line") == 1
+    assert "more round" in said

@@ -100,3 +100,15 @@ def test_a_finding_says_what_would_repair_it_where_a_barrier_does(scenarios: Rep
     said = {finding.repair for finding in found if finding.kind == "harmful" and finding.test == test}
     assert repair in said
     assert all(said) == bool(repair)
+
+
+def test_a_harmful_finding_has_the_cycle_that_the_model_forbade_with_the_line_that_changed(scenarios: Report) -> None:
+    found = judged(scenarios, str(ROOT / "tests" / "patches" / "vgic-ready-read-once.patch"))
+    (one,) = [finding for finding in found if finding.kind == "harmful" and finding.test == "vgic-ready-release-acquire"]
+    assert one.opened is not None
+    assert one.opened.axiom.startswith("happens-before (lkmm.cat:")
+    relations = [step.origin.split()[1] for step in one.opened.steps]
+    assert sorted(relations) == ["acq-po", "fre", "po-rel", "rfe"]
+    changed = next(step for step in one.opened.steps if step.origin.startswith(", acq-po"))
+    assert "smp_load_acquire(ready)" in changed.what
+    assert all(finding.opened is None for finding in found if finding.kind == "harmless")

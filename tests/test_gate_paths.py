@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from pathlib import Path
 
 import pytest
@@ -75,82 +76,173 @@ def test_more_paths_than_anybody_asks_about_are_too_many() -> None:
         lines(body)
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "less"),
-    [
-        ("smp_mb(); s->b = 1;", "if (x) goto out; smp_mb();\nout:\ns->b = 1;", True),
-        ("smp_mb(); s->b = 1;", "if (x) return; smp_mb(); s->b = 1;", True),
-        ("smp_mb(); s->b = 1;", "if (x) smp_mb(); else smp_mb(); s->b = 1;", False),
-        ("smp_rmb(); s->b = 1;", "smp_wmb(); s->b = 1;", True),
-        ("smp_wmb(); s->b = 1;", "smp_rmb(); s->b = 1;", True),
-        ("smp_wmb(); s->b = 1;", "smp_mb(); s->b = 1;", False),
-        ("smp_mb(); s->b = 1;", "smp_mb__after_atomic(); s->b = 1;", True),
-        ("WRITE_ONCE(s->a, 1);", "smp_store_release(&s->a, 1);", False),
-        ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1);", True),
-        ("call_srcu(&s->srcu, &p->rcu, g);", "call_rcu(&p->rcu, g);", True),
-        ("synchronize_srcu(&s->srcu);", "synchronize_srcu_expedited(&s->srcu);", False),
-        ("synchronize_srcu(&s->srcu);", "synchronize_srcu(&s->other);", True),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->m); s->a = 1;", False),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->n); s->a = 1;", True),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "scoped_guard(mutex, &s->m) { s->a = 1; }", False),
-        ("read_lock(&s->m); g(s); read_unlock(&s->m);", "g(s); read_lock(&s->m); read_unlock(&s->m);", True),
-        ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "mutex_lock(&s->m); mutex_unlock(&s->m); s->a = 1;", True),
-        ("g(&s->k); atomic_set_release(&s->a, 1);", "atomic_set_release(&s->a, 1); g(&s->k);", True),
-        ("mutex_lock(&s->m); s->a = 1; s->b = 1;", "mutex_lock(&s->m); s->b = 1; s->a = 1;", False),
-        ("if (x) { s->a = 1; smp_wmb(); s->b = 1; }", "if (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
-        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) {\n#ifdef CONFIG_X\nsmp_wmb();\n#endif\ns->b = 1; }", True),
-        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) goto over; smp_wmb();\nover: s->b = 1; }", True),
-        ("while (x) { s->a = 1; smp_wmb(); s->b = 1; }", "while (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
-        ("if (x) s->a = 1; smp_wmb();", "if (x) s->a = 1; if (y) goto over; smp_wmb();\nover: return;", True),
-        ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) { smp_wmb(); s->b = 1; } else { smp_wmb(); s->b = 1; } }", False),
-        ("s->b = 1; smp_mb();", "s->b = 1; if (x) smp_mb(); else smp_mb();", False),
-        (
-            "switch (x) { case 1: s->a = 1; smp_wmb(); s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
-            "switch (x) { case 1: s->a = 1; s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
-            True,
-        ),
-        (
-            "switch (x) { case 1: g(s); spin_lock(&s->m); h(s); spin_unlock(&s->m); break; case 2: g(s); h(s); }",
-            "switch (x) { case 1: g(s); h(s); break; case 2: g(s); h(s); }",
-            True,
-        ),
-        (
-            "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); mutex_unlock(&s->m); break; case 2: mutex_lock(&s->m); }",
-            "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); break; case 2: mutex_lock(&s->m); }",
-            True,
-        ),
-        (
-            "read_lock(&s->m); if (g(s)) return; s->b = 1; read_unlock(&s->m);\nover: if (y) return;",
-            "read_lock(&s->m); if (g(s)) return; s->b = 1; if (z) goto end; read_unlock(&s->m);\nover: if (y) return;\nend: return;",
-            True,
-        ),
-        ("if (x) smp_mb();", "", True),
-        ("if (x) { s->b = 1; smp_mb(); s->c = 1; } else { s->b = 1; smp_mb(); }", "s->b = 1; smp_mb(); if (x) s->c = 1;", False),
-        ("raw_spin_lock_rcu_node(s); s->b = 1; raw_spin_unlock_rcu_node(s);", "s->b = 1;", True),
-        ("if (x) raw_spin_lock_rcu_node(s); g(s);", "g(s);", True),
-        ("s->b = 1; my_barrier_between(s); s->c = 1;", "my_barrier_between(s); s->b = 1; s->c = 1;", True),
-        ("lockdep_assert_lock_held(s); s->b = 1;", "s->b = 1;", False),
-        ("smp_store_release(&s->a, 1);", "smp_mb(); WRITE_ONCE(s->a, 1);", False),
-        ("smp_store_release(s->p, s->n);", "smp_mb(); WRITE_ONCE(*s->p, s->n);", False),
-        (
-            "if (x) g(s->p); else if (y) return; smp_store_release(s->p, n);",
-            "if (x) g(s->p); else if (y) return; smp_mb(); WRITE_ONCE(*s->p, n);",
-            False,
-        ),
-        ("smp_store_release(&s->a, 1);", "smp_wmb(); WRITE_ONCE(s->a, 1);", True),
-        ("smp_store_release(&s->a, 1);", "smp_mb(); s->a = 1;", True),
-        ("s->b = 1; smp_store_release(&s->a, 1);", "smp_mb(); s->b = 1; WRITE_ONCE(s->a, 1);", True),
-        ("smp_store_release(&s->a, 1);", "if (x) smp_mb(); WRITE_ONCE(s->a, 1);", True),
-        ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1); smp_mb();", True),
-        ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_mb();", False),
-        ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_rmb();", True),
-        ("r = smp_load_acquire(&s->a);", "smp_mb(); r = READ_ONCE(s->a);", True),
-        ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1); smp_mb();", False),
-        ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1);", True),
-    ],
-)  # fmt: skip
+LOST: list[tuple[str, str, bool]] = [
+    ("smp_mb(); s->b = 1;", "if (x) goto out; smp_mb();\nout:\ns->b = 1;", True),
+    ("smp_mb(); s->b = 1;", "if (x) return; smp_mb(); s->b = 1;", True),
+    ("smp_mb(); s->b = 1;", "if (x) smp_mb(); else smp_mb(); s->b = 1;", False),
+    ("smp_rmb(); s->b = 1;", "smp_wmb(); s->b = 1;", True),
+    ("smp_wmb(); s->b = 1;", "smp_rmb(); s->b = 1;", True),
+    ("smp_wmb(); s->b = 1;", "smp_mb(); s->b = 1;", False),
+    ("smp_mb(); s->b = 1;", "smp_mb__after_atomic(); s->b = 1;", True),
+    ("WRITE_ONCE(s->a, 1);", "smp_store_release(&s->a, 1);", False),
+    ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1);", True),
+    ("call_srcu(&s->srcu, &p->rcu, g);", "call_rcu(&p->rcu, g);", True),
+    ("synchronize_srcu(&s->srcu);", "synchronize_srcu_expedited(&s->srcu);", False),
+    ("synchronize_srcu(&s->srcu);", "synchronize_srcu(&s->other);", True),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->m); s->a = 1;", False),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "guard(mutex)(&s->n); s->a = 1;", True),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "scoped_guard(mutex, &s->m) { s->a = 1; }", False),
+    ("read_lock(&s->m); g(s); read_unlock(&s->m);", "g(s); read_lock(&s->m); read_unlock(&s->m);", True),
+    ("mutex_lock(&s->m); s->a = 1; mutex_unlock(&s->m);", "mutex_lock(&s->m); mutex_unlock(&s->m); s->a = 1;", True),
+    ("g(&s->k); atomic_set_release(&s->a, 1);", "atomic_set_release(&s->a, 1); g(&s->k);", True),
+    ("mutex_lock(&s->m); s->a = 1; s->b = 1;", "mutex_lock(&s->m); s->b = 1; s->a = 1;", False),
+    ("if (x) { s->a = 1; smp_wmb(); s->b = 1; }", "if (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
+    ("if (x) { smp_wmb(); s->b = 1; }", "if (x) {\n#ifdef CONFIG_X\nsmp_wmb();\n#endif\ns->b = 1; }", True),
+    ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) goto over; smp_wmb();\nover: s->b = 1; }", True),
+    ("while (x) { s->a = 1; smp_wmb(); s->b = 1; }", "while (x) { s->a = 1; if (y) smp_wmb(); s->b = 1; }", True),
+    ("if (x) s->a = 1; smp_wmb();", "if (x) s->a = 1; if (y) goto over; smp_wmb();\nover: return;", True),
+    ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) { smp_wmb(); s->b = 1; } else { smp_wmb(); s->b = 1; } }", False),
+    ("s->b = 1; smp_mb();", "s->b = 1; if (x) smp_mb(); else smp_mb();", False),
+    (
+        "switch (x) { case 1: s->a = 1; smp_wmb(); s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
+        "switch (x) { case 1: s->a = 1; s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
+        True,
+    ),
+    (
+        "switch (x) { case 1: g(s); spin_lock(&s->m); h(s); spin_unlock(&s->m); break; case 2: g(s); h(s); }",
+        "switch (x) { case 1: g(s); h(s); break; case 2: g(s); h(s); }",
+        True,
+    ),
+    (
+        "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); mutex_unlock(&s->m); break; case 2: mutex_lock(&s->m); }",
+        "switch (x) { case 1: g(s); mutex_lock(&s->m); h(s); break; case 2: mutex_lock(&s->m); }",
+        True,
+    ),
+    (
+        "read_lock(&s->m); if (g(s)) return; s->b = 1; read_unlock(&s->m);\nover: if (y) return;",
+        "read_lock(&s->m); if (g(s)) return; s->b = 1; if (z) goto end; read_unlock(&s->m);\nover: if (y) return;\nend: ;",
+        True,
+    ),
+    ("my_lock(s); g(s); my_unlock(s);", "my_lock(s); my_unlock(s); g(s);", True),
+    ("if (x) smp_mb();", "", True),
+    ("if (x) { s->b = 1; smp_mb(); s->c = 1; } else { s->b = 1; smp_mb(); }", "s->b = 1; smp_mb(); if (x) s->c = 1;", False),
+    ("raw_spin_lock_rcu_node(s); s->b = 1; raw_spin_unlock_rcu_node(s);", "s->b = 1;", True),
+    ("if (x) raw_spin_lock_rcu_node(s); g(s);", "g(s);", True),
+    ("s->b = 1; my_barrier_between(s); s->c = 1;", "my_barrier_between(s); s->b = 1; s->c = 1;", True),
+    ("lockdep_assert_lock_held(s); s->b = 1;", "s->b = 1;", False),
+    ("smp_store_release(&s->a, 1);", "smp_mb(); WRITE_ONCE(s->a, 1);", False),
+    ("smp_store_release(s->p, s->n);", "smp_mb(); WRITE_ONCE(*s->p, s->n);", False),
+    (
+        "if (x) g(s->p); else if (y) return; smp_store_release(s->p, n);",
+        "if (x) g(s->p); else if (y) return; smp_mb(); WRITE_ONCE(*s->p, n);",
+        False,
+    ),
+    ("smp_store_release(&s->a, 1);", "smp_wmb(); WRITE_ONCE(s->a, 1);", True),
+    ("smp_store_release(&s->a, 1);", "smp_mb(); s->a = 1;", True),
+    ("s->b = 1; smp_store_release(&s->a, 1);", "smp_mb(); s->b = 1; WRITE_ONCE(s->a, 1);", True),
+    ("smp_store_release(&s->a, 1);", "if (x) smp_mb(); WRITE_ONCE(s->a, 1);", True),
+    ("smp_store_release(&s->a, 1);", "WRITE_ONCE(s->a, 1); smp_mb();", True),
+    ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_mb();", False),
+    ("r = smp_load_acquire(&s->a);", "r = READ_ONCE(s->a); smp_rmb();", True),
+    ("r = smp_load_acquire(&s->a);", "smp_mb(); r = READ_ONCE(s->a);", True),
+    ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1); smp_mb();", False),
+    ("r = xchg(&s->a, 1);", "smp_mb(); r = xchg_relaxed(&s->a, 1);", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "less"), LOST)
 def test_what_some_path_loses_is_lost(before: str, after: str, less: bool) -> None:
     assert bool(lost(ops_of(before), ops_of(after))) is less
+
+
+AROUND = [
+    "if (c) {{ {} }}",
+    "if (c) {{ s->k = 1; }} else {{ {} }}",
+    "r = READ_ONCE(s->k); if (r) {{ {} }}",
+    "while (c) {{ {} }}",
+    "do {{ {} }} while (c);",
+    "for (;;) {{ {} if (c) break; }}",
+    "again: {} if (c) goto again;",
+    "switch (k) {{ case 1: {} break; default: s->l = 1; }}",
+    "s->k = 1; {} s->l = 1;",
+    "if (k) return; {}",
+    "if (c) goto last; {}\nlast: s->k = 1;",
+    "mutex_lock(&s->z); {} mutex_unlock(&s->z);",
+    "guard(mutex)(&s->z); {}",
+]
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_what_is_lost_is_lost_in_any_surroundings(around: str) -> None:
+    """But for a return, which leaves out what comes behind, and a guard, which holds it too."""
+    for before, after, less in LOST:
+        if not ("return" in after or "guard" in after):
+            assert bool(lost(ops_of(around.format(before)), ops_of(around.format(after)))) is less, after
+
+
+POOL = [
+    "s->a = 1;", "smp_wmb();", "s->b = 1;", "smp_mb();", "WRITE_ONCE(s->c, 1);", "g(s);", "smp_store_release(&s->d, 1);",
+    "r = READ_ONCE(s->e);", "smp_rmb();",
+]  # fmt: skip
+
+
+def jumped(rng: random.Random) -> tuple[str, str, str]:
+    """Statements; and with some of them jumped over by a goto, or under a condition."""
+    many = rng.randint(3, 7)
+    at = sorted(rng.sample(range(many + 1), 4))
+    over = rng.choice([[at[:2]], [at[:2], at[2:]], [at[::3], at[1:3]]])
+    plain = rng.choices(POOL, k=many)
+    goto, under = [], []
+    for k in range(many + 1):
+        for n, (_, last) in [*enumerate(over)][::-1]:
+            if k == last:
+                goto.append(f"\nover{n}: ;")
+                under.append("}")
+        for n, (first, _) in enumerate(over):
+            if k == first:
+                goto.append(f"if (y{n}) goto over{n};")
+                under.append(f"if (!y{n}) {{")
+        goto += plain[k : k + 1]
+        under += plain[k : k + 1]
+    return " ".join(plain), " ".join(goto), " ".join(under)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_a_goto_jumps_over_is_what_a_condition_leaves_out(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(25):
+        plain, goto, under = jumped(rng)
+        around = rng.choice([*AROUND, "{}"])
+        before, first, second = (ops_of(around.format(body)) for body in (plain, goto, under))
+        assert bool(lost(before, first)) == bool(lost(before, second)), around.format(goto)
+        assert not lost(first, before)
+
+
+ORDERED = (
+    "smp_load_acquire(&s->a); smp_store_release(&s->a, 1); smp_store_mb(s->a, 1); xchg(&s->a, 1); xchg_acquire(&s->a, 1); "
+    "cmpxchg_release(&s->a, 1, 2); atomic_set_release(&s->a, 1); atomic_read_acquire(&s->a); atomic_inc_return(&s->a); "
+    "spin_lock(&s->a); mutex_unlock(&s->a); rcu_read_lock(); srcu_read_unlock(&s->a, i); smp_mb(); smp_wmb(); smp_rmb(); "
+    "synchronize_rcu(); synchronize_srcu(&s->a); test_and_set_bit(1, &s->a); test_and_set_bit_lock(1, &s->a); "
+    "clear_bit_unlock(1, &s->a); refcount_dec_and_test(&s->a); rcu_assign_pointer(s->a, p); my_lock(s); set_mb(x)"
+)
+RELAXED = (
+    "READ_ONCE(s->a); WRITE_ONCE(s->a, 1); xchg_relaxed(&s->a, 1); atomic_inc(&s->a); atomic_read(&s->a); set_bit(1, &s->a); "
+    "atomic_add_return_relaxed(1, &s->a); rcu_dereference(s->a); cmpxchg_relaxed(&s->a, 1, 2); g(s)"
+)
+
+
+@pytest.mark.parametrize("op", ORDERED.split("; "))
+def test_what_passes_something_that_orders_loses_order(op: str) -> None:
+    for code in ("s->k = 1;", "s->k = 1; s->l = 1; s->m = 1;", "h(&s->k);"):
+        first, last = ops_of(f"{op}; {code}"), ops_of(f"{code} {op};")
+        assert lost(first, last)
+        assert lost(last, first)
+        assert not lost(first, first)
+
+
+@pytest.mark.parametrize("op", RELAXED.split("; "))
+def test_what_passes_something_that_does_not_order_loses_nothing(op: str) -> None:
+    assert not lost(ops_of(f"{op}; s->k = 1;"), ops_of(f"s->k = 1; {op};"))
 
 
 @pytest.mark.parametrize(("head", "less"), [("#ifdef CONFIG_X\nvoid g(void);\n#else\n{}\n#endif", True), ("{}", False)])
@@ -158,6 +250,15 @@ def test_a_stub_that_other_configurations_do_without_says_nothing_about_them(hea
     more = head.format("static inline void g(void) { }")
     before, after = "r = atomic_dec_and_test(&s->a);", "g();"
     assert bool(lost(ops_of(f"{after} {before}", more), ops_of(f"{before} {after}", more))) is less
+
+
+@pytest.mark.parametrize("dots", ["...", "args...", "first, ..."])
+def test_what_a_macro_is_given_for_its_dots_is_what_its_body_has(dots: str) -> None:
+    named = dots.removesuffix("...").rstrip(", ")
+    words = {"": "__VA_ARGS__", "args": "args", "first": "first, ## __VA_ARGS__"}[named]
+    more = f"#define do_it({dots}) call_srcu({words})\n"
+    assert not lost(ops_of("call_srcu(&s->srcu, &p->rcu, g);", more), ops_of("do_it(&s->srcu, &p->rcu, g);", more))
+    assert lost(ops_of("call_srcu(&s->srcu, &p->rcu, g);", more), ops_of("do_it(&s->other, &p->rcu, g);", more))
 
 
 @pytest.mark.parametrize("loop", ["while (x) {{ {} }}", "for (; x;) {{ {} }}"])

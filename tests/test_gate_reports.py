@@ -7,6 +7,8 @@ import json
 import re
 from io import BytesIO
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import jsonschema
@@ -14,11 +16,12 @@ import junitparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import KINDS
 from checker.campaign.verdicts import Row
+from checker.campaign.witness import Opened, Step
 from checker.report.blocks import View
 from checker.report.gate import render
 from checker.report.markdown import text as plain_words
@@ -184,6 +187,15 @@ JSON = closed(
                     "kernel": {"oneOf": [{"type": "null"}, closed({"path": TEXT, "line": LINE})]},
                     "column": LINE, "change": MAYBE, "why": MAYBE, "repair": MAYBE,
                     "functions": {"type": "object", "additionalProperties": TEXT},
+                    "reason": {
+                        "oneOf": [
+                            {"type": "null"},
+                            closed({
+                                "axiom": TEXT,
+                                "cycle": {"type": "array", "items": closed({"process": TEXT, "line": LINE, "text": TEXT})},
+                            }),
+                        ]
+                    },
                 }
             ),
         },
@@ -202,12 +214,14 @@ ROWS = st.builds(
     Row, path=NAMES, model=NASTY, test=NASTY, verdict=st.sampled_from(["Never", "Sometimes", "Unknown"]), race=st.booleans(),
     expected=NASTY, unmet=NASTY, reason=NASTY, error=NASTY, line=st.integers(1, 99), cached=st.booleans(),
 )  # fmt: skip
+ON_CYCLES = st.builds(Step, st.integers(0, 3), st.integers(1, 99), NASTY, NASTY)
 FINDINGS = st.builds(
     Finding, kind=st.sampled_from(list(KINDS)), level=st.sampled_from(["error", "block", "warning", "note"]), message=NAMES,
     path=NASTY, line=st.integers(1, 99), model=NASTY, test=NASTY,
     kernel=st.none() | st.tuples(NAMES, st.integers(1, 99)), detail=st.lists(NASTY | STEPS, max_size=3).map(tuple),
     change=NASTY, why=NASTY, repair=NASTY, column=st.integers(1, 99),
     functions=st.lists(st.tuples(st.integers(0, 3), NASTY), max_size=2).map(tuple),
+    opened=st.none() | st.builds(Opened, NASTY, st.lists(ON_CYCLES, max_size=3).map(tuple)),
 )  # fmt: skip
 REPORTS = st.builds(
     Report, rows=st.lists(ROWS, max_size=4).map(tuple), findings=st.lists(FINDINGS, max_size=4).map(tuple),
@@ -226,12 +240,58 @@ def test_sarif_follows_its_schema(report: Report) -> None:
     assert len(made["runs"][0]["results"]) == sum(finding.level != "note" for finding in report.findings)
     for result in made["runs"][0]["results"]:
         assert made["runs"][0]["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+    told = [finding for finding in report.findings if finding.level != "note"]
+    for finding, result in zip(told, made["runs"][0]["results"], strict=True):
+        places = [(*finding.kernel[1:], 1)] if finding.kernel else []
+        places += [(finding.line, finding.column)] if finding.path or not places else []
+        regions = [place["physicalLocation"]["region"] for place in (*result["locations"], *result.get("relatedLocations", ()))]
+        assert regions == [
+            {"startLine": line, "startColumn": column, "endLine": line, "endColumn": column + 1} for line, column in places
+        ]
+        assert [place["id"] for place in result.get("relatedLocations", ())] == [1] * (len(places) - 1)
+
+
+def test_a_finding_keeps_its_fingerprint_when_lines_move() -> None:
+    def fingerprint(finding: Finding) -> str:
+        (result,) = json.loads(render("sarif", Report((), (finding,))))["runs"][0]["results"]
+        return str(result["partialFingerprints"]["checker/v1"])
+
+    at = fingerprint(HARMFUL)
+    assert at == fingerprint(replace(HARMFUL, line=99, column=9, kernel=("virt/kvm/kvm_main.c", 99), detail=(), repair=""))
+    others = [
+        replace(HARMFUL, kind="review"), replace(HARMFUL, path="b"), replace(HARMFUL, model="lkmm"), replace(HARMFUL, message="b"),
+        replace(HARMFUL, kernel=("virt/kvm/other.c", 7)), replace(HARMFUL, kernel=None),
+    ]  # fmt: skip
+    assert len({at, *map(fingerprint, others)}) == 1 + len(others)
+
+
+def spelled(one: Finding | Row) -> dict[str, object]:
+    """The fields by their names in JSON, null for a text that says nothing."""
+    made: dict[str, Any] = {name: plain(value) for name, value in asdict(one).items()}
+    if isinstance(one, Finding):
+        made["kernel"] = {"path": made["kernel"][0], "line": made["kernel"][1]} if one.kernel else None
+        made["functions"] = {f"P{tid}": plain(name) for tid, name in one.functions}
+        maybe = ("model", "test", "change", "why", "repair")
+    else:
+        del made["code"], made["column"]
+        maybe = ("expected", "unmet", "reason", "error")
+    return made | {name: made[name] or None for name in maybe}
+
+
+def plain(value: object) -> object:
+    """As JSON has it: text without what is no Unicode, lists."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return [plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 @settings(max_examples=150, deadline=None)
 @given(REPORTS)
 def test_json_follows_its_schema(report: Report) -> None:
-    jsonschema.validate(json.loads(render("json", report)), JSON)
+    made = json.loads(render("json", report))
+    jsonschema.validate(made, JSON)
+    assert made["findings"] == [spelled(finding) for finding in report.findings]
+    assert made["rows"] == [spelled(row) for row in report.rows]
 
 
 @settings(max_examples=150, deadline=None)
@@ -243,6 +303,9 @@ def test_junit_is_read_by_those_who_read_junit(report: Report) -> None:
     bad = [f for f in report.findings if f.level in ("error", "block")]
     assert sum(suite.tests for suite in suites) == len(cases) >= len(report.rows)
     assert bool(bad) == any(case.result for case in cases)
+    for kind, count in (("failure", "failures"), ("error", "errors")):
+        assert sum(getattr(suite, count) for suite in suites) == text.count(f"<{kind} ")
+    assert bool(text.count("<error ")) == any(finding.level == "error" for finding in bad)
     for element in ElementTree.parse(BytesIO(text.encode())).iter():
         allowed, required, inside = JUNIT[element.tag]
         assert required <= set(element.keys()) <= allowed
@@ -259,6 +322,30 @@ def test_annotations_are_commands_of_ours_and_no_others(report: Report) -> None:
     assert len(lines) == len(told)
     for line in lines:
         assert re.fullmatch(r"::(error|warning) (file=[^,:\n]*,line=\d+,col=\d+,)?title=checker%3A [a-z-]+::[^\n\r]*", line), line
+
+
+@settings(max_examples=150, deadline=None)
+@given(REPORTS)
+def test_an_annotation_stands_where_the_finding_does(report: Report) -> None:
+    """Read as actions/runner reads it: properties are separated by commas, and unescaped."""
+    told = [finding for finding in report.findings if finding.level != "note"]
+    for finding, line in zip(told, render("github", report).split("\n"), strict=False):
+        command, properties, text = re.fullmatch(r"::(\w+) (.*?)::(.*)", line).groups()  # type: ignore[union-attr]
+        assert command == ("warning" if finding.level == "warning" else "error")
+        assert text.startswith(f"{finding.model}: ".replace("%", "%25")) or not finding.model.isalnum()
+        found = {name: unquote(value) for name, value in (one.split("=", 1) for one in properties.split(","))}
+        assert found.pop("title") == f"checker: {finding.kind}"
+        found.pop("file", "")
+        path, at, column = (*finding.kernel, 1) if finding.kernel else (finding.path, finding.line, finding.column)
+        assert found == ({"line": str(at), "col": str(column)} if path else {})
+
+
+@pytest.mark.parametrize("count", [0, 1, 49, 50, 51, 53])
+def test_a_workflow_gets_as_many_annotations_as_it_shows(count: int) -> None:
+    note = Finding("skeleton", "note", "for information")
+    lines = render("github", Report((), (note, *[replace(HARMFUL, line=n) for n in range(count)]))).splitlines()
+    assert len(lines) == min(count, 51)
+    assert lines[50:] == [f"::notice title=checker::{count - 50} more findings are in the log"] * (count > 50)
 
 
 @settings(max_examples=150, deadline=None)
@@ -376,16 +463,34 @@ def test_an_execution_is_a_code_flow_with_a_thread_for_each_process() -> None:
     }
 
 
-def test_what_a_witness_says_can_be_taken_apart_again() -> None:
+def test_a_witness_is_an_execution_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read has what its origin stored; nobody is told of the index that an SRCU section hands on."""
     from checker import check, load_model, load_test
-    from checker.campaign.witness import final_state, steps, witness
+    from checker.campaign import witness
 
-    root = Path(__file__).resolve().parent.parent
-    for file in sorted((root / "litmus" / "kvm").glob("mmio-bus-exit-*.litmus")):
-        result = check(load_test(file), load_model("lkmm"))
-        lines = witness(result)
-        assert [f"P{step.tid} {step}" for step in steps(lines)] == [line for line in lines if line.startswith("P")]
-        assert bool(final_state(lines)) == bool(lines)
+    root, long = Path(__file__).resolve().parent.parent / "litmus", 0
+    for file in sorted(root.rglob("*.litmus"))[::3]:
+        result, text = check(load_test(file), load_model("lkmm")), file.read_text().split("\n")
+        lines = witness.witness(result)
+        found = witness.steps(lines)
+        assert [f"P{step.tid} {step}" for step in found] == [line for line in lines if line.startswith("P")]
+        assert bool(witness.final_state(lines)) == bool(lines)
+        assert [step.tid for step in found] == sorted(step.tid for step in found)
+        stored = {(step.tid, step.line, step.what.removeprefix("stores ")) for step in found if step.what.startswith("stores ")}
+        for step in found:
+            assert not re.search(r"srcu_(down_)?read_", text[step.line - 1])
+            if step.what.startswith("reads ") and step.origin != ", its first value":
+                origin = re.fullmatch(r", from P(\d+)'s line (\d+)", step.origin)
+                assert origin is not None
+                place, value = step.what.removeprefix("reads ").split(" = ")
+                assert (int(origin[1]), int(origin[2]), f"{place} := {value}") in stored
+        for most in {len(found) + 1, len(found), len(found) - 1, 1} if len(found) > 1 else ():
+            monkeypatch.setattr(witness, "MOST", most)
+            left, long = len(found) - most, long + 1
+            short = witness.witness(result)
+            assert short == (*lines[: len(lines) - max(0, left)], *[f"… {left} more"] * (left > 0))
+            monkeypatch.undo()
+    assert long > 50
 
 
 # ---------------------------------------------------------------- for people
@@ -412,6 +517,22 @@ def test_a_blocked_patch_is_said_in_ten_lines_with_what_matters_first() -> None:
 blocked: 0 verdicts, 0 as expected, 2 blocked
 """
     )
+
+
+def test_the_cycle_that_was_forbidden_is_told_and_is_a_code_flow_of_its_own() -> None:
+    made = Opened("happens-before (lkmm.cat:92)", (Step(0, 31, "WRITE_ONCE(*x, 1)", ", wmb by smp_wmb() in line 32"),))
+    report = Report((), (replace(HARMFUL, opened=made),))
+    said = "P0 WRITE_ONCE(*x, 1) (line 31), wmb by smp_wmb() in line 32"
+    table = render("table", report, View(width=100))
+    assert f"  without the patch happens-before (lkmm.cat:92) forbade a cycle:\n    {said}\n" in table
+    for layout in ("github", "junit", "markdown", "json"):
+        assert "smp_wmb() in line 32" in render(layout, report).replace("\\", "")
+    log = json.loads(render("sarif", report))
+    jsonschema.validate(log, SARIF)
+    _, cycle = log["runs"][0]["results"][0]["codeFlows"]
+    (where,) = cycle["threadFlows"][0]["locations"]
+    assert where["location"]["physicalLocation"]["region"]["startLine"] == 31
+    assert where["location"]["message"]["text"] == said
 
 
 def test_a_repair_is_said_where_it_is_known() -> None:

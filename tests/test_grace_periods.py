@@ -13,7 +13,7 @@ from checker.core.source import Source
 from checker.parse.litmus import parse_test
 from checker.result import Result
 
-MACHINES = ("aarch64", "aarch64-llsc", "x86-tso")
+MACHINES = ("aarch64", "aarch64-llsc", "riscv", "ppc", "x86-tso")
 ALL = ("lkmm", *MACHINES, "sc")
 
 

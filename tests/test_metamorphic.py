@@ -71,7 +71,7 @@ def test_names_mean_nothing(seed: int) -> None:
     assert summary(result(renamed(text))) == (expected, before.flags, before.observation), text
 
 
-@pytest.mark.parametrize("name", ["lkmm", "x86-tso", "aarch64", "aarch64-llsc"])
+@pytest.mark.parametrize("name", ["lkmm", "x86-tso", "aarch64", "aarch64-llsc", "riscv", "riscv-zacas", "ppc"])
 @given(seeds)
 @settings(max_examples=40)
 def test_a_barrier_adds_no_state(name: str, seed: int) -> None:
@@ -84,7 +84,7 @@ def test_a_barrier_adds_no_state(name: str, seed: int) -> None:
     assert states(result(more, name)) <= states(result(text, name)), more
 
 
-@pytest.mark.parametrize("machine", ["x86-tso", "aarch64", "aarch64-llsc"])
+@pytest.mark.parametrize("machine", ["x86-tso", "aarch64", "aarch64-llsc", "riscv", "riscv-zacas", "ppc"])
 @given(seeds)
 @settings(max_examples=40)
 def test_sequential_consistency_is_the_strongest_and_the_kernel_model_the_weakest(machine: str, seed: int) -> None:
@@ -113,7 +113,7 @@ class Forgetful(Bounds):
         """Nothing beforehand."""
 
 
-@pytest.mark.parametrize("name", ["sc", "x86-tso", "aarch64", "lkmm"])
+@pytest.mark.parametrize("name", ["sc", "x86-tso", "aarch64", "riscv", "ppc", "lkmm"])
 @given(seeds)
 @settings(max_examples=25)
 def test_bounds_are_only_a_short_cut(name: str, seed: int) -> None:
@@ -125,7 +125,7 @@ def test_bounds_are_only_a_short_cut(name: str, seed: int) -> None:
     assert summary(without) == summary(with_bounds), text
 
 
-@pytest.mark.parametrize("name", ["lkmm", "x86-tso", "aarch64"])
+@pytest.mark.parametrize("name", ["lkmm", "x86-tso", "aarch64", "riscv", "ppc"])
 @given(seeds)
 @settings(max_examples=40)
 def test_both_engines_give_the_same_result(name: str, seed: int) -> None:

@@ -16,7 +16,8 @@ from checker.program.ir import Table
 
 MODELS = Path(checker.models.__file__).parent
 CATS = sorted([*MODELS.rglob("*.cat"), *MODELS.rglob("*.bell")])
-MACHINES = ["aarch64/linux-lse.def", "aarch64/linux-llsc.def", "aarch64/linux-lto.def", "x86-tso/linux.def"]
+MACHINES = ["aarch64/linux-lse.def", "aarch64/linux-llsc.def", "aarch64/linux-lto.def", "x86-tso/linux.def", "riscv/linux.def"]
+MACHINES += ["riscv/linux-zacas.def", "ppc/linux.def"]
 FILES = ["lkmm/linux.def", *MACHINES, "lib/linux-generic.def"]
 ORDERS = ["", "_relaxed", "_acquire", "_release"]
 
@@ -116,7 +117,12 @@ def test_a_machine_defines_itself_only_what_its_own_headers_do() -> None:
     own = {name: {line.partition("(")[0] for line in definitions(name)} for name in MACHINES}
     assert own["aarch64/linux-lse.def"] == own["aarch64/linux-llsc.def"]
     assert generic & own["aarch64/linux-lse.def"] == set()
-    assert generic & own["x86-tso/linux.def"] == {"test_and_set_bit_lock", "clear_bit_unlock", "__clear_bit_unlock"}
+    locks = {"test_and_set_bit_lock", "clear_bit_unlock", "__clear_bit_unlock"}
+    loops = {"__add_unless_from", "__inc_unless_negative", "__dec_unless_positive", "__dec_if_positive"}
+    assert generic & own["x86-tso/linux.def"] == locks
+    assert generic & own["riscv/linux.def"] == locks | loops
+    fenced = {"__add_unless_from", "atomic_fetch_add_unless", "__dec_if_positive", "atomic_dec_if_positive"}
+    assert generic & own["ppc/linux.def"] == locks | fenced
 
 
 def test_the_tags_of_the_kernel_table_are_those_the_bell_file_declares() -> None:

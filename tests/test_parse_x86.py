@@ -464,7 +464,7 @@ def test_a_line_that_is_not_understood_names_itself(arch: str, line: str, messag
 def test_accesses_of_different_sizes_are_refused_and_both_named() -> None:
     test = parsed("P0 | P1 ;\n movl $1,(x) | movb (x),%al ;", tail="exists (1:rax=1)")
     with pytest.raises(CheckerError, match="accesses of different sizes to x: 1 byte here, 4 bytes in line 4"):
-        check(test, load_model("x86-tso"))
+        check(test, load_model("sc"))
 
 
 @pytest.mark.parametrize(

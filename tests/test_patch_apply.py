@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from checker.core.source import CheckerError
-from checker.kernel.gitapply import NoGit
+from checker.kernel.gitapply import NoGit, apply_diff
 from checker.kernel.patch import Applied, applied, read_patch
 from checker.kernel.trees import FolderTree
 
@@ -120,6 +121,43 @@ def test_in_a_tree_that_moved_a_patch_does_what_git_apply_does(tmp_path: Path, c
             assert made.after.read(NAME) == plain
 
 
+def step(files: dict[str, bytes], rng: random.Random) -> dict[str, bytes]:
+    """A tree in which one file was changed, made, removed or moved."""
+    name, made = rng.choice(sorted(files)), dict(files)
+    match rng.choice(["change", "change", "make", "remove", "move"]):
+        case "change":
+            made[name] = edited(files[name].splitlines(keepends=True) or [b"\n"], "insert", rng)
+        case "make":
+            made[f"new{rng.randrange(3)}.c"] = rng.choice(SOURCES).read_bytes()
+        case "remove" if len(files) > 1:
+            del made[name]
+        case "move":
+            made[f"moved{rng.randrange(3)}.c"] = made.pop(name)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_diff_that_names_files_again_and_again_does_what_git_apply_does(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    states = [{f"old{n}.c": rng.choice(SOURCES).read_bytes() for n in range(2)}]
+    for _ in range(3):
+        states.append(step(states[-1], rng))
+    patch = b"".join(patch_of(tmp_path / f"git{n}", *states[n : n + 2]) for n in range(3))
+    for at, flags in ((0, ()), (-1, ("-R",))):
+        tree = tmp_path / f"tree{at}"
+        tree.mkdir()
+        put(tree, states[at])
+        done = git(tree, "apply", *flags, "--whitespace=nowarn", data=patch)
+        plain = {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.c")}
+        put(tree, states[at])
+        if done.returncode or not patch:
+            continue
+        made = applied(FolderTree(tree), read_patch("x", patch))
+        sides = (plain, states[-1]) if made.reversed else (states[0], plain)
+        assert contents(made, {name for state in (*states, plain) for name in state}) == sides
+        assert made.reversed == bool(at)
+
+
 BASE = b"".join(b"\tline%d();\n" % n for n in range(30))
 WITH = BASE.replace(b"\tline9();\n", b"\tline9();\n\tsmp_rmb();\n")
 
@@ -164,6 +202,33 @@ def test_a_patch_that_fits_only_with_less_context_says_so(tmp_path: Path) -> Non
     assert made.after.read(NAME) == other.replace(b"\tline9();\n", b"\tline9();\n\tsmp_rmb();\n")
     assert any("less of its context" in remark for remark in made.remarks)
     assert not made.reversed
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("name", ["a.c", "b.c"])
+def test_of_several_files_the_one_is_named_that_has_moved(tmp_path: Path, name: str, back: bool) -> None:
+    """Forwards and backwards, where git says of each hunk how it fits."""
+    long = b"".join(b"\tline%d();\n" % n for n in range(60))
+    new = long.replace(b"\tline12();\n", b"\tsmp_rmb();\n").replace(b"\tline50();\n", b"\tsmp_wmb();\n")
+    after = {"a.c": long.replace(b"\tline30();\n", b"\tsmp_mb();\n"), "b.c": new}
+    before = dict.fromkeys(after, long)
+    (diff,) = read_patch("x", patch_of(tmp_path / "git", before, after)).diffs
+    files = [replace(file, old=file.old[2:], new=file.new[2:]) for file in diff.files]
+    start = files[name == "b.c"].hunks[-1].into if back else files[name == "b.c"].hunks[-1].start
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for edit, less in (
+        (lambda data: data, False),
+        (lambda data: b"".join([b"\tmore();\n" * 9, data]), False),
+        (lambda data: data.replace(b"line%d()" % (start + 5), b"other()"), True),
+    ):
+        now = dict(after if back else before)
+        now[name] = edit(now[name])
+        put(tree, now)
+        fit = apply_diff(FolderTree(tree), files, 1, back=back, reduced=less)
+        assert fit.sure is (now == (after if back else before))
+        assert [remark.split(":")[0] for remark in fit.remarks] == [name] * less
+        assert fit.files[name] == edit((before if back else after)[name])
 
 
 def test_what_does_not_fit_is_told_with_its_hunk(tmp_path: Path) -> None:

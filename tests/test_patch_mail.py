@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import quopri
+import random
+import re
 import textwrap
 from email.message import EmailMessage
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from checker.core.source import CheckerError
 from checker.kernel.patch import applied, opened, read_patch
 from checker.kernel.trees import FolderTree
-from tests.test_patch_apply import BASE, NAME, WITH, patch_of, put, tree_of
+from tests.test_patch_apply import BASE, NAME, SOURCES, WITH, contents, edited, patch_of, put, tree_of
 
 MORE = WITH.replace(b"\tline11();\n", b"\tline11();\n\tsmp_wmb();\n")
 SENDER = b"From 0123456789abcdef0123456789abcdef01234567 Mon Sep 17 00:00:00 2001\n"
@@ -40,9 +42,9 @@ def after(tmp_path: Path, data: bytes, base: bytes = BASE) -> bytes | None:
     return made.after.read(NAME)
 
 
-def refused(tmp_path: Path, data: bytes) -> CheckerError:
+def refused(tmp_path: Path, data: bytes, base: bytes = BASE) -> CheckerError:
     with pytest.raises(CheckerError) as error:
-        applied(tree_of(tmp_path / "tree", BASE), read_patch("x.eml", data))
+        applied(tree_of(tmp_path / "tree", base), read_patch("x.eml", data))
     assert error.value.span is not None
     return error.value
 
@@ -63,6 +65,47 @@ def test_an_attached_patch_is_read(tmp_path: Path, one: bytes) -> None:
     assert after(tmp_path, message.as_bytes()) == WITH
     message.add_attachment(one.replace(b"smp_rmb", b"smp_mb"), maintype="text", subtype="x-patch")
     assert "different patches" in refused(tmp_path, message.as_bytes()).message
+
+
+def attached(text: str, *parts: bytes, names: bool = True) -> bytes:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "a@example.org", "[PATCH] attached"
+    message.set_content(text)
+    for n, part in enumerate(parts):
+        named = {"filename": f"{n}.patch"} if names else {}
+        message.add_attachment(part, maintype="application", subtype="octet-stream", **named)
+    return message.as_bytes()
+
+
+def test_of_the_parts_of_a_mail_each_patch_is_read_once(tmp_path: Path, one: bytes, two: bytes) -> None:
+    assert after(tmp_path, attached("See below.\n", one, two)) == MORE
+    assert after(tmp_path, attached(one.decode(), one)) == WITH
+    assert after(tmp_path, attached("See below.\n", one, b"\x00\x01 no patch", names=False)) == WITH
+    page = EmailMessage()
+    page["From"], page["Subject"] = "a@example.org", "[PATCH] twice"
+    page.set_content(one.decode())
+    page.add_alternative("<pre>" + one.decode().replace("smp_rmb", "smp_mb") + "</pre>", subtype="html")
+    assert after(tmp_path, page.as_bytes()) == WITH
+    assert not read_patch("x", mail(one)).remarks
+
+
+@pytest.mark.parametrize("lead", [b"", b"Hello,\n\nsee below.\n\n"])
+def test_what_is_wrong_with_a_mail_of_a_mailbox_is_told_with_its_line(tmp_path: Path, one: bytes, two: bytes, lead: bytes) -> None:
+    good = SENDER + mail(one, "[PATCH 1/2] x")
+    other = two.replace(b"smp_wmb", b"smp_mb")
+    page = b"From: a@b.c\nSubject: x\nContent-Type: text/html\n\n<pre>x</pre>\n"
+    short = b"\n".join(line for line in mail(two).split(b"\n") if b"line10" not in line)
+    for bad, at, message in (
+        (attached(two.decode(), other), 0, "the parts of this mail hold different patches"),
+        (attached("Both.\n", two, other, names=False), 0, "the parts of this mail hold different patches"),
+        (page, 0, "this mail is HTML"),
+        (short, short[: short.index(b"@@ -")].count(b"\n"), "is cut short"),
+    ):
+        error = refused(tmp_path, lead + good + SENDER + bad)
+        assert message in error.message
+        assert error.span is not None
+        assert error.span.line == (lead + good + SENDER).count(b"\n") + 1 + at
+        assert error.span.column == 1
 
 
 def test_a_mail_of_html_is_refused(tmp_path: Path, one: bytes) -> None:
@@ -95,6 +138,68 @@ def test_blanks_that_the_mail_took_are_put_back_from_the_tree(tmp_path: Path, on
         assert b"".join(found.split()) == b"".join(WITH.split())
         assert [line for line in found.split(b"\n") if b"smp" not in line] == BASE.split(b"\n")
         assert any("but for blanks" in remark for remark in made.remarks)
+
+
+def mangled(patch: bytes, how: str) -> bytes:
+    """A patch whose context and removed lines have other blanks than the file; what it adds is as it was."""
+    made, left = [], [0, 0]
+    for line in patch.split(b"\n"):
+        if found := re.match(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@", line):
+            left = [int(n or 1) for n in found.groups()]
+        elif any(left) and line[:1] in (b" ", b"-", b"+"):
+            left = [left[0] - (line[:1] != b"+"), left[1] - (line[:1] != b"-")]
+            if line[:1] != b"+":
+                mark, text = line[:1], line[1:]
+                line = {"tabs": mark + text.replace(b"\t", b"        "), "ends": mark + text.rstrip() + b"  "}.get(how, line)
+                line = line[1:].lstrip() if how == "lost" and mark == b" " else line
+        made.append(line)
+    return b"\n".join(made)
+
+
+@pytest.mark.parametrize("how", ["tabs", "ends", "lost"])
+@pytest.mark.parametrize("context", [1, 3])
+def test_a_mended_patch_does_what_the_patch_did_with_every_file(tmp_path: Path, how: str, context: int) -> None:
+    rng = random.Random(f"{how} {context}")
+    parts = [source.read_bytes() for source in SOURCES if source.stat().st_size > 400]
+    names = ["virt/kvm/edited.c", "virt/kvm/removed.c", "virt/kvm/moved.c", "virt/kvm/kept.c"]
+    for n in range(2):
+        before = dict(zip(names, rng.sample(parts, 4)))
+        after = {name: edited(before[name].splitlines(keepends=True), rng.choice(["insert", "any"]), rng) for name in names}
+        if any(after[name] == before[name] for name in names):
+            continue
+        after["a/moved.c"] = after.pop("virt/kvm/moved.c")
+        after |= {"a/new.c": b"\tint  x;\n", "a/empty.c": b""}
+        del after["virt/kvm/removed.c"]
+        patch = mangled(patch_of(tmp_path / f"git{n}", before, after, f"-U{context}"), how)
+        for now, back in ((before, False), (after, True)):
+            tree = tmp_path / f"tree{n}{back}"
+            tree.mkdir()
+            put(tree, now)
+            made = applied(FolderTree(tree), read_patch("x", patch))
+            assert made.reversed == back
+            found = contents(made, {*before, *after})
+            if how == "lost" or not back:
+                assert found == (before, after)
+            assert any("fits but for blanks" in remark for remark in made.remarks)
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+@pytest.mark.parametrize("other", [(), (7,), (8,), (9,), (10,), (11,), (12,), (7, 8, 11, 12), (8, 10)])
+def test_the_two_outermost_lines_of_context_may_differ(tmp_path: Path, other: tuple[int, ...], end: bytes) -> None:
+    """In a file that has moved, too, and up to its end, which has an end of line or none."""
+    base, new = (b"".join(data.splitlines(keepends=True)[:at]).rstrip() + end for data, at in ((BASE, 13), (WITH, 14)))
+    patch = patch_of(tmp_path / "git", {NAME: base}, {NAME: new})
+    tree, expected = base, new
+    for n in other:
+        tree, expected = (data.replace(b"line%d()" % n, b"other()") for data in (tree, expected))
+    moved = b"/* moved */\n\n"
+    data = mangled(patch, "tabs")
+    if {9, 10} & {*other}:
+        assert "does not fit" in refused(tmp_path, data, moved + tree).message
+        return
+    made = applied(tree_of(tmp_path / "tree", moved + tree), read_patch("x", data))
+    assert (made.reversed, made.after.read(NAME)) == (False, moved + expected)
+    assert made.remarks == (f"{NAME}: the hunk at line 8 fits but for blanks or context",)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])

@@ -18,7 +18,7 @@ from checker.insight.audit import audit
 from checker.insight.repair import Repair, one_line, repair
 from checker.library import load_model, load_test
 from checker.program import ir
-from checker.report.repaired import diff, text
+from checker.report.repaired import diff, extra, text
 from tests.test_audit import by_hand
 from tests.test_explain import SHAPES, a_test, shape
 
@@ -180,3 +180,76 @@ def test_the_command_says_what_is_left_to_do_by_its_exit_code(tmp_path: Path) ->
     assert verdict(row["alternatives"][0]["text"]) == "Never"
     assert CliRunner().invoke(cli, ["repair", str(not_helped)]).exit_code == 1
     assert CliRunner().invoke(cli, ["repair", str(tmp_path / "none.litmus")]).exit_code == 2
+
+
+# ---------------------------------------------------------------- read-modify-writes, and who pays
+
+ATOMICS = """C SB
+
+{{}}
+
+P0(atomic_t *x, int *y)
+{{
+\tint r0;
+\tint r1;
+
+\tr0 = {0}(1, x);
+\tr1 = READ_ONCE(*y);
+}}
+
+P1(atomic_t *x, {1} *y)
+{{
+\tint r0;
+\tint r1;
+
+\t{2};
+\tr1 = atomic_read(x);
+}}
+
+exists (0:r1=0 /\\ 1:r1=0)
+"""
+
+
+def atomics(first: str, *, both: bool = False) -> ir.Test:
+    kind, second = ("atomic_t", f"r0 = {first}(1, y)") if both else ("int", "WRITE_ONCE(*y, 1)")
+    code = ATOMICS.format(first, kind, second)
+    if both:
+        code = code.replace("READ_ONCE(*y)", "atomic_read(y)").replace("P0(atomic_t *x, int", "P0(atomic_t *x, atomic_t")
+    return library.test_in(Source("sb.litmus", code))
+
+
+@pytest.mark.parametrize("first", ["atomic_fetch_add_relaxed", "atomic_fetch_add_acquire", "atomic_fetch_add_release"])
+def test_an_acquire_and_a_release_of_one_call_are_written_as_its_full_form(first: str) -> None:
+    test = atomics(first)
+    found = repair(test, [load_model("lkmm")], Options())
+    assert len(found.alternatives) > 1
+    for one in found.alternatives:
+        assert one.cost[:3] == (2, 0, 0)
+        assert check(library.test_in(Source("sb.litmus", one.text)), load_model("lkmm"), Options()).observation == "Never"
+    assert len({one.text for one in found.alternatives}) == len(found.alternatives)
+    assert any("atomic_fetch_add(1, x)" in one.text for one in found.alternatives)
+
+
+def test_x86_pays_for_full_barriers_and_not_for_read_modify_writes() -> None:
+    test = atomics("atomic_fetch_add_relaxed", both=True)
+    first = repair(test, [load_model("lkmm")], Options(), paying="x86-tso").alternatives[0]
+    assert "smp_mb" not in first.text
+    assert first.text.count("atomic_fetch_add(1") == 2
+    assert extra(test, first)["x86-tso"] == {}
+    assert "   x86-tso: nothing more\n" in text(repair(test, [load_model("lkmm")], Options(), paying="x86-tso"), test)
+
+
+def test_what_machines_execute_more_is_what_checker_cost_counts() -> None:
+    test = atomics("atomic_fetch_add_relaxed")
+    for one in repair(test, [load_model("lkmm")], Options()).alternatives:
+        barriers = one.text.count("smp_mb")
+        barriers -= one.text.count("// pairs with smp_mb")
+        assert extra(test, one)["aarch64"].get("dmb ish", 0) == barriers
+
+
+def test_who_pays_is_an_option_of_the_command(tmp_path: Path) -> None:
+    path = tmp_path / "sb.litmus"
+    path.write_text(atomics("atomic_fetch_add_relaxed", both=True).source.text)
+    done = CliRunner().invoke(cli, ["repair", "-m", "lkmm", "--cost", "x86-tso", "--format", "json", str(path)])
+    first = json.loads(done.stdout)["alternatives"][0]
+    assert first["machines"]["x86-tso"] == {}

@@ -8,9 +8,11 @@ import pytest
 
 from checker import check, load_model, load_test
 from checker.campaign.paths import plan
+from checker.library import SHIPPED
 from checker.program.ir import ENDLESS, LIFETIME_FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
+MACHINES = [name for name, shipped in SHIPPED.items() if shipped.machine and shipped.gate]
 JOBS, ERRORS = plan([str(ROOT / "litmus")], None)
 
 
@@ -35,5 +37,5 @@ def test_what_the_kernel_model_forbids_the_machines_forbid_in_every_scenario() -
     for path in sorted({job.path for job in JOBS}):
         wanted = {e.model: e for e in load_test(path).expect}
         if "lkmm" in wanted and wanted["lkmm"].verdict == "Never":
-            machines = [wanted[model].verdict for model in ("aarch64", "aarch64-llsc", "x86-tso")]
-            assert machines == ["Never"] * 3, path
+            machines = [wanted[model].verdict for model in MACHINES]
+            assert set(machines) == {"Never"}, path

@@ -1,4 +1,4 @@
-"""How fast: the corpora, one cold command, and families that grow; compared with an earlier run.
+"""How fast: the corpora, one cold command, families that grow, and reasons; compared with an earlier run.
 
     python -m tools.bench [--corpora FOLDER] [--save FILE] [--against FILE]
 
@@ -16,18 +16,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from checker.cat.term import Model
 from checker.check import Options, check
 from checker.core.source import CheckerError, Source
+from checker.insight.explanation import Explanation, explain
 from checker.library import load_model, load_test
 from checker.parse.litmus import parse_test
+from checker.program.ir import Test
+from checker.result import NEVER
 from tools.families import FAMILIES, GROWING, SIZES
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "tests" / "bench" / "baseline.json"
-MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso"}
+MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso", "riscv": "riscv", "ppc": "ppc"}
 SMALL = 0.05  # seconds the oracle needs for a small test
 SLOWER = 4 / 3
 STAGES = ("parse", "execute", "evaluate", "encode", "solve")
@@ -66,6 +72,49 @@ def corpus(folder: Path, model_name: str) -> dict[str, Any]:
     whole = ", ".join(f"{stage} {100 * laps[stage] / total:.0f} %" for stage in STAGES)
     print(f"  all: {whole}")
     return {"small ms": round(mean["all"], 3), "total s": round(total, 2), "slowest s": round(slowest[0], 2)}
+
+
+def reasons(name: str, jobs: Iterable[tuple[Test, Model]]) -> dict[str, Any]:
+    """Explain every outcome that never happens: how many executions without the axioms had to be looked at, and how long it
+    took beside the check."""
+    found = [one for test, model in jobs if (one := _explained(test, model)) is not None and one.result.observation == NEVER]
+    refuted = [one.refutation for one in found if one.refutation is not None]
+    if not refuted:
+        return {}
+    candidates = Counter(one.candidates for one in refuted)
+    cycles = Counter(len(one.reasons) for one in refuted)
+    ratios = sorted(one.seconds / one.check_seconds for one in found)
+    few = candidates[0] + candidates[1]
+    print(f"{name}: {len(found)} Never, {len(refuted)} explained and certified")
+    print(
+        f"  {few} need one candidate or none ({100 * few / len(refuted):.0f} %), most {max(candidates)}; {cycles[1]} have one cycle"
+    )
+    median = ratios[len(ratios) // 2]
+    print(f"  explanation / check: median {median:.2f}, 90 % up to {ratios[len(ratios) * 9 // 10]:.2f}, most {ratios[-1]:.1f}")
+    return {"explain / check": round(median, 2)}
+
+
+def _explained(test: Test, model: Model) -> Explanation | None:
+    try:
+        return explain(test, model, Options(timeout=60))
+    except CheckerError as error:
+        print(f"  {test.name}: {error.message}")
+        return None
+
+
+def tests_in(folder: Path, model: Model) -> Iterator[tuple[Test, Model]]:
+    """The tests of a corpus that can be read."""
+    for line in (folder / "oracle.jsonl").read_text(encoding="utf-8").splitlines():
+        with suppress(CheckerError):
+            yield load_test(folder / json.loads(line)["file"]), model
+
+
+def scenarios() -> Iterator[tuple[Test, Model]]:
+    """Every scenario under each model that it expects something of."""
+    for path in sorted((ROOT / "litmus").rglob("*.litmus")):
+        test = load_test(path)
+        for name in dict.fromkeys([e.model for e in test.expect]):
+            yield test, load_model(name)
 
 
 def families() -> dict[str, Any]:
@@ -112,7 +161,7 @@ def main() -> int:
     parser.add_argument("--corpora", type=Path, default=ROOT.parent / "shared" / "corpus")
     parser.add_argument("--save", type=Path)
     parser.add_argument("--against", type=Path, default=BASELINE)
-    parser.add_argument("--only", default="", help="lkmm, aarch64, x86, families or cold")
+    parser.add_argument("--only", default="", help="lkmm, aarch64, x86, riscv, ppc, families, cold or reasons")
     args = parser.parse_args()
     figures: dict[str, Any] = {}
     if args.only in ("", "cold"):
@@ -122,6 +171,11 @@ def main() -> int:
     for folder, model in MODEL_OF.items():
         if (args.corpora / folder).is_dir() and args.only in ("", folder):
             figures[folder] = corpus(args.corpora / folder, model)
+    if args.only in ("", "reasons"):
+        figures["reasons"] = reasons("litmus", scenarios())
+        for folder, model in MODEL_OF.items():
+            if (args.corpora / folder).is_dir():
+                figures[f"reasons {folder}"] = reasons(folder, tests_in(args.corpora / folder, load_model(model)))
     import resource  # of Unix
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -29,7 +29,7 @@ from checker.core.source import CheckerError
 from checker.library import load_model, load_test
 from checker.result import NEVER
 
-MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso"}
+MODEL_OF = {"lkmm": "lkmm", "aarch64": "aarch64", "x86": "x86-tso", "riscv": "riscv", "ppc": "ppc", "mixed": "aarch64"}
 EXCEPTIONS = Path(__file__).resolve().parents[1] / "tests" / "conformance.toml"
 
 

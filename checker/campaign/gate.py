@@ -24,6 +24,7 @@ from checker.campaign.corpus import Job, Outcome, Setup, located, model_of, run
 from checker.campaign.paths import expand_paths, models_named_in
 from checker.campaign.policy import Policy
 from checker.campaign.verdicts import Journal, Row, Store, digest_of, key, row
+from checker.campaign.witness import Opened
 from checker.check import Options
 from checker.core.source import CheckerError, Source, Span, Unreadable
 from checker.parse.files import Text, read_bytes
@@ -41,7 +42,7 @@ class Finding(Struct, frozen=True):
     """One thing to say. `kind` is one of the policy's kinds; the place is in a test, `kernel` in a kernel tree (file, line).
 
     Of a patch `change` is what it does, `why` what comes of that (both are in the message), `functions` what the processes of
-    the test stand for, and `repair` what would mend it, where that is known.
+    the test stand for, `opened` the cycle that was forbidden without it, and `repair` what would mend it, where these are known.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Finding(Struct, frozen=True):
     functions: tuple[tuple[int, str], ...] = ()
     repair: str = ""
     column: int = 1
+    opened: Opened | None = None
 
 
 class Report(Struct, frozen=True):

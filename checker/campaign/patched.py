@@ -343,18 +343,25 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
             yield from _respelled(name, was, now, "harmless" if bound else "unasked", policy)
             if bound or (not was and (new, name) in read):
                 yield from _rearranged(name, was, now, changed, policy)
-                for change in halves(lost(was, now)):
+                for change in halves(_lost(codes, (old, new), name, policy) if now and halves(lost(was, now)) else lost(was, now)):
                     if not _idents(change) & changed:
                         message = f"needs review: a path of {name}() ends without {change.op.text}, or begins without it"
                         yield _finding("review", message, policy, kernel=change.place)
                 continue
             gone: Sequence[Change] = lost(was, now) if was else ()  # a new function is what its callers make of it
             if now and (gone or any(c.kind == "move" or c.op.verb == JUMP for c in difference(was, now).changes)):
-                whole = [skeleton(code, path, name, policy.depth) for code, path in ((codes[0], old), (after, new))]
-                if whole[0] is not None and whole[1] is not None:  # a part of it may only have become a function of its own
-                    found = lost(whole[0].ops, whole[1].ops)
-                    gone = found if gone else [*[c for c in found if c.kind == "move" and c.op.verb == FENCE], *halves(found)]
+                found = _lost(codes, (old, new), name, policy)
+                gone = found if gone else [*[c for c in found if c.kind == "move" and c.op.verb == FENCE], *halves(found)]
             yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
+
+
+def _lost(codes: tuple[Code, Code | None], paths: tuple[str, str], name: str, policy: Policy) -> Sequence[Change]:
+    """What some path of a function loses, with what it calls: a part of it may only have become a function of its own."""
+    assert codes[1] is not None
+    whole = [skeleton(code, path, name, policy.depth) for code, path in zip((codes[0], codes[1]), paths, strict=True)]
+    if whole[0] is None or whole[1] is None:
+        return ()
+    return lost(whole[0].ops, whole[1].ops)
 
 
 def _respelled(name: str, was: Sequence[Op], now: Sequence[Op], kind: str, policy: Policy) -> Iterator[Finding]:
@@ -491,6 +498,7 @@ def _outcome(
                 model=", ".join(models),
                 detail=worst.detail,
                 repair=worst.repair,
+                opened=worst.opened,
                 change=head,
                 why=why,
                 **common,

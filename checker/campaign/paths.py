@@ -128,7 +128,7 @@ def _listed(
 ) -> Iterator[str | CheckerError]:
     here = Path(path).resolve()
     if here in lists:
-        yield Unreadable("this list includes itself", said or Span(Source(path, ""), 0, 0))
+        yield Unreadable("this list includes itself", said)
         return
     try:
         source = decode(path, read(path))

@@ -13,7 +13,7 @@ import re
 from typing import TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 T = TypeVar("T")
 
@@ -84,10 +84,15 @@ def near_one(word: str, known: list[str]) -> str:
 
 def _keys(kind: type[object], steps: list[str]) -> list[str]:
     """The keys of the table that `steps` lead to."""
-    here: object = msgspec.inspect.type_info(kind)
+    here = _table(inspect.type_info(kind))
     for step in steps:
-        fields = {field.encode_name: field.type for field in getattr(here, "fields", ())}
-        here = fields.get(step, getattr(here, "value_type", here))
-    while not hasattr(here, "fields") and hasattr(here, "value_type"):
-        here = here.value_type
-    return [field.encode_name for field in getattr(here, "fields", ())]
+        here = _table(next(field.type for field in here.fields if field.encode_name == step))
+    return [field.encode_name for field in here.fields]
+
+
+def _table(found: inspect.Type) -> inspect.StructType:
+    """The table that something is, or is a list of, or a table of."""
+    while isinstance(found, inspect.DictType | inspect.CollectionType):
+        found = found.value_type if isinstance(found, inspect.DictType) else found.item_type
+    assert isinstance(found, inspect.StructType)
+    return found

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from checker.campaign.paths import DEFAULT
 from checker.campaign.policy import Policy
-from checker.campaign.witness import witness
+from checker.campaign.witness import Opened, opened, witness
 from checker.check import Options, check
 from checker.core.source import CheckerError, Source, Unsupported
+from checker.insight.explanation import explain
 from checker.insight.repair import one_line, repair
 from checker.library import SHIPPED, load_model
 from checker.parse.litmus import parse_test
@@ -30,12 +31,14 @@ MODELS = tuple(name for name, shipped in SHIPPED.items() if shipped.gate)
 
 class Answer(Struct, frozen=True):
     """`kind` is harmful, review, leans, already, repaired, untaken or harmless; `detail` the change, what is missing and an
-    execution; `repair` the cheapest change to the test that makes the outcome impossible again."""
+    execution; `repair` the cheapest change to the test that makes the outcome impossible again; `opened` the cycle that was
+    forbidden without the patch."""
 
     kind: str
     why: str
     detail: tuple[str, ...] = ()
     repair: str = ""
+    opened: Opened | None = None
 
 
 class Verdicts:
@@ -90,10 +93,11 @@ class Verdicts:
                     return Answer(
                         "leans", f"{known.note} (--assume {name}), else this allows: {outcome}", self._shown(variant, after)
                     )
-            return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after), self._mended(variant, model))
+            repaired, was = self._mended(variant, model), self._opened(variant, model)
+            return Answer("harmful", f"this allows: {outcome}", self._shown(variant, after), repaired, was)
         for flag in after.flags:
             if flag not in before.flags:
-                return Answer("harmful", f"this makes {_FLAGS.get(flag, flag)}", self._shown(variant, after, flag))
+                return Answer("harmful", f"this makes {FLAGS.get(flag, flag)}", self._shown(variant, after, flag))
         for what, result in (("the test with this change", after), ("the test itself", before)):
             if result.unanswered:
                 return Answer("review", f"{what} leaves something unknown: {result.unanswered_text()}")
@@ -131,6 +135,16 @@ class Verdicts:
         except CheckerError:  # what cannot be repaired is reported without
             return ""
 
+    def _opened(self, variant: bytes, model: str) -> Opened | None:
+        """The cycle that the model forbids in the test as it is; None where none is found in time."""
+        was, now = self.source.text.encode().split(b"\n"), variant.split(b"\n")
+        changed = {n for n, (a, b) in enumerate(zip(was, now, strict=False), 1) if a != b}
+        limit = min(REPAIR_SECONDS, self.options.timeout or REPAIR_SECONDS)
+        try:
+            return opened(explain(parse_test(self.source), load_model(model), replace(self.options, timeout=limit)), changed)
+        except CheckerError:  # what cannot be explained is reported without
+            return None
+
     def _shown(self, variant: bytes, after: Result, flag: str = "") -> tuple[str, ...]:
         """The lines of the test that changed, and an execution (that raises `flag`, if one is named)."""
         was = self.source.text.encode().split(b"\n")
@@ -144,7 +158,7 @@ class Verdicts:
 
 
 _FILTER = re.compile(rb"(?m)^filter\b")
-_FLAGS = {
+FLAGS = {
     "data-race": "a data race",
     "use-after-free": "a use after free",
     "double-free": "a double free",

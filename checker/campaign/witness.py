@@ -7,12 +7,15 @@ steps(witness)     the same, taken apart again
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 from msgspec import Struct
 
 from checker.core.rel import pairs
 from checker.core.value import Symbolic
+from checker.insight.edges import Told
+from checker.insight.explanation import Explanation
+from checker.insight.wording import because, place, statement
 from checker.program.events import Event
 from checker.result import Result
 from checker.solve.answer import NO
@@ -23,7 +26,8 @@ SECTIONS = frozenset({"Srcu-lock", "Srcu-unlock"})
 
 
 class Step(Struct, frozen=True):
-    """One access of an execution: which process makes it, in which line of the test, what it does, and where a value is from."""
+    """One access of an execution: which process makes it, in which line of the test, what it does, and where a value is from; or
+    one of a cycle, and how it leads to the next."""
 
     tid: int
     line: int
@@ -46,6 +50,36 @@ def steps(lines: Iterable[str]) -> tuple[Step, ...]:
 def final_state(lines: Iterable[str]) -> str:
     """The final state among the lines that `witness` made; empty where there is none."""
     return next((m[1] for line in lines if (m := _STATE.fullmatch(line))), "")
+
+
+class Opened(Struct, frozen=True):
+    """A cycle that an axiom of the model forbade in the test as it was: its accesses, each with what led on to the next."""
+
+    axiom: str
+    steps: tuple[Step, ...]
+
+    def __str__(self) -> str:
+        return f"{self.axiom} forbade a cycle:"
+
+
+def opened(found: Explanation, changed: Container[int]) -> Opened | None:
+    """The cycle that forbade an outcome, of several one that leads through changed lines; None where there is none."""
+    cycles = [told for told in found.cycles if told.edges]
+    if not cycles:
+        return None
+
+    def lines(told: Told) -> list[int]:
+        events = told.reason.found.graph.events
+        return [events[n].span.line for edge in told.edges for n in (edge.a, edge.b, *edge.by)]
+
+    told = next((told for told in cycles if any(line in changed for line in lines(told))), cycles[0])
+    graph = told.reason.found.graph
+    made = []
+    for edge in told.edges:
+        e = graph.events[edge.a]
+        held = because(edge, graph) if edge.by or edge.kind not in ("rf", "co", "fr") else ""
+        made.append(Step(e.tid, e.span.line, statement(e), f", {edge.relation}{f' by {held}' if held else ''}"))
+    return Opened(f"{told.reason.axiom.name} ({place(told.reason.axiom)})", tuple(made))
 
 
 def witness(result: Result, flag: str = "") -> tuple[str, ...]:

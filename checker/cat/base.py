@@ -5,7 +5,7 @@ A set that no event of a test is in is simply empty, so the tables hold the name
 
 from __future__ import annotations
 
-BASE_RELATIONS = ("po", "addr", "data", "ctrl", "pick-addr", "pick-data", "rmw", "amo", "rf", "loc", "int", "ext")
+BASE_RELATIONS = ("po", "addr", "data", "ctrl", "pick-addr", "pick-data", "rmw", "amo", "rf", "loc", "int", "ext", "sm", "si")
 
 _KINDS = ("R", "W", "M", "IW", "FW", "F", "RMW", "B", "BCC")
 _LOCKS = ("LK", "LKR", "LKW", "LS", "LF", "UL", "RL", "RU")
@@ -21,8 +21,10 @@ _X86 = ("MFENCE", "LFENCE", "SFENCE")
 _RISCV = tuple(f"Fence.{before}.{after}" for before in ("r", "w", "rw") for after in ("r", "w", "rw"))
 
 _ANNOTATIONS = ("A", "Q", "L", "X", "NoRet", "ISB", "CSDB", "Acq", "Rel", "AcqRel", "Sc", "Fence.tso", "Fence.i", "FREE")
+_PPC = ("SYNC", "LWSYNC", "ISYNC", "EIEIO", "EX")
+_OUR_OWN = ("AMO", "ScRel", "LLSC")  # of tables and front ends
 
-BASE_SETS = ("_", *_KINDS, *_LOCKS, *_ANNOTATIONS, *_AARCH64, *_X86, *_RISCV)
+BASE_SETS = ("_", *_KINDS, *_LOCKS, *_ANNOTATIONS, *_OUR_OWN, *_AARCH64, *_X86, *_RISCV, *_PPC)
 
 _DEPENDENCIES = "dependencies come as addr, data and ctrl; the shipped model 'aarch64' uses these"
 _C11 = "C11 atomics are not modelled; kernel primitives are (--model lkmm)"

@@ -80,8 +80,6 @@ class _Elaborator:
         for name in BASE_RELATIONS:
             env[name] = self.terms.make("leaf", "rel", name=name)
         env["id"] = self.terms.identity
-        for name in ("si", "sm"):  # parts of one access: each access is whole here
-            env[name] = self.terms.make("id", "rel", (self.terms.make("leaf", "set", name="M"),))
         for name in PRIMITIVES:
             env[name] = Primitive(name)
 

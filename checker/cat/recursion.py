@@ -10,7 +10,7 @@ rounds are written out as terms, and the encoder lets each execution stop where 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import reduce
 from itertools import count
@@ -84,10 +84,11 @@ def iterated(bounds: Bounds, term: Term, updates: list[tuple[int, Bound]] | None
 
 
 class History(Struct, frozen=True):
-    """The rounds of a `let rec` that is monotone, as evaluated: `names` are its components by variable, `updates` each value
-    that the one with that number took."""
+    """The rounds of a `let rec` that is monotone, as evaluated: `names` are its components by variable, `bodies` their right
+    sides, `updates` each value that the one with that number took."""
 
     names: dict[str, Term]
+    bodies: tuple[Term, ...]
     opened: tuple[Term, ...]
     updates: list[tuple[int, Bound]]
 
@@ -105,10 +106,12 @@ class History(Struct, frozen=True):
         for i, new in self.updates[:number]:
             state[i] = new
         known = dict(zip(self.names, state, strict=True))
-        _forget(bounds, self.opened)
+        outer = {t.index: bounds.values.pop(t.index) for t in self.opened if t.index in bounds.values}
         bounds.values.update({t.index: known[t.name] for t in self.opened if t.op == "var"})
         yield
-        _forget(bounds, self.opened)
+        for t in self.opened:
+            bounds.values.pop(t.index, None)
+        bounds.values.update(outer)
 
 
 def recorded(bounds: Bounds, term: Term) -> History:
@@ -119,12 +122,7 @@ def recorded(bounds: Bounds, term: Term) -> History:
     updates: list[tuple[int, Bound]] = []
     iterated(bounds, term, updates)
     opened = {t.index: t for b in term.bodies for t in _open_terms(b, frozenset(variables))}
-    return History(names, tuple(opened.values()), updates)
-
-
-def _forget(bounds: Bounds, terms: Iterable[Term]) -> None:
-    for t in terms:
-        bounds.values.pop(t.index, None)
+    return History(names, term.bodies, tuple(opened.values()), updates)
 
 
 def endless(term: Term, rounds: int) -> Unsupported:

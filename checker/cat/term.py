@@ -200,9 +200,10 @@ class Model(Struct, frozen=True):
     """A memory model ready to use: what must hold, what is flagged, and what the primitives of C tests mean under it.
 
     `names` are the relations and sets a reader of the model knows, for reports; `key` is a digest of all its files; `answers` are
-    the names under which a test may speak of it, the nearest first.
+    the names under which a test may speak of it, the nearest first; `machine` is the folder of isa/ that `primitives` are made for.
     `compiled`: C is taken as machine code made of it (the accesses of an expression come in some order that C allows), not as
-    herd has it (what C leaves open has no order). `coherent` and `in_order`: see the functions of these names.
+    herd has it (what C leaves open has no order). `coherent` and `in_order`: see the functions of these names. `mixed`: it says
+    what the parts of an access are to each other (`sm`, `si`), so accesses of several sizes can be asked about.
     """
 
     name: str
@@ -217,7 +218,9 @@ class Model(Struct, frozen=True):
     compiled: bool = False
     answers: tuple[str, ...] = ()
     coherent: bool = False
+    mixed: bool = False
     in_order: frozenset[int] = frozenset()
+    machine: str = ""
 
     def __repr__(self) -> str:
         return f"Model({self.name!r})"

@@ -16,11 +16,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.cat.term import Model
-from checker.check import RECURSION, SPENT, Options, check, deferred, spent, stages
+from checker.check import RECURSION, SPENT, Options, check, deferred, spent, stages, unfollowed
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.depth import deep_recursion
 from checker.core.rel import pairs, restrict
 from checker.core.source import Source, Span, Unsupported
+from checker.insight.assembly import Code, Line, Lines, lines_of, one_of
 from checker.insight.engine import Engine
 from checker.insight.hitting import hitting
 from checker.insight.ladder import section, weaker
@@ -101,8 +102,6 @@ def audit(test: Test, model: Model, options: Options) -> Audit:
     """What each ordering choice is good for. Raises CheckerError for a test that cannot be asked about, or audited."""
     began = time.perf_counter()
     result = check(test, model, options)
-    if test.arch != "C":
-        raise Unsupported("only C tests are audited", test.condition.span, hint="the choices are the kernel's primitives")
     if result.observation not in (NEVER, ALWAYS):
         kept = f"undecided: {result.unknown_because}" if result.observation == UNKNOWN else "nothing is forbidden"
         return Audit(result, kept, decided=result.observation != UNKNOWN, seconds=time.perf_counter() - began)
@@ -127,6 +126,9 @@ class _Weakened:
         self.tid = 0
         self.known: dict[tuple[int, object], int] = {}  # thread and place, or lock: the number of the site
         self.test = replace(test, threads=tuple([self.thread(t) for t in test.threads]))
+
+    def made(self) -> tuple[Test, list[_Site]]:
+        return self.test, self.sites
 
     def thread(self, thread: Thread) -> Thread:
         self.tid = thread.tid
@@ -184,6 +186,33 @@ class _Weakened:
         return n
 
 
+def _lightened(test: Test) -> tuple[Test, list[_Site]]:
+    """A test in assembly in which every fence and every access that keeps others in order can be weakened, and its choices."""
+    lines = lines_of(test)
+    sites: list[_Site] = []
+
+    def chosen(line: Line) -> Code:
+        forms = _less(lines, line)
+        if not forms:
+            return line.code
+        n = len(sites)
+        registers = tuple([f"%weak{n}.{k}" for k in range(len(forms))])
+        sites.append(_Site(line.tid, line.span.line, f"P{line.tid}: {line.text}", tuple([label for label, _ in forms]), registers))
+        return one_of(f"weak{n}", [((r,), code) for r, (_, code) in zip(registers, forms)][::-1], line.code)
+
+    made = lines.varied(chosen, lambda tid: [register for site in sites if site.tid == tid for register in site.registers])
+    return made, sites
+
+
+def _less(lines: Lines, line: Line) -> list[tuple[str, Code]]:
+    """What may stand in the place of an instruction, the weakest last; nothing for one that keeps nothing in order."""
+    if lines.is_fence(line):
+        return [*[(text, lines.like(line, text)) for text in lines.machine.lighter(line.text)], ("nothing", ())]
+    (own, _), *others = lines.kin(line).items() or [((0, 0), "")]
+    less = [(strength, text) for strength, text in others if strength[0] <= own[0] and strength[1] <= own[1]]
+    return [(text, lines.like(line, text)) for _, text in sorted(less, key=lambda kin: (-sum(kin[0]), kin[1]))]
+
+
 def registers_in(args: Iterable[Expr]) -> list[str]:
     """The names that expressions are made of."""
     found: list[str] = []
@@ -200,7 +229,7 @@ def registers_in(args: Iterable[Expr]) -> list[str]:
     return found
 
 
-def dependencies(graph: EventGraph) -> list[_Site]:
+def dependencies(graph: EventGraph, *, assembly: bool) -> list[_Site]:
     """The dependencies of a graph, those between the same two lines together; a branch's together, whatever it controls."""
     found: dict[tuple[str, int, int, int], list[tuple[int, int]]] = {}
     for kind in DEPENDENCIES:
@@ -208,12 +237,15 @@ def dependencies(graph: EventGraph) -> list[_Site]:
             first, second = graph.events[a].span, graph.events[b].span
             if _of_section(first) or (written(first) != written(second) and first.line == second.line and kind != "ctrl"):
                 continue
+            if assembly and first == second:  # inside an instruction
+                continue
             key = (kind, graph.events[a].tid, first.line, second.line if kind != "ctrl" else 0)
             found.setdefault(key, []).append((a, b))
-    return [
-        _Site(tid, line, DEPENDENCIES[kind] + (f" of line {to}" if to else ""), ("no dependency",), kind=kind, pairs=tuple(held))
-        for (kind, tid, line, to), held in found.items()
-    ]
+    sites = []
+    for (kind, tid, line, to), held in found.items():
+        text = (f"P{tid}: " if assembly else "") + DEPENDENCIES[kind] + (f" of line {to}" if to else "")
+        sites.append(_Site(tid, line, text, ("no dependency",), kind=kind, pairs=tuple(held)))
+    return sites
 
 
 def _of_section(span: Span) -> bool:
@@ -229,24 +261,26 @@ class _Auditor:
     def __init__(self, test: Test, model: Model, options: Options, result: Result) -> None:
         self.model, self.result = model, result
         test, options = deferred(test, model, options)
-        weakened = _Weakened(test, model.primitives or {})
+        self.assembly = test.arch != "C"
+        weakened, sites = _lightened(test) if self.assembly else _Weakened(test, model.primitives or {}).made()
         self.deps: list[_Site] = []
         self.broken: list[Lit] = []  # of each dependency: that it is gone
-        graph, _, problem = stages(weakened.test, model, options, change=self.loosened)
+        graph, _, problem = stages(weakened, model, options, change=self.loosened)
         self.graph, self.problem = graph, problem
-        self.sites = [*weakened.sites, *self.deps]
+        self.sites = [*sites, *self.deps]
         negated = result.observation == ALWAYS
-        prop = question(problem, weakened.test)
+        prop = question(problem, weakened)
         absent = {name for name, answer in result.answers.flags if answer.no and name in ("data-race", *LIFETIME_FLAGS)}
         self.bad = {"the outcome": -prop if negated else prop}
         self.bad |= {f"flag {name}": lit for name, lit in problem.flags if name in absent}
         undefined = [lit for lit, _, _ in graph.undefined]
-        doubts = [problem.cut, problem.wild, problem.undefined, *undefined, *[lit for lit, _ in problem.encoder.endless]]
+        endless = [lit for lit, _ in problem.encoder.endless]
+        doubts = [unfollowed(problem, weakened, model, options), problem.undefined, *undefined, *endless]
         self.doubt = problem.circuit.either(doubts)  # that an execution cannot be followed to its end, or has no meaning
 
     def loosened(self, graph: EventGraph) -> EventGraph:
         """The graph in which each dependency may be gone."""
-        self.deps = dependencies(graph)
+        self.deps = dependencies(graph, assembly=self.assembly)
         leaves = dict(graph.leaves)
         for site in self.deps:
             must, may, lits = leaves[site.kind]

@@ -71,11 +71,15 @@ def _open(result: Result) -> str:
     return result.unfinished or ("" if result.states is not None else result.unknown_because or "not all states are known")
 
 
-def weak(test: Test, model: Model, sc: Model, options: Options, *, most: int = 8) -> Comparison:
-    """The outcomes that `model` allows and `sc` does not: of all registers, and of all places with several writes. Raises
-    LimitExceeded where it takes too long to tell what these are."""
+def weak(
+    test: Test, model: Model, sc: Model, options: Options, *, most: int = 8, seen: frozenset[tuple[int, str]] | None = None
+) -> Comparison:
+    """The outcomes that `model` allows and `sc` does not: of all registers (of `seen`, where these are given), and of all places
+    with several writes. Raises LimitExceeded where it takes too long to tell what these are."""
     try:
         shown = everything(test, model, options)
+        if seen is not None:
+            shown = tuple([loc for loc in shown if isinstance(loc, MemLoc) or (loc.tid, loc.reg) in seen])
     except SPENT as error:
         raise LimitExceeded(spent(error, f"not decided within {options.timeout or 0:g} s"), test.condition.span) from None
     found = compare(replace(test, shown=shown), (model, sc), options, most=most)

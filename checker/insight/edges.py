@@ -127,7 +127,7 @@ class _Speaker(Struct, frozen=True):
     def sequence(self, why: Why, name: str, notes: tuple[int, ...]) -> Iterator[Edge]:
         """The parts of a sequence: the sets between them are notes on the edges beside."""
         parts = list(_flat(why))
-        steps = [part for part in parts if part.a != part.b or part.term.op not in ("id", "union")]
+        steps = [part for part in parts if part.a != part.b or part.term.op not in ("id", "union", "leaf")]
         said = [part.a for part in parts if part not in steps and self.tells(part)]
         whole = len(steps) == 1 and (steps[0].a, steps[0].b) == (why.a, why.b)
         for step in steps:
@@ -136,6 +136,8 @@ class _Speaker(Struct, frozen=True):
 
     def edge(self, why: Why, name: str, notes: tuple[int, ...]) -> Edge:
         """The edge of a base relation."""
+        if why.term.op == "choice":
+            return Edge(why.a, why.b, self.names.get(why.term.index, "chosen"), "choice")
         leaf = "co" if why.term.op == "orders" else why.term.name
         if leaf in _MEMORY:
             return self.memory(why, leaf)

@@ -11,6 +11,7 @@ from checker.cat.term import Model
 from checker.check import RECURSION, SPENT, Options, check, spent
 from checker.core.depth import deep_recursion
 from checker.insight.edges import Told, told
+from checker.insight.raised import Raised, raised
 from checker.insight.refute import Refutation, refute
 from checker.insight.weak import Weakness, weakness
 from checker.program.ir import Test
@@ -19,7 +20,8 @@ from checker.result import ALWAYS, DEADLOCK, NEVER, UNKNOWN, Result
 
 class Explanation(Struct, frozen=True):
     """A result and why it is so: of an outcome that never happens (for Always: of an execution without it) the cycles that
-    refute it, each of which breaks its check by itself; of one that happens its execution, and what would forbid it.
+    refute it, each of which breaks its check by itself; of one that happens its execution, and what would forbid it. Of each
+    flag what raises it.
 
     `seconds` are what the explanation took, `check_seconds` the check.
     """
@@ -29,6 +31,7 @@ class Explanation(Struct, frozen=True):
     refutation: Refutation | None = None
     cycles: tuple[Told, ...] = ()
     weakness: Weakness | None = None
+    raised: tuple[Raised, ...] = ()
     seconds: float = 0.0
     check_seconds: float = 0.0
 
@@ -45,7 +48,7 @@ def explain(test: Test, model: Model, options: Options) -> Explanation:
     checked = time.perf_counter()
     with deep_recursion(RECURSION):
         try:
-            found = _explained(test, model, options, result)
+            found = replace(_explained(test, model, options, result), raised=raised(test, model, options, result))
         except SPENT as error:
             found = Explanation(result, spent(error, f"the reason was not found within {options.timeout or 0:g} s"))
     return replace(found, seconds=time.perf_counter() - checked, check_seconds=checked - began)
@@ -69,5 +72,7 @@ def _summary(refutation: Refutation, cycles: tuple[Told, ...], word: str) -> str
     if not cycles:
         return f"{outcome} is impossible however memory behaves: no run of the program computes these values"
     axioms = list(dict.fromkeys([cycle.reason.axiom.name for cycle in cycles]))
+    unfollowed = "; so is every run that would go on beyond what was followed" if refutation.beyond else ""
     ways = "one cycle" if len(cycles) == 1 else f"{len(cycles)} cycles, one of which is in each way it could come about"
-    return f"{outcome} needs {ways}, forbidden by {' and '.join([', '.join(axioms[:-1]), axioms[-1]] if axioms[1:] else axioms)}"
+    forbidden = f"forbidden by {' and '.join([', '.join(axioms[:-1]), axioms[-1]] if axioms[1:] else axioms)}"
+    return f"{outcome} needs {ways}, {forbidden}{unfollowed}"

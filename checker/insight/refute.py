@@ -4,6 +4,9 @@ The model's checks are taken away, and executions with the outcome are looked fo
 one that it breaks, descended to what the execution decides, is a reason, and no execution with that reason is looked at
 again. When none is left, the smallest set of reasons is kept that leaves none. Each is certified apart from the solver: in the
 bounds of the executions of which nothing but the reason is known, the check is broken already.
+
+Executions that are not followed to their end (one more round of a loop, an access through what is no address) are looked for,
+too: whoever says Never says that there are none of these.
 """
 
 from __future__ import annotations
@@ -16,8 +19,8 @@ from msgspec.structs import replace
 
 from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model
-from checker.check import Options, deferred, stages
-from checker.core.circuit import TRUE, Lit
+from checker.check import Options, deferred, stages, unfollowed
+from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import components, cycle, mask_of, pairs
 from checker.insight.engine import Engine
 from checker.insight.facts import Fact, decided, executed
@@ -49,12 +52,14 @@ class Reason(Struct, frozen=True):
 class Refutation(Struct, frozen=True):
     """The reasons that refute an outcome; none where no execution of the program has the values, whatever the memory does.
 
-    `bounds` are those of all executions, `candidates` how many of them had to be looked at."""
+    `bounds` are those of all executions, `candidates` how many of them had to be looked at. `beyond`: without the model's checks
+    there would be executions that are not followed to their end, which the reasons refute with the others."""
 
     graph: EventGraph
     bounds: Bounds
     reasons: tuple[Reason, ...]
     candidates: int
+    beyond: bool = False
 
 
 def refute(test: Test, model: Model, options: Options, *, negated: bool = False) -> Refutation:
@@ -63,9 +68,11 @@ def refute(test: Test, model: Model, options: Options, *, negated: bool = False)
     free = replace(model, axioms=tuple([a for a in model.axioms if a.role not in ("check", "flag")]), coherent=False)
     graph, bounds, problem = stages(test, free, options)
     prop = question(problem, test)
-    asked = [lit for lit in (-prop if negated else prop, -problem.cut, -problem.wild) if lit != TRUE]
+    further = problem.circuit.either([unfollowed(problem, test, model, options), *[lit for lit, _, _ in graph.undefined]])
+    asked = [problem.circuit.either([problem.circuit.both2(-prop if negated else prop, -problem.cut), further])]
     checks = tuple([a for a in model.axioms if a.role == "check"])
-    with Engine(problem, asked) as engine:
+    with Engine(problem, [*asked, further]) as engine:
+        beyond = further != FALSE and engine.satisfiable([further])
         reasons: list[Reason] = []
         names: list[Lit] = []
         candidates = 0
@@ -80,7 +87,7 @@ def refute(test: Test, model: Model, options: Options, *, negated: bool = False)
     chosen = tuple(sorted(needed, key=lambda reason: (checks.index(reason.axiom), reason.path)))
     for reason in chosen:
         certify(reason, graph, bounds)
-    return Refutation(graph, bounds, chosen, candidates)
+    return Refutation(graph, bounds, chosen, candidates, beyond)
 
 
 def _reason(found: Execution, bounds: Bounds, checks: Iterable[Axiom]) -> Reason:

@@ -14,64 +14,36 @@ far a choice is from the kernel's taste.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from checker.cat.term import Model
 from checker.check import RECURSION, SPENT, Options, check, deferred, spent, stages
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.depth import deep_recursion
 from checker.core.rel import bits, components, union
-from checker.core.source import Source, Span, Unsupported
+from checker.core.source import Source, Unsupported
+from checker.insight.candidate import Candidate, Cost, Language
 from checker.insight.edges import told
 from checker.insight.engine import Engine
 from checker.insight.hitting import hitting
-from checker.insight.ladder import Form, stronger
+from checker.insight.in_assembly import ASSEMBLY
+from checker.insight.in_c import C
 from checker.insight.refute import refute
-from checker.insight.statements import Point, first_of, points, varied, written
+from checker.insight.statements import written
 from checker.insight.weak import communication
-from checker.kernel.primitives import FENCE, RMW, primitive
 from checker.library import test_in
-from checker.program.events import Event
-from checker.program.ir import Call, Choose, Do, Expr, If, Reg, RegLoc, Stmt, Test
-from checker.program.tree import Body
+from checker.program.ir import RegLoc, Test
 from checker.result import ALWAYS, NEVER, SOMETIMES, Result
 from checker.solve.execution import Execution, Uncertified
 from checker.solve.outcome import question
 
-Cost = tuple[int, ...]
-COSTS: dict[str, Cost] = {"full": (1, 0, 0, 0), "directional": (0, 1, 0, 0), "one way": (0, 0, 1, 0), "taste": (0, 0, 0, 1)}
-"""In the order in which costs are compared."""
-HERE = Span(Source("<inserted>", ""), 0, 0)
 ALTERNATIVES = 3
-_DIRECTIONS = {("R", "R"): "smp_rmb", ("W", "W"): "smp_wmb"}
-_AFTER = {
-    "srcu_read_lock": "smp_mb__after_srcu_read_lock", "srcu_read_unlock": "smp_mb__after_srcu_read_unlock",
-    "spin_lock": "smp_mb__after_spinlock", "raw_spin_lock": "smp_mb__after_spinlock",
-}  # fmt: skip
-
-
-class Candidate(Struct, frozen=True):
-    """One change: of the call at `span` to `form`, or (without `form`) the `barrier` before the statement at `span`.
-
-    `instead`: the place of a lighter barrier that this one stands in the place of.
-    """
-
-    span: Span
-    cost: Cost
-    text: str
-    form: Form | None = None
-    barrier: str = ""
-    instead: Span | None = None
-
-    @property
-    def key(self) -> tuple[int, int, str]:
-        return self.span.line, self.span.column, self.text
+PAYING = ("lkmm", "aarch64", "x86-tso")
+"""Who pays: the kernel as its documentation has it, which is what arm64 pays for, or x86."""
 
 
 class Alternative(Struct, frozen=True):
@@ -93,12 +65,14 @@ class Repair(Struct, frozen=True):
     seconds: float = 0.0
 
 
-def repair(test: Test, models: Sequence[Model], options: Options, outside: frozenset[str] = frozenset()) -> Repair:
-    """The cheapest changes of a C test, other than to accesses of the places `outside`. Raises CheckerError for a test that cannot
-    be asked about, or repaired."""
+def repair(
+    test: Test, models: Sequence[Model], options: Options, outside: frozenset[str] = frozenset(), *, paying: str = PAYING[0]
+) -> Repair:
+    """The cheapest changes of a test, as `paying` pays for them, other than to accesses of the places `outside`.
+
+    Raises CheckerError for a test that cannot be asked about, or repaired.
+    """
     began = time.perf_counter()
-    if test.arch != "C":
-        raise Unsupported("only C tests are repaired", test.condition.span, hint="the changes are in the kernel's primitives")
     if test.condition.quantifier == "forall":
         raise Unsupported("only what exists can be forbidden", test.condition.span, hint="write ~exists of the opposite")
     results = tuple([check(test, model, options) for model in models])
@@ -109,7 +83,7 @@ def repair(test: Test, models: Sequence[Model], options: Options, outside: froze
         return Repair(results, reason="there is nothing to repair: the outcome never happens")
     with deep_recursion(RECURSION):
         try:
-            found, reason = _search(test, todo, options, outside)
+            found, reason = _search(test, todo, options, outside, paying)
             written = [_written(test, some, models, options) for some in found]
         except SPENT as error:
             written, reason = [], spent(error, f"nothing was found within {options.timeout or 0:g} s")
@@ -133,7 +107,7 @@ def one_line(found: Repair) -> str:
     return "; ".join([f"{what} {'in' if '→' in what else 'before'} '{statement}'" for _, what, statement in first.changes])
 
 
-# ---------------------------------------------------------------- candidates
+# ---------------------------------------------------------------- the search
 
 
 def candidates(test: Test, found: Execution, model: Model, outside: frozenset[str]) -> Iterator[Candidate]:
@@ -141,132 +115,15 @@ def candidates(test: Test, found: Execution, model: Model, outside: frozenset[st
     rows = communication(model, found)
     whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
     events = found.graph.events
-    bodies = {thread.tid: thread.body for thread in test.threads}
     for component in components(whole):
         for a in bits(component):
             for b in bits(rows["po"][a] & component):
-                first, second = events[a], events[b]
-                ends = [e for e in (first, second) if not outside & {str(at) for at in e.addr or ()}]
-                yield from _accesses(bodies[first.tid], ends, model)
-                for point in points(bodies[first.tid], first.span, second.span):
-                    yield from _barriers(point, first, second, model)
+                ends = [e for e in (events[a], events[b]) if not outside & {str(at) for at in e.addr or ()}]
+                yield from _language(test).between(test, events[a], events[b], ends, model)
 
 
-def _accesses(body: Body, ends: Iterable[Event], model: Model) -> Iterator[Candidate]:
-    calls = {call.span: call for call in _calls(body)}
-    for e in ends:
-        call = calls.get(e.span)
-        if call is None or written(call.span) != call.name:
-            continue
-        for form in stronger(call, model.primitives or {}):
-            yield Candidate(call.span, COSTS["full" if form.order == "full" else "one way"], f"{call.name}() → {form.name}()", form)
-
-
-def _calls(body: Body) -> list[Call]:
-    """All calls in a body, those of helper functions among them."""
-    found: list[Call] = []
-
-    def note(call: Call, made: object) -> None:
-        found.append(call)
-
-    varied(body, note)
-    return found
-
-
-def _barriers(point: Point, a: Event, b: Event, model: Model) -> Iterator[Candidate]:
-    """The barriers that may stand at a point, as the kernel would have them."""
-    table, span = model.primitives or {}, first_of(point.following)
-    if span is None or not _is_free(point, span):
-        return
-    lighter = _fence(point.before) or _fence(point.following)
-    light = _DIRECTIONS.get((a.kind, b.kind))
-    if light is not None and light in table and lighter is None:
-        yield Candidate(span, COSTS["directional"], f"{light}()", None, light)
-    special = _special(point)
-    for name in dict.fromkeys((special, "smp_mb")):
-        if name and name in table:
-            taste = (0, 0, 0, int(name == "smp_mb"))
-            text = f"{lighter[0]}() → {name}()" if lighter and name == "smp_mb" else f"{name}()"
-            cost = tuple([x + y for x, y in zip(COSTS["full"], taste, strict=True)])
-            yield Candidate(span, cost, text, None, name, lighter[1] if lighter and name == "smp_mb" else None)
-
-
-def _is_free(point: Point, span: Span) -> bool:
-    """Whether a line can be put before the statement at `span`: it begins its line, in a block with braces, and does not belong
-    to the operation before it."""
-    line = span.source.line(span.line)
-    if line[: span.column - 1].strip():
-        return False
-    fence = _fence(point.following)
-    if fence is not None and fence[0].startswith("smp_mb__after"):
-        return False
-    above = next((text for n in range(span.line - 1, 0, -1) if (text := span.source.line(n).split("//")[0].strip())), "")
-    return point.before is not None or above.endswith("{")
-
-
-def _fence(s: Stmt | None) -> tuple[str, Span] | None:
-    """The barrier that a statement is."""
-    if isinstance(s, Do) and isinstance(s.call, Call):
-        known = primitive(s.call.name)
-        if known is not None and known.verb == FENCE and written(s.call.span) == s.call.name:
-            return s.call.name, s.call.span
-    return None
-
-
-def _special(point: Point) -> str:
-    """The barrier that the kernel has for just this place."""
-    before = _calls((point.before,)) if point.before is not None else []
-    for call in before[-1:]:
-        if call.name in _AFTER:
-            return _AFTER[call.name]
-        known = primitive(call.name)
-        if known is not None and known.verb == RMW and known.strength.rpartition(" ")[2] in ("void", "relaxed"):
-            return "smp_mb__after_atomic"
-    for call in _calls((point.following,))[:1]:
-        known = primitive(call.name)
-        if known is not None and known.verb == RMW and known.strength.rpartition(" ")[2] in ("void", "relaxed"):
-            return "smp_mb__before_atomic"
-    return ""
-
-
-# ---------------------------------------------------------------- the program with all candidates
-
-
-def _with_all(test: Test, some: Sequence[Candidate]) -> Test:
-    """The test in which each candidate is there if its register is 1."""
-    threads = []
-    for thread in test.threads:
-        used: set[int] = set()
-
-        def before(s: Stmt, used: set[int] = used) -> Body:
-            here = first_of(s)
-            mine = [n for n, c in enumerate(some) if c.barrier and c.span == here]
-            used.update(mine)
-            return tuple([If(Reg(f"%fix{n}"), (Do(Call(some[n].barrier, (), (), HERE), HERE),), (), HERE) for n in mine])
-
-        def chosen(call: Call, made: Callable[[Expr | None], Body], used: set[int] = used) -> Body | None:
-            mine = {n: c.form for n, c in enumerate(some) if c.form is not None and c.span == call.span and c.form.of == call.name}
-            used.update(mine)
-            return _tree(call, mine, made, ()) if mine else None
-
-        body = varied(thread.body, chosen, before)
-        threads.append(replace(thread, body=(*[Choose(f"%fix{n}", HERE) for n in sorted(used)], *body)))
-    return replace(test, threads=tuple(threads))
-
-
-def _tree(call: Call, forms: dict[int, Form], made: Callable[[Expr | None], Body], on: tuple[Form, ...]) -> Body:
-    """The statements for a call in the form that its registers choose; an acquire and a release together are the full one."""
-    if forms:
-        (n, form), *rest = forms.items()
-        return (If(Reg(f"%fix{n}"), _tree(call, dict(rest), made, (*on, form)), _tree(call, dict(rest), made, on), HERE),)
-    orders = {form.order: form for form in on}
-    best = next((orders[o] for o in ("full", "acquire", "release") if o in orders), None)
-    if {"acquire", "release"} <= orders.keys():
-        best = Form(call.name, re.sub("_(?:acquire|release|relaxed)$", "", call.name), "full")
-    return made(call if best is None else best.made(call))
-
-
-# ---------------------------------------------------------------- the search
+def _language(test: Test) -> Language:
+    return C if test.arch == "C" else ASSEMBLY
 
 
 class _Asked(Struct):
@@ -284,7 +141,7 @@ class _Asked(Struct):
 
 
 def _search(
-    test: Test, models: Sequence[Model], options: Options, outside: frozenset[str]
+    test: Test, models: Sequence[Model], options: Options, outside: frozenset[str], paying: str
 ) -> tuple[list[list[Candidate]], str]:  # fmt: skip
     """The alternatives, each a list of candidates; and why there are none."""
     known: dict[tuple[int, int, str], Candidate] = {}
@@ -295,17 +152,20 @@ def _search(
     while True:
         some = sorted(known.values(), key=lambda c: c.key)
         before = len(known)
-        made = _cheapest(test, models, options, some, known, outside)
+        made = _cheapest(test, models, options, some, known, outside, paying)
         if len(known) > before:
             continue
         if made is None:
             return [], "no barrier helps: the outcome is possible even with all of them that fit the text"
-        return [[some[n] for n in sorted(chosen)] for chosen in made], ""
+        join = _language(test).joined
+        return list(
+            {tuple([c.key for c in one]): one for chosen in made for one in [join([some[n] for n in sorted(chosen)])]}.values()
+        ), ""
 
 
 def _cheapest(
     test: Test, models: Sequence[Model], options: Options, some: Sequence[Candidate],
-    known: dict[tuple[int, int, str], Candidate], outside: frozenset[str],
+    known: dict[tuple[int, int, str], Candidate], outside: frozenset[str], paying: str,
 ) -> list[frozenset[int]] | None:  # fmt: skip
     """The cheapest sets of candidates that forbid the outcome, None where all together do not; `known` gets the candidates that
     an execution asks for and nobody has thought of yet, and then the answer is none."""
@@ -314,7 +174,7 @@ def _cheapest(
     enough: list[frozenset[int]] = []
     with contextlib.ExitStack() as stack:
         asked = [_ask(test, model, options, some, stack) for model in models]
-        for chosen in hitting(cores, lambda part: _cost(some[n] for n in part)):
+        for chosen in hitting(cores, lambda part: _paid(_language(test).joined([some[n] for n in part]), paying)):
             one = next((one for one in asked if one.possible(chosen)), None)
             if one is None:
                 enough.append(chosen)
@@ -336,14 +196,20 @@ def _cheapest(
     return enough
 
 
-def _cost(some: Iterable[Candidate]) -> tuple[Cost, int]:
-    costs = [c.cost for c in some]
-    return tuple(map(sum, zip(*costs, strict=True))) if costs else (), len(costs)
+def _cost(some: Iterable[Candidate]) -> Cost:
+    return tuple(map(sum, zip(*[c.cost for c in some], strict=True)))
+
+
+def _paid(some: Sequence[Candidate], paying: str) -> tuple[Cost, int]:
+    """What is compared: on x86 nothing but full barriers is paid for, since every read-modify-write is one there."""
+    if paying == "x86-tso":
+        return (sum(c.cost[0] for c in some if c.barrier), sum(c.cost[-1] for c in some)), len(some)
+    return _cost(some), len(some)
 
 
 def _ask(test: Test, model: Model, options: Options, some: Sequence[Candidate], stack: contextlib.ExitStack) -> _Asked:
     test, options = deferred(test, model, options)
-    with_all = _with_all(test, some)
+    with_all = _language(test).with_all(test, some)
     graph, _, problem = stages(with_all, model, options)
     prop = question(problem, with_all)
     outcome = [lit for lit in (prop, -problem.cut, -problem.wild) if lit != TRUE]
@@ -360,39 +226,21 @@ def _ask(test: Test, model: Model, options: Options, some: Sequence[Candidate], 
 
 def _written(test: Test, some: Sequence[Candidate], models: Sequence[Model], options: Options) -> Alternative:
     """The text with the changes, read and checked again. Raises Uncertified where the outcome is possible still."""
-    bare, lines = edited(test.source.text, some)
-    text = _with_comments(test_in(Source(test.source.name, bare)), lines, models[0], options)
+    bare, lines = _language(test).edited(test, some)
+    text = _with_comments(test_in(Source(test.source.name, bare)), lines, models[0], options) if test.arch == "C" else bare
     again = test_in(Source(test.source.name, text))
     results = tuple([check(again, model, options) for model in models])
     for result in results:
         if result.observation in (SOMETIMES, ALWAYS):
             raise Uncertified(f"a repair does not forbid the outcome under {result.model}")
-    cost, _ = _cost(some)
-    return Alternative(cost, tuple([_told(c) for c in some]), text, results)
+    return Alternative(_cost(some), tuple([_told(c) for c in some]), text, results)
 
 
 def _told(c: Candidate) -> tuple[int, str, str]:
     at = c.instead or c.span
+    if c.instruction or c.text.endswith(" behind"):
+        return at.line, c.text, written(at)
     return at.line, c.text, re.sub(r"//.*|/\*.*?\*/", "", at.source.line(at.line)).strip().rstrip(";")
-
-
-def edited(text: str, some: Iterable[Candidate]) -> tuple[str, list[int]]:
-    """A text with the changes in it, other names for calls and new lines; and the numbers of the lines that are changed."""
-    lines: list[list[str]] = [[line] for line in text.split("\n")]
-    for c in sorted(some, key=lambda c: (c.span.line, c.span.column), reverse=True):
-        at = c.instead or c.span
-        rows = lines[at.line - 1]
-        if c.form is not None:
-            rows[-1] = _renamed(rows[-1], c.span, c.form)
-        elif c.instead is not None:
-            rows[-1] = rows[-1][: at.column - 1] + c.barrier + rows[-1][at.end - 1 :]
-        else:
-            rows.insert(0, rows[-1][: len(rows[-1]) - len(rows[-1].lstrip())] + f"{c.barrier}();")
-    flat = [line for rows in lines for line in rows]
-    before = text.split("\n")
-    matcher = difflib.SequenceMatcher(None, before, flat, autojunk=False)
-    numbers = [n + 1 for tag, _, _, low, high in matcher.get_opcodes() if tag != "equal" for n in range(low, high)]
-    return "\n".join(flat), numbers
 
 
 def _with_comments(test: Test, lines: Iterable[int], model: Model, options: Options) -> str:
@@ -411,14 +259,3 @@ def _with_comments(test: Test, lines: Iterable[int], model: Model, options: Opti
         if names and "//" not in text[n - 1] and "/*" not in text[n - 1]:
             text[n - 1] += f" // pairs with {' and '.join(names)}"
     return "\n".join(text)
-
-
-def _renamed(line: str, span: Span, form: Form) -> str:
-    """The line with a call in its stronger form: `READ_ONCE(*x)` is `smp_load_acquire(x)`."""
-    rest = line[span.end - 1 :]
-    if form.pointer:
-        found = re.match(r"\s*\(\s*", rest)
-        assert found is not None
-        argument = rest[found.end() :]
-        rest = found[0] + (argument[1:].lstrip() if argument.startswith("*") else f"&{argument}")
-    return line[: span.column - 1] + form.name + rest

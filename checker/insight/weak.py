@@ -9,7 +9,8 @@ reads and the coherence order as they are.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,7 +19,9 @@ from checker.cat.term import Model, Term
 from checker.check import Options, stages
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
+from checker.core.rel import path as way
 from checker.core.source import Source, Span
+from checker.insight.assembly import Code, Line, lines_of, one_of
 from checker.insight.edges import Edge
 from checker.insight.engine import Engine
 from checker.insight.statements import points, varied
@@ -32,6 +35,10 @@ from checker.solve.execution import Execution
 INSERTED = Span(Source("<inserted>", ""), 0, 0)
 BARRIERS = {("R", "R"): ("smp_rmb", "smp_mb"), ("W", "W"): ("smp_wmb", "smp_mb")}
 FULL = ("smp_mb",)
+Pair = tuple[Term, int, int]
+"""That a term has a pair."""
+Switch = tuple[int, str, str]
+"""The number of a gap, a barrier in it, and the register that says whether it is there."""
 
 
 class Gap(Struct, frozen=True):
@@ -60,12 +67,35 @@ def weakness(test: Test, model: Model, options: Options, result: Result) -> Weak
     if found is None:
         return None
     rows = communication(model, found)
-    edges = _cycle(found, rows)
+    whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
+    path = cycle(whole)
+    return _told(test, model, options, found, tuple(_edges(found, rows, [*path, *path[:1]])))
+
+
+def unordered(test: Test, model: Model, options: Options, found: Execution, pair: Pair | None) -> Weakness:
+    """How an execution comes about in which a term has a pair for want of order: a way of program order and communication leads
+    from the one event to the other or back, if one does, and something in it is missing."""
+    if pair is None:
+        return _told(test, model, options, found, ())
+    rows = communication(model, found)
+    ends = 1 << pair[1] | 1 << pair[2]
+    for name in ("rf", "co", "fr"):  # which lead from the one to the other by themselves
+        rows[name] = tuple([row & ~ends if ends >> n & 1 else row for n, row in enumerate(rows[name])])
+    whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
+    reach = closure(whole)
+    path = next((way(whole, a, b) for a, b in (pair[1:], pair[:0:-1]) if reach[a] >> b & 1), [])
+    return _told(test, model, options, found, tuple(_edges(found, rows, path)), pair)
+
+
+def _told(
+    test: Test, model: Model, options: Options, found: Execution, edges: tuple[Edge, ...], pair: Pair | None = None
+) -> Weakness:  # fmt: skip
+    """What is missing on a way; `pair` is what it makes possible, the execution itself where there is none."""
     inside = [Gap(e.a, e.b, "", _kept(model, found, e)) for e in edges if e.kind == "po"]
     gaps = [gap for gap in inside if not gap.kept]
-    if test.arch == "C":
-        gaps = _closed(test, model, options, found, gaps) or _closed(test, model, options, found, inside) or gaps
-    return Weakness(found, _in_time(model, found, rows), edges, tuple(gaps))
+    tried = (_closed(test, model, options, found, some, pair) for some in (gaps, inside) if some)
+    gaps = next(filter(None, tried), gaps)
+    return Weakness(found, _in_time(model, found), edges, tuple(gaps))
 
 
 def communication(model: Model, found: Execution) -> dict[str, Rows]:
@@ -86,16 +116,13 @@ def _coherence(model: Model, found: Execution) -> Term:
     return terms.union((terms.empty_rel, *[term for term in terms.generators if term.op == "orders"]))
 
 
-def _cycle(found: Execution, rows: dict[str, Rows]) -> tuple[Edge, ...]:
-    whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
-    path = cycle(whole)
-    edges = []
-    for a, b in zip(path, path[1:] + path[:1]):
+def _edges(found: Execution, rows: dict[str, Rows], path: Sequence[int]) -> Iterator[Edge]:
+    """The edges between the events of a way."""
+    events = found.graph.events
+    for a, b in pairwise(path):
         kind = next(name for name in ("rf", "co", "fr", "po") if rows[name][a] >> b & 1)
-        events = found.graph.events
         apart = "" if kind == "po" else "i" if events[a].tid == events[b].tid else "e"
-        edges.append(Edge(a, b, kind + apart, kind))
-    return tuple(edges)
+        yield Edge(a, b, kind + apart, kind)
 
 
 def _kept(model: Model, found: Execution, edge: Edge) -> bool:
@@ -109,10 +136,11 @@ def _kept(model: Model, found: Execution, edge: Edge) -> bool:
     return False
 
 
-def _in_time(model: Model, found: Execution, rows: dict[str, Rows]) -> tuple[int, ...]:
+def _in_time(model: Model, found: Execution) -> tuple[int, ...]:
     """The accesses in an order that goes with the model: with everything, if that is possible, else with what its axioms order,
     those first that see to reads being after the writes they read from."""
     memory = found.graph.sets["M"] & found.executed & ~found.graph.sets["IW"]
+    rows = communication(model, found)
     whole = union(union(rows["po"], rows["rf"]), union(rows["co"], rows["fr"]))
     external = inter(rows["rf"], found.graph.leaves["ext"][1])
     orders = [found.bounds.of(a.term)[1] for a in model.axioms if a.role == "check" and a.kind == "acyclic" and not a.negated]
@@ -133,22 +161,16 @@ def _in_time(model: Model, found: Execution, rows: dict[str, Rows]) -> tuple[int
 # ---------------------------------------------------------------- what would forbid it
 
 
-def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: Sequence[Gap]) -> list[Gap]:
-    """The gaps to be closed so that this execution is gone, each with the barrier that does it; none where that is not enough."""
-    switches: list[tuple[int, str, str]] = []  # gap, barrier, register
-    made = test
-    for n, gap in enumerate(gaps):
-        a, b = found.graph.events[gap.a], found.graph.events[gap.b]
-        for barrier in BARRIERS.get((a.kind, b.kind), FULL):
-            register = f"%barrier{len(switches)}"
-            with_it = _with(made, a, b, barrier, register) if barrier in (model.primitives or {}) else None
-            if with_it is not None:
-                made = with_it
-                switches.append((n, barrier, register))
+def _closed(
+    test: Test, model: Model, options: Options, found: Execution, gaps: Sequence[Gap], pair: Pair | None
+) -> list[Gap]:  # fmt: skip
+    """The gaps to be closed so that this execution is gone (`pair`: so that the term has the pair in it no more), each with the
+    barrier that does it; none where that is not enough."""
+    made, switches = (_with_calls if test.arch == "C" else _with_fences)(test, model, found, gaps)
     if not switches:
         return []
     graph, _, problem = stages(made, model, options)
-    again = _same(graph, found, problem)
+    again = _same(graph, found, problem, pair)
     if again is None:
         return []
     literals = {register: _chosen(graph, gaps, found, n, register) for n, _, register in switches}
@@ -157,7 +179,7 @@ def _closed(test: Test, model: Model, options: Options, found: Execution, gaps: 
 
 
 def _cheapest(
-    gaps: Sequence[Gap], switches: list[tuple[int, str, str]], literals: dict[str, Lit], possible: Callable[[list[Lit]], bool]
+    gaps: Sequence[Gap], switches: list[Switch], literals: dict[str, Lit], possible: Callable[[list[Lit]], bool]
 ) -> list[Gap]:
     """The fewest barriers without which it is possible; of as many, those that are less of a barrier."""
     for size in range(1, len(gaps) + 1):
@@ -166,8 +188,44 @@ def _cheapest(
                 continue
             there = {register for _, _, register in some}
             if not possible([lit if register in there else -lit for register, lit in literals.items()]):
-                return [replace(gaps[n], would=f"{barrier}()") for n, barrier, _ in some]
+                return [replace(gaps[n], would=barrier) for n, barrier, _ in some]
     return []
+
+
+def _with_calls(test: Test, model: Model, found: Execution, gaps: Sequence[Gap]) -> tuple[Test, list[Switch]]:
+    """A C test with the barriers that might close each gap, each there if its register is 1."""
+    switches: list[Switch] = []
+    for n, gap in enumerate(gaps):
+        a, b = found.graph.events[gap.a], found.graph.events[gap.b]
+        for barrier in BARRIERS.get((a.kind, b.kind), FULL):
+            register = f"%barrier{len(switches)}"
+            with_it = _with(test, a, b, barrier, register) if barrier in (model.primitives or {}) else None
+            if with_it is not None:
+                test = with_it
+                switches.append((n, f"{barrier}()", register))
+    return test, switches
+
+
+def _with_fences(test: Test, _: Model, found: Execution, gaps: Sequence[Gap]) -> tuple[Test, list[Switch]]:
+    """The same of a test in assembly: behind the first access of each gap."""
+    lines, switches = lines_of(test), list[Switch]()
+    behind: dict[Span, list[tuple[str, str]]] = {}
+    used: dict[int, list[str]] = {}
+    for n, gap in enumerate(gaps):
+        a, b = found.graph.events[gap.a], found.graph.events[gap.b]
+        for fence in filter(None, (lines.machine.directional.get((a.kind, b.kind), ""), *lines.machine.fences[:1])):
+            register = f"%barrier{len(switches)}"
+            switches.append((n, fence, register))
+            behind.setdefault(a.span, []).append((register, fence))
+            used.setdefault(a.tid, []).append(register)
+
+    def chosen(line: Line) -> Code:
+        more = [
+            one_of(register[1:], [([register], lines.fence(fence, INSERTED))], ()) for register, fence in behind.get(line.span, ())
+        ]
+        return (*line.code, *[instr for code in more for instr in code])
+
+    return lines.varied(chosen, lambda tid: used.get(tid, ())), switches
 
 
 def _with(test: Test, a: Event, b: Event, barrier: str, register: str) -> Test | None:
@@ -190,8 +248,9 @@ def _with(test: Test, a: Event, b: Event, barrier: str, register: str) -> Test |
     return replace(test, threads=tuple(threads))
 
 
-def _same(graph: EventGraph, found: Execution, problem: Problem) -> list[Lit] | None:
-    """That an execution of the program with barriers is `found` but for them: the same events, sources and coherence."""
+def _same(graph: EventGraph, found: Execution, problem: Problem, pair: Pair | None) -> list[Lit] | None:
+    """That an execution of the program with barriers is `found` but for them: the same events, sources and coherence; and that
+    it has `pair`, where there is one."""
     old = list(found.graph.events)
     new = [e for e in graph.events if e.span != INSERTED]
     if len(old) != len(new):
@@ -203,6 +262,9 @@ def _same(graph: EventGraph, found: Execution, problem: Problem) -> list[Lit] | 
     chosen += [(term, found.bounds.of(term)[1]) for term in terms.generators]
     for term, rows in chosen:
         lits += [problem.encoder.literal(term, place[a], place[b], up=True) for a, b in pairs(rows)]
+    if pair is not None:
+        term, a, b = pair
+        lits.append(problem.encoder.literal(term, place[a], place[b], up=False))
     return [lit for lit in lits if lit != TRUE]
 
 

@@ -10,15 +10,14 @@ Refutations go the other way round: why a pair is not in a relation, whatever el
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
-from itertools import pairwise
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from checker.cat.derive import has, parts
 from checker.cat.evaluate import Bounds
-from checker.cat.recursion import names_of
+from checker.cat.recursion import History, recorded, shown
 from checker.cat.term import Term
-from checker.core.rel import Rows, bits
+from checker.core.rel import bits
 from checker.core.source import Unsupported
 from checker.insight.facts import Fact
 from checker.solve.execution import Execution
@@ -50,12 +49,12 @@ class Derivations(Struct, frozen=True):
     found: Execution
     bounds: Bounds
     whole: bool = False
-    level: tuple[Bounds, ...] = ()
-    """Inside a recursive definition: the values of its names after 0, 1, … rounds, the last of them those looked at."""
+    histories: list[History] = field(default_factory=list)
+    """The rounds of the recursive definitions that were descended into."""
 
     @property
     def exact(self) -> Bounds:
-        return self.level[-1] if self.level else self.found.bounds
+        return self.found.bounds
 
     # ------------------------------------------------------------ what holds
 
@@ -75,128 +74,43 @@ class Derivations(Struct, frozen=True):
 
     def pair(self, term: Term, a: int, b: int) -> Why:
         """Why (a, b) is in a relation that has it in this execution."""
-        if self.settled(term, a, b) and not (self.whole and term.args) and term.op not in ("fix", "var"):
+        if self.settled(term, a, b) and not (self.whole and (term.args or term.bodies)):
             return Why(term, a, b, (), self.events(a, b))
+        facts: tuple[Fact, ...] = ()
         match term.op:
             case "leaf" | "orders" | "choice":
                 return Why(term, a, b, (), (*self.events(a, b), Fact("rel", a, b, True, term)))
-            case "union":
-                having = [t for t in term.args if self.has(t, a, b)]
-                best = min(having, key=lambda t: not self.settled(t, a, b))
-                return Why(term, a, b, (self.pair(best, a, b),))
-            case "inter":
-                return Why(term, a, b, (self.pair(term.args[0], a, b), self.pair(term.args[1], a, b)))
             case "diff":
-                return Why(term, a, b, (self.pair(term.args[0], a, b),), tuple(self.refuted(term.args[1], a, b)))
-            case "inverse":
-                return Why(term, a, b, (self.pair(term.args[0], b, a),))
-            case "id":
-                return Why(term, a, b, (self.member(term.args[0], a),))
-            case "product":
-                return Why(term, a, b, (self.member(term.args[0], a), self.member(term.args[1], b)))
-            case "domain":
-                row = self.rows(term.args[0])[a]
-                end = min(bits(row), key=lambda m: not self.settled(term.args[0], a, m))
-                return Why(term, a, a, (self.pair(term.args[0], a, end),))
-            case "range":
-                having_a = [m for m, row in enumerate(self.rows(term.args[0])) if row >> a & 1]
-                start = min(having_a, key=lambda m: not self.settled(term.args[0], m, a))
-                return Why(term, a, a, (self.pair(term.args[0], start, a),))
-            case "seq":
-                m = self.middle(term, a, b)
-                return Why(term, a, b, (self.pair(term.args[0], a, m), self.pair(term.args[1], m, b)))
-            case "plus":
-                path = [a, *self.path(term.args[0], a, b)]
-                return Why(term, a, b, tuple([self.pair(term.args[0], x, y) for x, y in pairwise(path)]))
+                facts = tuple(self.refuted(term.args[1], a, b))
             case "values":
-                values = tuple(Fact("value", e, e, value=next(iter(self.found.graph.events[e].value or {0: 0}))) for e in (a, b))
-                return Why(term, a, b, (self.pair(term.args[0], a, b),), values)
-            case "fix":
-                return self.recursive(term, a, b)
-            case "var":
-                return self.earlier(term, a, b)
-        raise Unsupported(f"an explanation through '{term.op}'", term.span)
+                facts = self.values(a, b)
+            case "fix" | "var":
+                return Why(term, a, b, (self.entered(term, a, b),))
+        below = parts(self.exact, term, a, b, self.settled)
+        if not below:
+            raise Unsupported(f"an explanation through '{term.op}'", term.span)
+        return Why(term, a, b, tuple([self.pair(*member) for member in below]), facts)
 
     def has(self, term: Term, a: int, b: int) -> bool:
-        value = self.exact.of(term)[1]
-        return bool(value >> a & 1) if term.kind == "set" else bool(value[a] >> b & 1)
+        return has(self.exact, term, a, b)
 
-    def rows(self, term: Term) -> Rows:
-        found: Rows = self.exact.of(term)[1]
-        return found
+    def values(self, *eids: int) -> tuple[Fact, ...]:
+        """What events read or write."""
+        return tuple([Fact("value", e, e, value=next(iter(self.found.graph.events[e].value or {0: 0}))) for e in eids])
 
-    def middle(self, term: Term, a: int, b: int) -> int:
-        """An event between a and b, by the steps that decide least."""
-        first, second = term.args
-        right = self.rows(second)
-
-        def price(m: int) -> tuple[int, bool, int]:
-            return 2 - self.settled(first, a, m) - self.settled(second, m, b), m not in (a, b), abs(m - a)
-
-        return min((m for m in bits(self.rows(first)[a]) if right[m] >> b & 1), key=price)
-
-    def path(self, term: Term, a: int, b: int) -> list[int]:
-        """The events of a shortest way from a to b, without a."""
-        rows = self.rows(term)
-        parent: dict[int, int] = {}
-        frontier = [a]
-        while b not in parent:
-            following = []
-            for x in frontier:
-                for y in sorted(bits(rows[x]), key=lambda y, x=x: not self.settled(term, x, y)):  # type: ignore[misc]
-                    if y not in parent:
-                        parent[y] = x
-                        following.append(y)
-            frontier = following
-        way = [b]
-        while parent[way[-1]] != a:
-            way.append(parent[way[-1]])
-        return way[::-1]
-
-    # ------------------------------------------------------------ let rec
-
-    def recursive(self, term: Term, a: int, b: int) -> Why:
-        component, variables = names_of(term)
-        if not term.monotone:
-            raise Unsupported(f"an explanation through '{term.name.partition('#')[0]}', which is not monotone", term.span)
-        levels = self.rounds(term, variables)
-        return self.at_round(term.bodies[component], a, b, levels)
-
-    def rounds(self, term: Term, variables: list[str]) -> tuple[Bounds, ...]:
-        """The exact bounds with the group's names as they are before round 0, 1, …"""
-        empty = self.found.bounds.empty
-        state: list[int | Rows] = [0 if body.kind == "set" else empty for body in term.bodies]
-        make = self.found.bounds.terms.make
-        names = [make("var", body.kind, (), v) for v, body in zip(variables, term.bodies, strict=True)]
-        levels: list[Bounds] = []
-        while True:
-            level = copy(self.found.bounds)
-            level.values = dict(self.found.bounds.values)
-            for name, value in zip(names, state, strict=True):
-                level.values[name.index] = (value, value)
-            levels.append(level)
-            following = [level.of(body)[1] for body in term.bodies]
-            if following == state:
-                return tuple(levels)
-            state = following
-
-    def at_round(self, body: Term, a: int, b: int, levels: tuple[Bounds, ...]) -> Why:
-        """Why the pair is in a recursive definition's right side, in the first round in which it is."""
-        for n in range(1, len(levels) + 1):
-            inside = Derivations(self.found, self.bounds, self.whole, levels[:n])
-            if inside.has(body, a, b):
-                return inside.pair(body, a, b)
-        raise AssertionError("a pair of a recursive definition comes in no round")
-
-    def earlier(self, term: Term, a: int, b: int) -> Why:
-        """Why a name of the recursive definition has the pair: by its right side, one round before."""
-        fixes = [t for t in self.found.bounds.terms.all if t.op == "fix" and not t.free and term.name in names_of(t)[1]]
-        for fix in fixes:
-            _, variables = names_of(fix)
-            body = fix.bodies[variables.index(term.name)]
-            if len(self.level) > 1 or not body.free:
-                return self.at_round(body, a, b, self.level[:-1])
-        raise AssertionError(f"nothing defines '{term.name}'")
+    def entered(self, term: Term, a: int, b: int) -> Why:
+        """Why a recursive definition has the pair: by its right side, as it was when the pair came in."""
+        history = next((h for h in self.histories if term.name in h.names or term in h.names.values()), None)
+        if history is None:
+            if not term.monotone:
+                raise Unsupported(f"an explanation through '{shown(term)}', which is not monotone", term.span)
+            history = recorded(self.exact, term)
+            self.histories.append(history)
+        component = next(i for i, (name, fix) in enumerate(history.names.items()) if term is fix or term.name == name)
+        body = history.bodies[component]
+        n = self.exact.n
+        with history.before(self.exact, history.entered(component, a if body.kind == "set" else a * n + b, n)):
+            return self.pair(body, a, b)
 
     # ------------------------------------------------------------ what does not hold
 
@@ -245,8 +159,7 @@ class Derivations(Struct, frozen=True):
                 if not self.has(term.args[0], a, b):
                     yield from self.refuted(term.args[0], a, b)
                 else:
-                    for e in (a, b):
-                        yield Fact("value", e, e, value=next(iter(self.found.graph.events[e].value or {0: 0})))
+                    yield from self.values(a, b)
             case _:
                 yield from self.everything()
 
@@ -275,7 +188,7 @@ class Derivations(Struct, frozen=True):
 
     def no_way(self, term: Term, a: int, b: int) -> Iterator[Fact]:
         """No path from a to b: what leads out of where a leads is refuted."""
-        rows = self.rows(term)
+        rows = self.exact.of(term)[1]
         inside, todo = 0, [a]
         reached = 1 << a
         while todo:

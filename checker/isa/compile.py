@@ -57,7 +57,7 @@ def export(test: Test, model: Model, machine: type[Writer]) -> Exported:
     deferred = defer(test, model.primitives or {})
     programs = [expand(thread, model.primitives or {}) for thread in deferred.threads]
     _instructions_only(programs)
-    names = names_of(test)
+    names = names_of(test, machine.machine)
     threads = [_compiled(t, code, names, machine) for t, code in zip(deferred.threads, programs, strict=True)]
     return written(test, threads, names, machine)
 
@@ -70,7 +70,7 @@ def _instructions_only(programs: list[tuple[Instr, ...]]) -> None:
             if isinstance(i, Store) and "FREE" in i.tags:
                 raise Unsupported(f"'{_called(i.span)}': no machine knows of the end of an object", i.span)
             if isinstance(i, Choose):
-                raise Unsupported(f"'{_called(i.span)}' may succeed or not, which is no instruction", i.span)
+                raise Unsupported(f"'{_called(i.span)}' goes either way, which is no instruction", i.span)
 
 
 def _called(span: Span) -> str:
@@ -153,6 +153,8 @@ def _instruction(w: Writer, program: tuple[Instr, ...], at: int, last: dict[str,
                 w.fence(tags)
             if dst:
                 w.assign(w.register(dst), Const(0))
+        case Branch(Op("first", (Const(0), value)), target):  # of `__ctrl`: whichever way it goes
+            w.branch(value, w.label(target))
         case Branch(cond, target):
             w.branch(cond, w.label(target))
         case Label(name):

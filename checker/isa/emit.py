@@ -295,17 +295,19 @@ class Emitter:
         """What was read, of the size of the access, as the machine keeps it."""
         return value if self.signs or self.plain or self.i.access == 8 else op(ZEXT[self.i.access], value)
 
-    def store_exclusive(self, addr: Expr, value: Expr) -> Expr:
-        """The write succeeds or not; 1 when it does not. That carries no dependency."""
+    def store_exclusive(self, addr: Expr, value: Expr, result: str = "") -> Expr:
+        """The write succeeds or not; 1 when it does not. That carries no dependency, but success one on the write to `result`."""
         fail, end, coin = self.name("fail"), self.name("end"), self.name("c")
         self.code.append(Choose(coin, self.span))
+        if result:
+            self.assign(result, Reg(coin))
         self.branch(Reg(coin), fail)
-        self.code.append(Store(addr, value, self.i.row.written, self.span, self.i.access, 0, 0, True))
+        self.code.append(Store(addr, value, self.i.row.written, self.span, self.i.access, 0, 0, True, result=result))
         self.branch(ONE, end)
         self.label(fail)
         self.label(end)
         self.assign(MONITOR, ZERO)
-        return Reg(coin)
+        return Reg(result or coin)
 
     # ------------------------------------------------------------ control flow
 

@@ -32,9 +32,9 @@ Lines = list[tuple[Line, Instruction | None]]
 """The lines of a process, each with what it says; None for a label."""
 
 
-def assembly(source: Source, text: str, machine: Machine, emitter: type[Emitter]) -> Code:
+def assembly(source: Source, text: str, machine: Machine) -> Code:
     """The code of a test for `machine`."""
-    read = [(column, _read(source, column, machine)) for column in columns(source, text)]
+    read = [(column, _read(source, column, machine)) for column in columns(source, machine.text(text))]
     names: dict[str, Line] = {}
     for _, lines in read:
         for line, i in lines:
@@ -46,7 +46,7 @@ def assembly(source: Source, text: str, machine: Machine, emitter: type[Emitter]
         tuple([(name, "", line.span(source)) for name, line in names.items()]),
         tuple([machine.registers] * len(read)),
         register=machine.register,
-        finish=lambda test, entries: _finish(test, entries, read, machine, emitter),
+        finish=lambda test, entries: _finish(test, entries, read, machine),
     )
 
 
@@ -67,11 +67,10 @@ def located(problem: Problem, source: Source, line: Line) -> Exception:
     return problem.kind(problem.message, line.span(source, problem.start, length), hint=problem.hint)
 
 
-def _finish(
-    test: Test, entries: tuple[Entry, ...], read: list[tuple[Column, Lines]], machine: Machine, emitter: type[Emitter]
-) -> Test:
+def _finish(test: Test, entries: tuple[Entry, ...], read: list[tuple[Column, Lines]], machine: Machine) -> Test:
     """The test with its threads' code, and the types by which its final states are shown."""
     refuse_variants(test)
+    emitter = machine.emitter
     for loc, _ in test.registers:
         if loc.reg not in machine.registers:
             hint = nearest(loc.reg, machine.registers)
@@ -108,7 +107,7 @@ def _thread(source: Source, column: Column, lines: Lines, emitter: type[Emitter]
 
 def _writes_all(i: Instruction) -> bool:
     """May it write 8 bytes to memory (so that a read of fewer may not see a number of its size)?"""
-    return i.access == 8 and i.row.meaning != "t = a" and any(isinstance(o, Memory) for o in i.operands.values())
+    return i.access == 8 and i.row.meaning not in ("t = a", "d = a") and any(isinstance(o, Memory) for o in i.operands.values())
 
 
 def _signed(test: Test, word: int) -> Test:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache, cached_property, lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -20,9 +21,16 @@ from checker.isa.meaning import Step, meaning
 from checker.isa.operand import SPOKEN, Memory, Operand, Problem, Register, Shifted, letter, nearest, pieces
 from checker.program.ir import Loc
 
+if TYPE_CHECKING:
+    from checker.isa.emit import Emitter
+
+_PRINTED = re.compile(r"[#$]?-?[0-9]+")
+"""A number as a `Writer` has it."""
 NONE: frozenset[str] = frozenset()
-_ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma"}
-"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options."""
+Strength = tuple[int, int]
+_ALSO = {"w": "r", "x": "r", "e": "s", "l": "n", "c": "n", "o": "n", "m": "ma", "j": "ma"}
+"""What a machine's own kinds of operands look like: registers of one width, extended registers, labels, conditions, options,
+addresses of two registers."""
 
 
 class Row(Struct, frozen=True):
@@ -82,6 +90,7 @@ class Machine:
     """How an instruction set is spelled. `word` is the size of a register in bytes; `registers` are those that a test may name."""
 
     arch: str
+    emitter: type[Emitter]
     word: int = 8
     registers: frozenset[str]
     rows: Mapping[str, Row]
@@ -90,6 +99,12 @@ class Machine:
     example: str = ""
     shown_whole = False
     """Is what is not declared shown as it is in memory, and in registers that are used as a whole?"""
+    ordering: Mapping[str, int] = {}
+    """The sets that keep accesses in order, and how strongly."""
+    fences: tuple[str, ...] = ()
+    """The full fences; the first is the one to put in."""
+    directional: Mapping[tuple[str, str], str] = {}
+    """The fence from accesses of one kind (R, W) to those of another, where one does less than a full one."""
 
     def operand(self, word: str, kinds: str) -> Operand:
         """The operand `word`, where `kinds` are expected. Raises Problem."""
@@ -115,6 +130,10 @@ class Machine:
     def sizes(self, mnemonic: str, row: Row, operands: Mapping[str, Operand], said: int) -> tuple[int, int]:
         """The size of the operation and of its accesses. Raises Problem where operands do not go together."""
         return self.word, row.access or self.word
+
+    def text(self, code: str) -> str:
+        """The code as it is cut into rows and columns."""
+        return code
 
     def register(self, name: str) -> str:
         """The name of a whole register, in whatever case it is written."""
@@ -206,11 +225,44 @@ class Machine:
         """The operands in the order in which they are written."""
         return shown
 
+    # ------------------------------------------------------------ more order and less
+
+    def fence(self, text: str) -> bool:
+        """Is it a fence, and nothing else? Raises Problem."""
+        return self.read(text).row.meaning.startswith(("fence(", "barrier("))
+
+    def lighter(self, fence: str) -> tuple[str, ...]:
+        """The fences that do less than this one, the strongest first."""
+        return ()
+
+    def kin(self, text: str) -> list[tuple[Strength, str]]:
+        """The instructions that do the same with the same operands, `text` first, and how strongly each orders what it reads and
+        writes; of equally strong ones the first of the table. Raises Problem."""
+        here, word = self.read(text), self.words.match(text)
+        assert word is not None
+        found = {self.strength(here.row): text}
+        for name, row in self.rows.items():
+            if (row.meaning, row.access, row.atomic, row.exclusive) == (
+                here.row.meaning, here.row.access, here.row.atomic, here.row.exclusive
+            ) and self.strength(row) not in found:  # fmt: skip
+                other = text[: word.start(2)] + (name if word[2].isupper() else name.lower()) + text[word.end(2) :]
+                with suppress(Problem):
+                    there = self.read(other)
+                    if (there.operands, there.size, there.access) == (here.operands, here.size, here.access):
+                        found[self.strength(row)] = other
+        return list(found.items())
+
+    def strength(self, row: Row) -> Strength:
+        """How strongly it orders what it reads, and what it writes."""
+        read, written = ([self.ordering.get(tag, 0) for tag in tags] for tags in (row.tags, row.written))
+        return max(read, default=0), max(written, default=0)
+
     # ------------------------------------------------------------ printing
 
     def line(self, meaning: str, operands: Mapping[str, str], read: frozenset[str], write: frozenset[str]) -> str:
         """The instruction that means this, with accesses in these sets."""
-        name = self._meant[meaning, read, write]
+        names = self._meant[meaning, read, write]
+        name = next((n for n in names if self._takes(self.rows[n], operands)), names[0])
         shown = self.order([operands[o] for o, _ in self.rows[name].operands])
         return f"{self.printed(name)} {','.join(shown)}".rstrip()
 
@@ -218,13 +270,18 @@ class Machine:
         """Is there an instruction that means this?"""
         return (meaning, NONE, NONE) in self._meant
 
+    def _takes(self, row: Row, operands: Mapping[str, str]) -> bool:
+        """Does it take numbers where they are given, and nowhere else needs them?"""
+        given = [(_PRINTED.fullmatch(operands[o]), kinds) for o, kinds in row.operands]
+        return all("i" in kinds if number else kinds != "i" for number, kinds in given)
+
     @cached_property
-    def _meant(self) -> dict[tuple[str, frozenset[str], frozenset[str]], str]:
-        """The first mnemonic of each meaning, of those that access all of a register."""
-        found: dict[tuple[str, frozenset[str], frozenset[str]], str] = {}
+    def _meant(self) -> dict[tuple[str, frozenset[str], frozenset[str]], list[str]]:
+        """The mnemonics of each meaning, of those that access all of a register."""
+        found: dict[tuple[str, frozenset[str], frozenset[str]], list[str]] = {}
         for name, row in self.rows.items():
             if row.access in (0, self.word):
-                found.setdefault((row.meaning, row.tags - {"RMW"}, row.written - {"RMW"}), name)
+                found.setdefault((row.meaning, row.tags - {"RMW"}, row.written - {"RMW"}), []).append(name)
         return found
 
     def printed(self, mnemonic: str) -> str:

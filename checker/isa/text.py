@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from checker.core.source import Unsupported
 from checker.core.value import Free
+from checker.isa.table import Machine
 from checker.isa.writer import Writer
 from checker.program.ir import (
     Address,
@@ -27,7 +28,7 @@ from checker.program.ir import (
 from checker.solve.proposition import locations
 
 _BUSY = re.compile(r"(?i:[wxbhsdqrv]\d+|[re]?[abcd][xhl]|[re]?(?:si|di|sp|bp)l?|[wx]?zr|lr|pc|nzcv|ip\d?|r\d+[dwb]|p\d+)")
-"""What an assembler takes for a register, or herd for a process."""
+"""What an assembler takes for a register, or herd for a process; what else a machine's own registers are called it knows itself."""
 
 
 class Exported(Struct, frozen=True):
@@ -37,12 +38,13 @@ class Exported(Struct, frozen=True):
     places: dict[Loc, str]
 
 
-def names_of(test: Test) -> dict[str, str]:
+def names_of(test: Test, machine: Machine) -> dict[str, str]:
     """Each global's name in the assembly."""
     globals_ = dict.fromkeys(g.address.name for g in test.globals)
     for thread in test.threads:
         globals_ |= dict.fromkeys(thread.params)
-    return {name: f"v_{name}" if _BUSY.fullmatch(name) else name for name in globals_}
+    busy = [name for name in globals_ if _BUSY.fullmatch(name) or machine.register(name) in machine.registers]
+    return {name: f"v_{name}" if name in busy else name for name in globals_}
 
 
 def written(test: Test, threads: list[Writer], names: dict[str, str], machine: type[Writer]) -> Exported:

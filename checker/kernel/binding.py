@@ -30,9 +30,6 @@ _PART = re.compile(r"([A-Za-z0-9_./+-]+):([A-Za-z_]\w*)")
 _NOTE = re.compile(r"(variant|partial)|([A-Za-z_]\w*)[ \t]+(outside)|([A-Za-z_]\w*)(?:[ \t]*=[ \t]*([A-Za-z_]\w*))?")
 _PROCESS = re.compile(r"^[ \t]*(?:(?:static|inline|void)[ \t]+)*P([0-9]+)[ \t]*\(", re.M)
 
-PARTS = 1 << 62
-"""Where the numbers of a binding's functions begin, away from those of branches."""
-
 
 class Binding(Struct, frozen=True):
     """Process `tid` is the functions `parts` (path, name), one after the other."""
@@ -106,7 +103,7 @@ def bound_skeleton(code: Code, binding: Binding, depth: int) -> Skeleton | str:
 def _in_part(op: Op, number: int, ahead: int) -> Op:
     """An operation of one of several functions: what returns from it goes on with the next one."""
     frames = tuple(replace(frame, tested=frame.tested + ahead) if frame.tested >= 0 else frame for frame in op.frames)
-    return replace(op, frames=(Frame("call", -(PARTS + number)), *frames))
+    return replace(op, frames=(Frame("call", number), *frames))
 
 
 class Process(Struct, frozen=True):

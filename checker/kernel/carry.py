@@ -164,7 +164,8 @@ def _crossed(flat: Difference, before: Sequence[Op], after: Sequence[Op]) -> lis
 
 def _orders(op: Op) -> bool:
     """Whether it orders what stands beside it."""
-    return op.verb in ORDERING | SECTIONS or op.strength.rpartition(" ")[2] in ("acquire", "release", "full", "mb")
+    strength = op.strength.rpartition(" ")[2]
+    return op.verb in ORDERING | SECTIONS or (op.verb == CALL and op.concerns) or strength in ("acquire", "release", "full", "mb")
 
 
 def _all(one: Transfer) -> list[Change]:

@@ -24,8 +24,7 @@ from checker.kernel.trees import Tree
 LIMIT = 120
 _FAILED = re.compile(r"error: patch failed: (.+):(\d+)")
 _ERROR = re.compile(r"error: (?:(.+?): )?(.+)")
-_CHECKING = re.compile(r"Checking patch (?:.+ => )?(.+)\.\.\.")
-_PLACED = re.compile(r"Hunk #(\d+) succeeded at (\d+) \(offset (-?\d+) lines?\)\.")
+_PLACED = re.compile(r"Hunk #(\d+) succeeded at \d+ \(offset -?\d+ lines?\)\.")
 _REDUCED = re.compile(r"Context reduced to \(\d+/\d+\) to apply fragment at (\d+)")
 
 
@@ -70,14 +69,14 @@ def apply_diff(
         path, start = files[n].new, files[n].hunks[k].into
         raise Unfit(f"the hunk at line {start} of {path} has no context, and the patch makes another file of it", path, start)
     made, told = _git(inputs, _text(files), strip, back=back, zero=bool(bare), reduced=reduced)
-    placed, less = _told(told, files)
+    placed, less = _told(told, files, back=back)
     remarks += [f"{path}: the hunk at line {line} fits only with less of its context" for path, line in less]
     sure, shown = not less, False
     for n, file in enumerate(files):
         for k, hunk in enumerate(file.hunks):
             wanted = hunk.side("+" if back else "-")
             if (n, k) not in bare:
-                sure, shown = sure and not placed.get((n, k)), True
+                sure, shown = sure and (n, k) not in placed, True
                 continue
             there = _there(file, hunk, inputs, back=back)
             sure, shown = sure and there, shown or bool(wanted)
@@ -97,7 +96,7 @@ def _inputs(tree: Tree, files: Sequence[FileDiff], *, back: bool) -> dict[str, b
     """The files of the tree that the diff touches."""
     inputs: dict[str, bytes] = {}
     here: set[str] = set()
-    for file in files:
+    for file in reversed(files) if back else files:
         for hunk in file.hunks:
             if hunk.lost:
                 raise Unfit(
@@ -210,16 +209,20 @@ def _unfit(said: str) -> Unfit:
     return Unfit(f"git apply: {path}{': ' if path else ''}{message}", path)
 
 
-def _told(said: str, files: Sequence[FileDiff]) -> tuple[dict[tuple[int, int], int], list[tuple[str, int]]]:
-    """By how many lines hunks are off, by file and hunk; and (file, line) of those that fit with less context."""
-    placed: dict[tuple[int, int], int] = {}
+def _told(said: str, files: Sequence[FileDiff], *, back: bool) -> tuple[set[tuple[int, int]], list[tuple[str, int]]]:
+    """The hunks that are off, by file and hunk; and (file, line) of those that fit with less context.
+
+    Backwards git begins with the last file (since 2.30).
+    """
+    placed: set[tuple[int, int]] = set()
     less: list[tuple[str, int]] = []
-    at = -1
+    order = iter(reversed(range(len(files))) if back else range(len(files)))
+    at = 0
     for line in said.split("\n"):
-        if _CHECKING.match(line):
-            at += 1
-        elif (found := _PLACED.match(line)) and 0 <= at < len(files):
-            placed[at, int(found[1]) - 1] = int(found[3])
-        elif (found := _REDUCED.match(line)) and 0 <= at < len(files):
+        if line.startswith("Checking patch "):
+            at = next(order)
+        elif found := _PLACED.match(line):
+            placed.add((at, int(found[1]) - 1))
+        elif found := _REDUCED.match(line):
             less.append((files[at].new or files[at].old, int(found[1])))
     return placed, less

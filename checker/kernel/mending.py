@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.kernel.diff import FileDiff, Hunk
@@ -32,13 +33,15 @@ def mended(tree: Tree, files: Sequence[FileDiff]) -> tuple[tuple[FileDiff, ...],
             raise Unfit(f"the tree has no {file.old}", file.old)
         lines = data.decode("utf-8", "surrogateescape").split("\n")
         hunks, shift, floor = [], 0, 0
-        for hunk in file.hunks if file.old and file.new else ():
-            found, exact, floor = _mended(lines, hunk, shift, floor, file.old)
+        fits = [_fit(lines, hunk, file.old) for hunk in file.hunks] if file.old else []
+        for n, (hunk, fit) in enumerate(zip(file.hunks, fits)):
+            ceiling = fits[n + 1].places[0] if n + 1 < len(fits) else len(lines)
+            found, floor = _mended(lines, hunk, fit, shift, range(floor, ceiling), file.old)
             hunks.append(found)
             shift += hunk.count("+") - hunk.count("-")
-            if not exact:
-                remarks.append(f"{file.new}: the hunk at line {hunk.start} fits but for blanks or context")
-        made.append(replace(file, head=_head(file), hunks=tuple(hunks) if file.old and file.new else file.hunks))
+            if not fit.exact:
+                remarks.append(f"{file.new or file.old}: the hunk at line {hunk.start} fits but for blanks or context")
+        made.append(replace(file, head=_head(file), hunks=tuple(hunks) if file.old else file.hunks))
     return tuple(made), remarks
 
 
@@ -56,8 +59,15 @@ def _head(file: FileDiff) -> tuple[str, ...]:
     return tuple(head)
 
 
-def _mended(lines: list[str], hunk: Hunk, shift: int, floor: int, path: str) -> tuple[Hunk, bool, int]:
-    """A hunk of the tree's own lines from `floor` on, whether it is the one that was there, and the line behind it."""
+class _Fit(Struct, frozen=True):
+    """Where the old side of the lines `part` of a hunk stands, and whether it is the hunk as it was written."""
+
+    places: Sequence[int]
+    part: Sequence[Line]
+    exact: bool
+
+
+def _fit(lines: list[str], hunk: Hunk, path: str) -> _Fit:
     found = _find(lines, hunk)
     if found is None:
         raise Unfit(f"the hunk at line {hunk.start} does not fit {path}", path, hunk.start)
@@ -65,16 +75,23 @@ def _mended(lines: list[str], hunk: Hunk, shift: int, floor: int, path: str) -> 
     part = [line for line in hunk.lines if line[0] != "\\"][first:last]
     if hunk.lost and not _blanks_around(lines, places, sum(mark != "+" for mark, _ in part), hunk.lost):
         raise Unfit(f"the hunk at line {hunk.start} of {path} is cut short", path, hunk.start)
-    if exact and not hunk.lost:
-        return hunk, True, places[-1] + 1
-    low, high = max(floor, places[0] - CONTEXT), min(len(lines) - (lines[-1] == ""), places[-1] + 1 + CONTEXT)
+    return _Fit(places, part, exact and not hunk.lost)
+
+
+def _mended(lines: list[str], hunk: Hunk, fit: _Fit, shift: int, free: range, path: str) -> tuple[Hunk, int]:
+    """A hunk of the tree's own lines, those that are `free` of the hunks around it, and the line behind it."""
+    places = fit.places
+    if fit.exact:
+        return hunk, places[-1] + 1
+    low, high = max(free.start, places[0] - CONTEXT), min(len(lines) - (lines[-1] == ""), places[-1] + 1 + CONTEXT)
+    high = max(places[-1] + 1, min(high, free.stop))  # git wants no line in two hunks
     if low > places[0]:
         raise Unfit(f"the hunk at line {hunk.start} of {path} stands before the one ahead of it", path, hunk.start)
     end = "\r" if lines[places[0]].endswith("\r") else ""
     made: list[Line] = [(" ", text) for text in lines[low : places[0]]]
     at = places[0]
     old = iter(places)
-    for mark, text in part:
+    for mark, text in fit.part:
         if mark == "+":
             made.append((mark, text if text.endswith("\r") else text + end))
             continue
@@ -87,7 +104,7 @@ def _mended(lines: list[str], hunk: Hunk, shift: int, floor: int, path: str) -> 
         if made[-1][0] != " ":
             raise Unfit(f"the hunk at line {hunk.start} changes the end of {path}, which has no end of line", path, hunk.start)
         made.append(("\\", " No newline at end of file"))
-    return Hunk(low + 1, max(0, low + 1 + shift), tuple(made), number=hunk.number), False, places[-1] + 1
+    return Hunk(low + 1, max(0, low + 1 + shift), tuple(made), number=hunk.number), high
 
 
 def _blanks_around(lines: list[str], places: list[int], have: int, lost: int) -> bool:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from checker.kernel.changes import difference
 from checker.kernel.conditional import conditions
@@ -29,6 +30,7 @@ _COMMENT = re.compile(rb'("(?:\\.|[^"\\\n])*")|/\*.*?(?:\*/|\Z)|//[^\n]*', re.S)
 _WORD = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)(?=\s*\()")
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)\b(?:[^\n\\]|\\\r?\n|\\.)*", re.M)
 _DEFINED = re.compile(rb"[ \t]*#[ \t]*(?:define|undef)[ \t]*(\w*)")
+_JUMP = re.compile(rb"\b(?:if|else|for|while|do|switch|case|goto|return|break|continue)\b")
 _STRING = re.compile(rb"'(?:\\.|[^'\\\n])'|\"(?:\\.|[^\"\\\n])*\"")
 _NAME = re.compile(rb"[A-Za-z_]\w*")
 _ASM = re.compile(
@@ -178,16 +180,17 @@ def _under(function: Function) -> list[tuple[str, ...]]:
 
 
 class Mention(Struct, frozen=True):
-    """A word that orders: its line as it is written, and the conditions around it."""
+    """A word that orders: its line as it is written, the conditions around it, and what in its function may lead past it."""
 
     word: str
     text: str
     under: tuple[str, ...]
     line: int
+    jumps: tuple[str, ...] = ()
 
     @property
-    def key(self) -> tuple[str, str, tuple[str, ...]]:
-        return self.word, self.text, self.under
+    def key(self) -> tuple[object, ...]:
+        return self.word, self.text, self.under, self.jumps
 
 
 def mentions(data: bytes, *, assembly: bool = False) -> Iterator[Mention]:
@@ -216,7 +219,10 @@ def mentions(data: bytes, *, assembly: bool = False) -> Iterator[Mention]:
             continue  # what lockdep is to check, and nobody executes
         number = bisect_right(firsts, found.start()) - 1
         if (number < 0 or found.start() >= directives[number][1]) and _orders(found[1]):
-            yield mention(found[1], found.start(), _line_end(text, found.end()))
+            one = mention(found[1], found.start(), _line_end(text, found.end()))
+            begin = text.rfind(b"\n{", 0, found.start())
+            jumps = _JUMP.findall(text, begin + 1, found.start()) if text.rfind(b"\n}", 0, found.start()) < begin else []
+            yield replace(one, jumps=tuple([word.decode() for word in jumps]))
     for found in _ASM.finditer(text):
         end = _closing(text, found.end())
         body = text[found.start() : end]

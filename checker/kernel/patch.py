@@ -208,7 +208,7 @@ def _fitted(tree: Tree, diff: Diff, level: int, *, back: bool, known: bool | Non
     except Unfit:
         if level == REDUCED:
             raise first from None
-    files = tuple(backwards(file) for file in diff.files) if back else diff.files
+    files = tuple(backwards(file) for file in reversed(diff.files)) if back else diff.files
     fresh, remarks = mended(tree, files)
     fit = apply_diff(tree, fresh, 1, back=False, known=known)
     return replace(fit, remarks=(*remarks, *fit.remarks), sure=False)

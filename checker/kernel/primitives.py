@@ -104,6 +104,31 @@ def primitive(name: str) -> Primitive | None:
     return replace(found, of_null=null[1] if null else "", strength=name if found.verb == CALL else found.strength)
 
 
+@functools.cache
+def spelled(name: str) -> str:
+    """The name by which the table has a function or macro of the kernel, or of the layer below; empty where it has none."""
+    bare = re.sub("^(?:raw|arch)_", "", name)
+    return name if name in _table() else bare if bare in _table() else ""
+
+
+@functools.cache
+def sayable(name: str) -> bool:
+    """Whether a test can say the primitive."""
+    table, named = _table(), spelled(name)
+    return bool(named) and not any(
+        isinstance(s, Do) and s.call == Call("__unmodelled", (), s.call.tags, s.call.span)
+        for s in table[named].body
+        if isinstance(s, Do) and isinstance(s.call, Call)
+    )
+
+
+@functools.cache
+def gives(name: str) -> bool:
+    """Whether the primitive gives a value."""
+    named = spelled(name)
+    return bool(named) and _table()[named].value is not None
+
+
 _ORDERLY = frozenset({"lock", "unlock", "trylock", "barrier", "fence", "mb", "rmb", "wmb", "acquire", "release"})
 _ASKING = frozenset({"lockdep", "assert", "held", "is"})
 

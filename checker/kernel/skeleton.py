@@ -38,7 +38,7 @@ from checker.kernel.primitives import (
     primitive,
     says_order,
 )  # fmt: skip
-from checker.kernel.syntax import MAX_DEPTH, Function, too_deep, word
+from checker.kernel.syntax import MAX_DEPTH, Function, spread, too_deep, word
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -193,6 +193,8 @@ class _Here(Struct, frozen=True):
     outer: tuple[int, int] = (0, 0)
     level: int = 0
     frames: tuple[Frame, ...] = ()
+    given: dict[str, str] = {}
+    """The parameters of the function, and what they were given where it was called."""
     arms: int = 0
     """How many of the function's arms of conditional code are behind, or around the walk already."""
 
@@ -549,11 +551,12 @@ class _Walk:
 
     def _freed(self, name: str, known: Primitive, args: list[Node], here: _Here) -> tuple[str, str]:
         """The pointer that is freed, now or by the callback, and the callback; "" for a callback that does other things."""
+        words = [here.given.get(word(arg), word(arg)) for arg in args]
         if known.verb == FREE:
-            return word(args[max(known.place, 0)]), ""
+            return words[max(known.place, 0)], ""
         if not name.startswith("call_") or len(args) < 2:
-            return word(args[0]), ""
-        head, function = _HEAD.fullmatch(word(args[-2])), word(args[-1])
+            return words[0], ""
+        head, function = _HEAD.fullmatch(words[-2]), words[-1]
         found = self.code.callee(here.function.path, function) if self.code is not None and function.isidentifier() else None
         does = [op for op in own_ops(found) if op.concerns] if found is not None else []
         alone = [op.verb for op in does] == [FREE]
@@ -587,11 +590,13 @@ class _Walk:
         if found.under and not found.others:  # in other configurations it is one that is not seen here
             self._emit(node, here, CALL, name, "", word(node), name, named=named)
         self.followed += 1
+        found = spread(found, len(args))
         inner = self._framed(node, here, "call")
         self.results.pop(inner.frames, None)
         for param, arg in zip(found.params, args, strict=False):
             self._points(param, arg, inner.frames, here)
-        self.follow(found, replace(inner, function=found, via=(*here.via, name), arms=0))
+        given = {param: here.given.get(word(arg), word(arg)) for param, arg in zip(found.params, args, strict=False)}
+        self.follow(found, replace(inner, function=found, via=(*here.via, name), arms=0, given=given))
 
     def _emit(
         self, node: Node, here: _Here, verb: str, strength: str, place: str, text: str, name: str, where: str = "",

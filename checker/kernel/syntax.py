@@ -24,6 +24,17 @@ else:
     Node: TypeAlias = object
 
 MAX_DEPTH = 300
+# What is said to sparse, lockdep and the compiler in the middle of a declaration or a cast, and is no C to the grammar.
+_NOTES = re.compile(
+    rb"\b(?:__(?:rcu|user|iomem|percpu|force|kernel|private|must_check|init|exit|cold|hot|read_mostly|ro_after_init|maybe_unused"
+    rb"|always_unused|used|packed|refdata|initdata|exitdata|deprecated|visible|sched|weak|pure|noreturn|nocast|bitwise|malloc|lockfunc"
+    rb"|net_init|net_exit|ref|meminit|always_inline|latent_entropy|designated_init|randomize_layout|no_randomize_layout|cpuidle"
+    rb"|counted_by_ptr|init_or_module|nonstring|noendbr|no_kcsan|no_kasan_or_inline|sram|uncached|restrict)"
+    rb"|__*cacheline\w*aligned\w*|____cacheline_\w+|asmlinkage|noinline\w*|notrace|noinstr|nokprobe_inline|randomized_struct_fields_\w+"
+    rb"|(?:__(?:attribute(?:__)?|aligned|acquires?|releases?|(?:cond|try)_(?:acquires?|releases?)|must_hold|(?:pt_)?guarded_by"
+    rb"|counted_by(?:_le|_be)?|printf|scanf|section|free|cleanup|alloc_size|no_sanitize\w*|nonnull))"
+    rb"[ \t]*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))(?!\w)"
+)
 
 
 class NoGrammar(CheckerError):
@@ -122,6 +133,11 @@ def _parser(data: bytes, start: int, end: int) -> Parser:
     return tree_sitter.Parser(language, included_ranges=[tree_sitter.Range(points[0], points[1], start, end)])
 
 
+def unnoted(data: bytes) -> bytes:
+    """The text with notes to sparse, lockdep and the compiler blanked."""
+    return _NOTES.sub(lambda note: re.sub(rb"[^\n]", b" ", note[0]), data)
+
+
 def parse(data: bytes, start: int = 0, end: int | None = None) -> Node:
     """The syntax tree of `data`, or of its bytes from `start` to `end`."""
     return _parser(data, start, len(data) if end is None else end).parse(data).root_node
@@ -145,15 +161,31 @@ def _function(path: str, data: bytes, piece: Piece) -> Function:
     return Function(piece.name, path, body, piece.start, piece.end, piece.line, shift, piece.arms, piece.under, params)
 
 
+def spread(macro: Function, count: int) -> Function:
+    """A macro with `count` arguments, those that come for `...` each under a name, which stand where __VA_ARGS__ is."""
+    dots = macro.params[-1].removesuffix("...") if macro.params and macro.params[-1].endswith("...") else ""
+    if not dots:
+        return macro
+    names = [f"{dots}{i}" for i in range(count - len(macro.params) + 1)]
+    written = re.sub(rf"(##\s*)?\b{dots}\b".encode(), ", ".join(names).encode(), macro.body.text or b"")
+    start = macro.body.start_byte
+    body = _body(b" " * start + written, start, start + len(written))
+    return replace(macro, body=body or macro.body, params=(*macro.params[:-1], *names))
+
+
 def _params(head: str) -> tuple[str, ...]:
-    """The names of the parameters in the head of a function or macro; empty for one that has none there."""
+    """The names of the parameters in the head of a function or macro; empty for one that has none there. Of one that takes any
+    number of arguments the last is `__VA_ARGS__...`, or `args...`."""
     listed = re.search(r"\(([^()]*)\)\s*\Z", head)
     named = [re.search(r"(\w*)\s*(?:\[[^\]]*\]\s*)*\Z", one) for one in listed[1].split(",")] if listed else []
-    return tuple(found[1] if found else "" for found in named)
+    names = [found[1] if found else "" for found in named]
+    dots = re.search(r"(\w*)\s*\.\.\.\s*\Z", listed[1]) if listed else None
+    return (*names[:-1], f"{dots[1] or '__VA_ARGS__'}...") if dots else tuple(names)
 
 
 def _body(data: bytes, start: int, end: int) -> Node | None:
     """The block that stands from byte `start` to `end`."""
+    data = b"".join([data[:start], unnoted(data[start:end]), data[end:]])
     return next((node for node in parse(data, start, end).children if node.type == "compound_statement"), None)
 
 

@@ -36,6 +36,9 @@ class Tree(Protocol):
     def names(self, folder: str) -> tuple[str, ...]:
         """The names of the files in `folder`, sorted."""
 
+    def folders(self, folder: str) -> tuple[str, ...]:
+        """The names of the folders in `folder`, sorted."""
+
 
 def tame(path: str) -> bool:
     """Whether `path` stays below where it starts."""
@@ -88,15 +91,21 @@ class FolderTree(Struct, frozen=True, dict=True):
         return self._inside[folder]
 
     def names(self, folder: str) -> tuple[str, ...]:
+        return tuple([entry.name for entry in self._entries(folder) if entry.is_file(follow_symlinks=False)])
+
+    def folders(self, folder: str) -> tuple[str, ...]:
+        return tuple([entry.name for entry in self._entries(folder) if entry.is_dir(follow_symlinks=False)])
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         if folder and not tame(folder):
-            return ()
+            return []
         try:
             real = (self.root / folder).resolve(strict=True)
             if not real.is_relative_to(self.root):
-                return ()
-            return tuple(sorted(entry.name for entry in os.scandir(real) if entry.is_file(follow_symlinks=False)))
+                return []
+            return sorted(os.scandir(real), key=lambda entry: entry.name)
         except (OSError, RuntimeError, ValueError):
-            return ()
+            return []
 
 
 class GitTree(Struct, frozen=True, dict=True):
@@ -114,11 +123,17 @@ class GitTree(Struct, frozen=True, dict=True):
         return made
 
     def names(self, folder: str) -> tuple[str, ...]:
+        return self._entries(folder, "100")
+
+    def folders(self, folder: str) -> tuple[str, ...]:
+        return self._entries(folder, "040")
+
+    def _entries(self, folder: str, mode: str) -> tuple[str, ...]:
         if folder and not tame(folder):
             return ()
         made = git(self.folder, "ls-tree", "-z", f"{self.revision}:{folder}")
         rows = (made or b"").decode("utf-8", "surrogateescape").split("\0")
-        return tuple(sorted(row.partition("\t")[2] for row in rows if row.startswith("100")))
+        return tuple(sorted(row.partition("\t")[2] for row in rows if row.startswith(mode)))
 
 
 class Overlay(Struct, frozen=True):
@@ -134,6 +149,11 @@ class Overlay(Struct, frozen=True):
         own = {path: data for path, data in self.files.items() if str(PurePosixPath(path).parent) == (folder or ".")}
         names = {name for name in self.below.names(folder) if own.get(f"{folder}/{name}" if folder else name, b"") is not None}
         return tuple(sorted(names | {PurePosixPath(path).name for path, data in own.items() if data is not None}))
+
+    def folders(self, folder: str) -> tuple[str, ...]:
+        ahead = f"{folder}/" if folder else ""
+        new = [p[len(ahead) :].split("/") for p, data in self.files.items() if data is not None and p.startswith(ahead)]
+        return tuple(sorted({*self.below.folders(folder), *[parts[0] for parts in new if len(parts) > 1]}))
 
 
 def folder_tree(path: str) -> FolderTree:

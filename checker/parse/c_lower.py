@@ -42,10 +42,30 @@ from checker.parse.c_syntax import (
 )
 from checker.parse.c_types import CType, Integer, Pointer, Tagged, convert, promoted
 from checker.parse.c_values import Values, effects, folded
-from checker.program.ir import Assign, Block, Branch, Call, Const, Deref, Do, Expr, If, Label, Op, Reg, Stmt, While, Write
+from checker.program.ir import (
+    Assign,
+    Block,
+    Branch,
+    Call,
+    Choose,
+    Const,
+    Cut,
+    Deref,
+    Do,
+    Expr,
+    If,
+    Label,
+    Op,
+    Reg,
+    Stmt,
+    While,
+    Write,
+)
 
 MAX_TRIPS = 64
 MAX_STATEMENTS = 4000
+LOST = "__lost"
+"""A statement in the place of code that is left out, and that may matter."""
 MAX_CALLS = 16  # of helper functions, one inside the other
 
 
@@ -193,6 +213,9 @@ class Lowering(Values):
         call = s.call
         if type(call) is Call and call.name == "cpu_relax" and not call.args:
             call = Call("barrier", (), (), call.span)  # arch/*/include/asm/vdso/processor.h: nothing but a compiler barrier
+        if type(call) is Call and call.name == LOST:
+            self.lost(call)
+            return
         if type(call) is Call and call.name in self.helpers:
             self.inlined(call, used=False)
             return
@@ -204,6 +227,15 @@ class Lowering(Values):
             self.out.append(s)
         elif effects(value):
             self.out.append(Do(value, s.span))
+
+    def lost(self, call: Call) -> None:
+        """Code that is left out: it does nothing, or what nobody knows, and then nothing more can be said of the execution."""
+        if call.args:
+            raise SyntaxProblem(f"'{LOST}' takes no arguments", call.span, hint="say what it is in a comment")
+        chosen, after = self.temporary(), self.label("found")
+        self.branches += 1
+        cut = Branch(Op("lnot", (Reg(chosen),)), after, ctrl=False, span=call.span)
+        self.out += [Choose(chosen, call.span), cut, Cut(call.span, after, lost=True), Label(after)]
 
     def declare(self, s: Declare) -> None:
         kind = self.layouts.type(s.type, s.span)

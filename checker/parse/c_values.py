@@ -37,8 +37,10 @@ from checker.parse.c_types import (
     promoted,
 )
 from checker.program.builtins import ALLOCATORS
-from checker.program.ir import Assign, Block, Call, Const, Deref, Expr, Op, Reg, Stmt, Write
+from checker.program.ir import Assign, Block, Call, Choose, Const, Deref, Expr, Op, Reg, Stmt, Write
 
+CHOICE = "__VERIFIER_nondet_bool"
+"""0 or 1, whichever: the name is that of the software verification competition (SV-COMP)."""
 _COMPARISONS = {"eq": "eq", "ne": "ne", "lt": "ltu", "le": "leu", "gt": "gtu", "ge": "geu"}
 _TRUTH = frozenset({"WARN_ON", "WARN_ON_ONCE", "likely", "unlikely"})  # include/asm-generic/bug.h, linux/compiler.h: !!(x)
 _NEEDS_PLACE = frozenset({"READ_ONCE", "WRITE_ONCE", "rcu_dereference", "rcu_assign_pointer", "RCU_INIT_POINTER", "smp_store_mb"})
@@ -424,6 +426,11 @@ class Values:
         if name in _TRUTH and len(e.args) == 1:
             value, t = self.value(e.args[0])
             return (value, t) if t is BOOL else (folded("ne", (value, Const(0)), e.span), BOOL)
+        if name == CHOICE:
+            if e.args:
+                raise SyntaxProblem(f"'{CHOICE}' takes no arguments", e.span)
+            chosen = self.temporary()
+            return Block((Choose(chosen, e.span),), Reg(chosen)), BOOL
         if name.startswith("smp_cond_load_") and len(e.args) == 2:
             return self.cond_load(e)
         given = [(Const(0), U64) if name in ALLOCATORS and isinstance(arg, SizeOf) else self.value(arg) for arg in e.args]

@@ -14,6 +14,9 @@ from checker.core.source import Span
 from checker.parse.state import Entry, Tail
 from checker.program.ir import Test, Thread
 
+ROOMS = {"AArch64": "aarch64", "PPC": "ppc", "RISCV": "riscv", "X86": "x86", "X86_64": "x86"}
+"""The folder of `checker/isa` that reads the tests of each machine."""
+
 
 def no_warnings(names: frozenset[str]) -> tuple[tuple[str, Span], ...]:
     return ()

@@ -19,7 +19,7 @@ from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, Unkn
 from checker.parse.c import Function, constant_of, parse_code
 from checker.parse.c_names import wrong_names
 from checker.parse.c_world import World
-from checker.parse.code import Code
+from checker.parse.code import ROOMS, Code
 from checker.parse.grammar import check_size
 from checker.parse.question import respelled, respelled_entries
 from checker.parse.sections import Sections, split
@@ -79,22 +79,19 @@ def _in_order(source: Source, functions: tuple[Function, ...]) -> tuple[Function
     return functions
 
 
-def _assembly(module: str, function: str) -> Callable[[Source, str], Code]:
+def _assembly(arch: str) -> Callable[[Source, str], Code]:
     """A front end that is loaded when a test needs it."""
 
     def read(source: Source, text: str) -> Code:
-        code: Code = getattr(importlib.import_module(f"checker.isa.{module}"), function)(source, text)
+        room = importlib.import_module(f"checker.isa.{ROOMS[arch]}")
+        machine = next(m for m in room.MACHINES if m.arch == arch)
+        code: Code = importlib.import_module("checker.isa.front").assembly(source, text, machine)
         return code
 
     return read
 
 
-_FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {
-    "C": c_code,
-    "AArch64": _assembly("aarch64", "aarch64_code"),
-    "X86": _assembly("x86", "x86_code"),
-    "X86_64": _assembly("x86", "x86_64_code"),
-}
+_FRONT_ENDS: dict[str, Callable[[Source, str], Code]] = {"C": c_code, **{arch: _assembly(arch) for arch in ROOMS}}
 
 
 # ---------------------------------------------------------------- putting the parts together

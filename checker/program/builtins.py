@@ -127,6 +127,21 @@ def _after(x: Expander, call: Call) -> Expr:
     return value
 
 
+def _before(x: Expander, call: Call) -> Expr:
+    """`__before{T}(E)`: a fence, then E."""
+    x.arity(call, 1)
+    return x.in_turn((Do(Call("__fence", (), call.tags, call.span), call.span),), call.args[0])
+
+
+def _ctrl(x: Expander, call: Call) -> Expr:
+    """`__ctrl(E)`: E, and a branch that looks at it, so that all that follows is control dependent on it."""
+    x.arity(call, 1)
+    value, end = x.flat(call.args[0]), x.label("ctrl")
+    x.code.append(Branch(Op("first", (Const(0), value)), end, ctrl=True, span=call.span))
+    x.code.append(Label(end))
+    return value
+
+
 def _first(x: Expander, call: Call) -> Expr:
     """`__first(V, A, ..)`: V, and then A is done, and so on; the value is that of V."""
     first, *others = call.args
@@ -280,6 +295,8 @@ EXPRESSIONS: dict[str, Emit] = {
     "__islocked": _islocked,
     "__try_cmpxchg": _try_cmpxchg,
     "__after": _after,
+    "__before": _before,
+    "__ctrl": _ctrl,
     "__first": _first,
     "__last": _last,
     "__srcu": _srcu,

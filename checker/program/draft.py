@@ -15,6 +15,7 @@ from checker.core.value import Symbolic
 from checker.program.branches import Place, Tree
 from checker.program.events import Event
 from checker.program.ir import Address, Instr, RegLoc, Test, Turn, Value
+from checker.program.parts import Parts
 from checker.program.ranges import Ranges, Site
 
 Deps: TypeAlias = dict[int, Lit]
@@ -32,9 +33,9 @@ class Access(Struct):
 
 class Draft(Struct):
     """The events so far and what is known about them. `store_at` finds the event of a store (absent: it is on no path);
-    `trees` are the branches of the threads; `places` says of each event
-    where among the branches it is, `before` which may come before it on some path; `group_of` which full expression or instruction
-    it is of, `turns` when it has its turn there; `together` holds the pairs of one group in which the second uses what the first
+    `trees` are the branches of the threads; `places` says of each event where among the branches it is, `before` which may come
+    before it on some path; `group_of` which full expression or instruction it is of, `accesses` the events that one access was cut
+    into, `turns` when it has its turn there; `together` holds the pairs of one group in which the second uses what the first
     read, or writes what it is a pair with. `compiled`: where C leaves an order open there is one all the same; `coherent`: the
     model has reads and writes of one location in order."""
 
@@ -46,6 +47,7 @@ class Draft(Struct):
     observed: frozenset[Address]
     compiled: bool = False
     coherent: bool = True
+    parts: Parts | None = None
     circuit: Circuit = field(default_factory=Circuit)
     events: list[Event] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
@@ -54,13 +56,14 @@ class Draft(Struct):
     loads: list[Access] = field(default_factory=list)
     store_at: dict[Site, int] = field(default_factory=dict)
     group_of: list[tuple[int, int]] = field(default_factory=list)
+    accesses: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     turns: dict[int, Turn] = field(default_factory=dict)
     deps: dict[str, dict[tuple[int, int], Lit]] = field(default_factory=lambda: {name: {} for name in DEPENDENCIES})
     together: set[tuple[int, int]] = field(default_factory=set)
     rmw: dict[tuple[int, int], Lit] = field(default_factory=dict)
     open_pairs: dict[tuple[int, int], int] = field(default_factory=dict)
     finals: dict[RegLoc, Symbolic] = field(default_factory=dict)
-    cut: list[tuple[Lit, Span]] = field(default_factory=list)
+    cut: list[tuple[Lit, Span, bool]] = field(default_factory=list)
     idle: list[tuple[Lit, int]] = field(default_factory=list)
     unfinished: list[Lit] = field(default_factory=list)  # of `cut`, where a process goes on as if it had not been
     wild: list[tuple[Lit, Span, str]] = field(default_factory=list)

@@ -88,8 +88,18 @@ class _Names:
         match instr:
             case Load(dst, addr, tags, _, size, pair, group, exclusive, turn):
                 return self.expr(addr), self.register(dst), tags, size, *self.together(pair, group), exclusive, turn
-            case Store(addr, value, tags, _, size, pair, group, exclusive, turn):
-                return self.expr(addr), self.expr(value), tags, size, *self.together(pair, group), exclusive, turn
+            case Store(addr, value, tags, _, size, pair, group, exclusive, turn, result):
+                where, what = self.expr(addr), self.expr(value)
+                return (
+                    where,
+                    what,
+                    tags,
+                    size,
+                    *self.together(pair, group),
+                    exclusive,
+                    turn,
+                    self.register(result) if result else -1,
+                )
             case Mark(tags, addr, dst, value, _, group, turn):
                 parts = [self.expr(e) if e is not None else None for e in (addr, value)]
                 return tags, *parts, self.register(dst) if dst else -1, *self.together(0, group), turn
@@ -103,7 +113,7 @@ class _Names:
                 return self.expr(cond), self.other("label", target), self.other("label", scope), ctrl
             case Label(name):
                 return (self.other("label", name),)
-            case Cut(_, after):
+            case Cut(after=after):
                 return (self.other("label", after),)
         raise AssertionError(f"equal threads with {instr}")
 

@@ -16,6 +16,7 @@ from checker.core.source import Span
 from checker.core.value import Symbolic
 from checker.program.equal import Equal
 from checker.program.ir import Address, RegLoc
+from checker.program.parts import Parts
 
 INIT_TID = -1
 
@@ -55,7 +56,7 @@ class EventGraph(Struct, frozen=True):
     `finals` the value of every register a thread wrote, at its end; `writes_at` the writes that may touch a location.
     `final_write[x][w]` is the literal for "w is the last write to x". `cut` lists where a loop bound was reached,
     `wild` accesses through something that is no address, `undefined` what is computed that has no value. `equal`: the groups of
-    threads that nothing but their names tells apart.
+    threads that nothing but their names tells apart; `parts` what memory was cut into.
     """
 
     events: tuple[Event, ...]
@@ -64,13 +65,14 @@ class EventGraph(Struct, frozen=True):
     leaves: dict[str, Leaf]
     finals: dict[RegLoc, Symbolic]
     final_write: dict[Address, dict[int, Lit]]
-    cut: tuple[tuple[Lit, Span], ...]
+    cut: tuple[tuple[Lit, Span, bool], ...]
     wild: tuple[tuple[Lit, Span, str], ...]
     implied: tuple[int, ...]
     """implied[a]: the events that execute whenever a does."""
     threads: int = 0
     undefined: tuple[tuple[Lit, Span, str], ...] = ()
     equal: tuple[Equal, ...] = ()
+    parts: Parts | None = None
     idle: tuple[tuple[Lit, int], ...] = ()
     """Those of `cut` at loops that only wait, with how many of their rounds have to be looked at (program/spin.py)."""
 

@@ -49,8 +49,9 @@ from checker.program.ir import (
     registers,
 )
 from checker.program.memory import final_write, initial_writes, justify_circles, read_from, same_address
+from checker.program.parts import Parts, check_parts, in_parts
 from checker.program.ranges import Site, ranges, simplified, takes
-from checker.program.sizes import check_sizes
+from checker.program.sizes import SeveralSizes, check_sizes
 
 NONE: Deps = {}
 
@@ -81,10 +82,25 @@ def execute(
     *,
     compiled: bool = False,
     coherent: bool = True,
+    mixed: bool = False,
     deadline: Deadline = None,
 ) -> EventGraph:
     """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters;
-    `compiled` and `coherent` say what the model takes tests for (see cat/term.py)."""
+    `compiled`, `coherent` and `mixed` say what the model takes tests for (see cat/term.py)."""
+    try:
+        return _execute(test, codes, observed, compiled=compiled, coherent=coherent, deadline=deadline)
+    except SeveralSizes:
+        if not mixed:
+            raise
+    test, codes, parts = in_parts(test, codes)
+    observed = parts.all_of(observed)
+    return _execute(test, codes, observed, compiled=compiled, coherent=coherent, deadline=deadline, parts=parts)
+
+
+def _execute(
+    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], *, compiled: bool, coherent: bool, deadline: Deadline,
+    parts: Parts | None = None,
+) -> EventGraph:  # fmt: skip
     memory: dict[Address, Value] = {g.address: g.value for g in test.globals}
     envs: list[dict[str, Value]] = []
     for thread in test.threads:
@@ -94,8 +110,11 @@ def execute(
     known_memory = {a: frozenset({v}) for a, v in memory.items()}
     start = [{r: frozenset({v}) for r, v in env.items()} for env in envs]
     spans = ranges(codes, start, known_memory, coherent=coherent, deadline=deadline)
-    check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
-    draft = Draft(test, codes, envs, memory, spans, observed, compiled and test.arch == "C", coherent, Circuit(deadline))
+    if parts is None:
+        check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
+    else:
+        check_parts(codes, spans.addresses, test.globals, parts.unit)
+    draft = Draft(test, codes, envs, memory, spans, observed, compiled and test.arch == "C", coherent, parts, Circuit(deadline))
     initial_writes(draft)
     for site in spans.stores:
         for a in spans.addresses[site]:
@@ -161,8 +180,8 @@ class _Threads:
                 self.draft.assumed.append((path.place.guard, nonzero(self.evaluate(cond, path, span).value)))
             case Branch():
                 return self.branch(instr, path, pending)
-            case Cut(span, after, idle):
-                self.draft.cut.append((path.place.guard, span))
+            case Cut(span, after, idle, lost):
+                self.draft.cut.append((path.place.guard, span, lost))
                 if idle >= 0:
                     self.draft.idle.append((path.place.guard, idle))
                 if after:
@@ -351,6 +370,8 @@ class _Threads:
         self.draft.group_of[eid] = (tid, instr.group) if instr.group else (tid, -1 - eid)
         if instr.turn is not None:
             self.draft.turns[eid] = instr.turn
+        if not isinstance(instr, Mark) and instr.access:
+            self.draft.accesses.setdefault((tid, instr.access), []).append(eid)
         self.depend(eid, addr or UNSET, written, path)
         if isinstance(instr, Load | Store):
             if instr.pair:
@@ -360,7 +381,11 @@ class _Threads:
         if isinstance(instr, Load):
             assert value is not None
             path.env[instr.dst] = self.steered(Register(value, {eid: TRUE}, NONE), path)
-        elif isinstance(instr, Mark) and instr.dst and instr.value is not None:
+        elif isinstance(instr, Store):
+            if instr.result:
+                held = path.env[instr.result]
+                path.env[instr.result] = held._replace(data={**held.data, eid: TRUE})
+        elif instr.dst and instr.value is not None:
             base = self.evaluate(instr.value, path, span)
             path.env[instr.dst] = self.steered(Register(base.value, {**base.data, eid: TRUE}, base.ctrl), path)
 
@@ -392,14 +417,16 @@ class _Threads:
 
     def monitored(self, instr: Load | Store, eid: int, path: _Path) -> None:
         """The monitor holds the load that armed it; a store executes only when that load was of its location and size.
+        Each part of an access that is cut has one.
 
         (Event 0 is an initial write, so a monitor of 0 is armed by no load.)
         """
+        monitor = f"{MONITOR}.{instr.part}" if instr.part else MONITOR
         if isinstance(instr, Load):
-            path.env[MONITOR] = Register(known(eid), NONE, NONE)
+            path.env[monitor] = Register(known(eid), NONE, NONE)
             return
         pairs = []
-        for read, armed in path.env.get(MONITOR, UNSET).value.items():
+        for read, armed in path.env.get(monitor, UNSET).value.items():
             if self.draft.events[read].kind == "R" and self.draft.events[read].size == instr.size:
                 lit = self.circuit.both2(armed, same_address(self.draft, read, eid))
                 if lit != FALSE:

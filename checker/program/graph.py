@@ -33,11 +33,12 @@ def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[i
     everything = (1 << n) - 1
     leaves["int"] = _exact(tuple([threads[e.tid] if e.tid != INIT_TID else 0 for e in events]))
     leaves["ext"] = _exact(tuple([everything & ~threads[e.tid] for e in events]))
+    leaves["sm"] = leaves["si"] = _exact(same_access(d))
     leaves["id"] = _exact(tuple([1 << a for a in range(n)]))
     return EventGraph(
         tuple(events), d.circuit, sets(d), leaves, d.finals, finals, tuple(d.cut), tuple(d.wild),
         implied_by(d, at), len(d.codes), tuple([(lit, span, what) for lit, span, what in d.undefined if lit != FALSE]),
-        () if d.ranges.circles else equal_threads(d.test, d.codes, d.envs), tuple(d.idle),
+        () if d.ranges.circles else equal_threads(d.test, d.codes, d.envs), d.parts, tuple(d.idle),
     )  # fmt: skip
 
 
@@ -53,6 +54,16 @@ def sets(d: Draft) -> dict[str, int]:
         for tag in e.tags:
             found[tag] = found.get(tag, 0) | bit
     return found
+
+
+def same_access(d: Draft) -> Rows:
+    """The events of one access to memory: the parts it was cut into, each also with itself (herd/machModelChecker.ml, calc_si)."""
+    rows = [1 << e.eid if e.kind != "F" else 0 for e in d.events]
+    for parts in d.accesses.values():
+        mask = mask_of(parts)
+        for eid in parts:
+            rows[eid] = mask
+    return tuple(rows)
 
 
 def implied_by(d: Draft, at: dict[Place, int]) -> tuple[int, ...]:

@@ -195,6 +195,7 @@ class Load(Struct, frozen=True):
     `group` > 0 is shared by the events of one full expression or one instruction, which program order does not order by their
     place in the text: those of an expression by their `turn`, those of an instruction (they have none) not at all.
     `exclusive`: the read arms the thread's monitor.
+    `access` > 0 is shared by what one access was cut into, and `part` says which of these it is (see program/parts.py).
     """
 
     dst: str
@@ -206,13 +207,15 @@ class Load(Struct, frozen=True):
     group: int = 0
     exclusive: bool = False
     turn: Turn | None = None
+    access: int = 0
+    part: int = 0
 
 
 class Store(Struct, frozen=True):
-    """memory[addr] := value. `pair`, `group` and `turn` as in Load.
+    """memory[addr] := value. `pair`, `group`, `turn`, `access` and `part` as in Load.
 
     `exclusive`: only an execution in which the monitor was armed last for this location, with this size, comes here; the two
-    accesses are a read-modify-write.
+    accesses are a read-modify-write. `result`: a register that from here on depends on this write too.
     """
 
     addr: Expr
@@ -224,6 +227,9 @@ class Store(Struct, frozen=True):
     group: int = 0
     exclusive: bool = False
     turn: Turn | None = None
+    result: str = ""
+    access: int = 0
+    part: int = 0
 
 
 class Mark(Struct, frozen=True):
@@ -292,12 +298,14 @@ class Cut(Struct, frozen=True):
     It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
     that it does answers a question; it shows that there are executions which were not looked at. `idle` >= 0: once so many of the
     loop's rounds are looked at, further ones may be left out (see spin.py); where `after` is empty that is done, and the process
-    goes no further.
+    goes no further. `lost`: it is no loop bound, but where
+    the text says that code is left out which may do anything.
     """
 
     span: Span = NOWHERE
     after: str = ""
     idle: int = -1
+    lost: bool = False
 
 
 Instr: TypeAlias = Assign | Load | Store | Mark | Choose | Allocate | Assume | Branch | Label | Cut

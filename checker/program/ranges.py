@@ -224,7 +224,7 @@ class _Run:
                 pending[target] = merged
                 if isinstance(cond, Const) and cond.value != 0:
                     return None
-            case Cut(_, after):
+            case Cut(after=after):
                 pending[after] = _merged(env, pending.get(after)) or env
                 return None
         return env

@@ -15,8 +15,18 @@ from checker.core.source import Span, Unsupported
 from checker.program.ir import Address, Global, Instr, Load, Store
 from checker.program.ranges import Site, Values
 
+
+class SeveralSizes(Unsupported):
+    """Accesses of several sizes to one place, or beyond what is declared: see program/parts.py."""
+
+
 HINT = "accesses of several sizes to one place are not modelled"
 BITS = {f"{prefix}int{bits}_t": bits for bits in (8, 16, 32, 64) for prefix in ("", "u")} | {"int": 32}
+
+
+def size_of(place: Global) -> int:
+    """How many bytes a location has; as many as an int where its type is not said, or not known."""
+    return 8 if "*" in place.type else BITS.get(place.type, 32) // 8
 
 
 class Access(NamedTuple):
@@ -25,7 +35,7 @@ class Access(NamedTuple):
 
 
 def check_sizes(codes: list[tuple[Instr, ...]], addresses: Mapping[Site, Values], declared: Mapping[Address, Global]) -> None:
-    """Raise Unsupported where two accesses differ in size, overlap in part, or go beyond a declared location."""
+    """Raise SeveralSizes where two accesses differ in size, overlap in part, or go beyond a declared location."""
     seen: dict[Address, Access] = {}
     for (t, i), where in sorted(addresses.items()):
         instr = codes[t][i]
@@ -47,8 +57,8 @@ def _bytes(size: int) -> str:
     return f"{size} byte{'s' * (size > 1)}"
 
 
-def _differ(what: str, here: Access, there: Access) -> Unsupported:
-    return Unsupported(
+def _differ(what: str, here: Access, there: Access) -> SeveralSizes:
+    return SeveralSizes(
         f"accesses of different sizes to {what}: {_bytes(here.size)} here, {_bytes(there.size)} in line {there.span.line}",
         here.span, hint=HINT,
     )  # fmt: skip
@@ -58,17 +68,17 @@ def _check_declared(a: Address, access: Access, declared: Mapping[Address, Globa
     place = declared.get(a)
     if place is None:
         whole = f"{a.name}, at offset {a.offset}"
-        raise Unsupported(
+        raise SeveralSizes(
             f"{_bytes(access.size)} of {whole}: no location is declared there", access.span,
             hint=f"declare an array, as in 'int {a.name}[4]'; {HINT}",
         )  # fmt: skip
     bits = BITS.get(place.type, 8 * access.size)
     if bits < 8 * access.size:
-        raise Unsupported(
+        raise SeveralSizes(
             f"an access of {_bytes(access.size)} to {a.name}, which is declared as '{place.type}'", access.span, hint=HINT
         )
     if written and bits > 8 * access.size and not (isinstance(place.value, int) and 0 <= place.value < 1 << 8 * access.size):
-        raise Unsupported(
+        raise SeveralSizes(
             f"a write of {_bytes(access.size)} to {a.name}, a '{place.type}' with more in it than that", access.span, hint=HINT
         )
 
@@ -77,7 +87,7 @@ def _check_overlaps(seen: dict[Address, Access]) -> None:
     places = sorted(seen.items())
     for (a, first), (b, second) in pairwise(places):
         if a.name == b.name and a.offset + first.size > b.offset:
-            raise Unsupported(
+            raise SeveralSizes(
                 f"{_bytes(second.size)} of {b.name} at offset {b.offset} overlap the {_bytes(first.size)} at offset {a.offset} "
                 f"of line {first.span.line}", second.span, hint=HINT,
             )  # fmt: skip

@@ -76,7 +76,7 @@ def _copies(body: list[Instr], first: int, last: int, bound: int, *, mark: bool,
                     else:
                         goal = _copy_name(target, i) if target in local else target
                     result.append(replace(instr, target=goal, scope=_copy_name(scope, i) if scope in local else scope))
-                case Cut(_, goal):
+                case Cut(after=goal):
                     result.append(replace(instr, after=_copy_name(goal, i) if goal else ""))
                 case _:
                     result.append(_fresh(instr, i))

@@ -7,12 +7,22 @@ emulate-block-smp-rmb                      lkmm          x86-tso
 
 from __future__ import annotations
 
+import os
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 from checker.core.source import printable
-from checker.insight.audit import IDLE, LOAD_BEARING, TOO_STRONG, Audit, Choice
+from checker.insight.audit import IDLE, LOAD_BEARING, TOO_STRONG, UNSURE, Audit, Choice
+from checker.report.markdown import code
+from checker.report.markdown import text as text_of
 from checker.report.records import clean
 from checker.report.terminal import listed
+from checker.result import ALWAYS, NEVER
+
+STATUSES = (LOAD_BEARING, TOO_STRONG, IDLE, UNSURE)
+_NUMBERED = re.compile(r"^P[0-9]+: | of line [0-9]+$")
+"""What tells one choice of a kind from another."""
 
 
 def text(audits: Sequence[Audit], width: int | None = 80) -> str:
@@ -62,22 +72,56 @@ def _named(audit: Audit, some: frozenset[int]) -> str:
 
 
 def _only(audits: Sequence[Audit]) -> list[str]:
-    """What only one of several models needs."""
-    if len(audits) < 2:
-        return []
+    """What only one of several machines needs, however it is compiled for it, or only the kernel's model."""
     needed: dict[tuple[int, str], list[str]] = {}
-    asked: dict[tuple[int, str], int] = {}
+    asked: dict[tuple[int, str], set[str]] = {}
     for audit in audits:
         for choice in audit.choices:
             key = (choice.line, choice.text)
-            asked[key] = asked.get(key, 0) + 1
+            asked.setdefault(key, set()).add(_machine(audit.result.model))
             if choice.status != IDLE:
                 needed.setdefault(key, []).append(audit.result.model)
     return [
-        f"  only {printable(models[0])} needs {text} in line {line}"
+        f"  only {listed([printable(m) for m in models])} need{'s' * (len(models) == 1)} {text} in line {line}"
         for (line, text), models in sorted(needed.items())
-        if len(models) == 1 and asked[line, text] > 1
+        if len(set(map(_machine, models))) == 1 and len(asked[line, text]) > 1
     ]
+
+
+def _machine(model: str) -> str:
+    return model.partition("-")[0]
+
+
+def markdown(audits: Sequence[Audit]) -> str:
+    """A table for each folder: how often which kind of choice is load-bearing, too strong or idle under each model; below it what
+    only one of several models needs."""
+    families: dict[str, list[Audit]] = {}
+    for audit in audits:
+        families.setdefault(os.path.dirname(clean(audit.result.file)), []).append(audit)
+    return "\n".join([line for folder, family in families.items() for line in _family(folder, family)])
+
+
+def _family(folder: str, audits: Sequence[Audit]) -> list[str]:
+    models = list(dict.fromkeys([audit.result.model for audit in audits]))
+    cells: dict[str, dict[str, Counter[str]]] = {}
+    for audit in audits:
+        for choice in audit.choices:
+            kind = _NUMBERED.sub("", choice.text)
+            cells.setdefault(kind, {}).setdefault(audit.result.model, Counter())[choice.status] += 1
+    lines = [
+        f"### {text_of(folder or '.')}",
+        "",
+        f"| choice | {' | '.join([text_of(m) for m in models])} |",
+        "|---" * (len(models) + 1) + "|",
+    ]
+    for kind, row in sorted(cells.items()):
+        said = [", ".join([f"{row[m][s]} {s}" for s in STATUSES if row[m][s]]) if m in row else "–" for m in models]
+        lines.append(f"| {code(kind)} | {' | '.join(said)} |")
+    files: dict[tuple[str, str], list[Audit]] = {}
+    for audit in audits:
+        files.setdefault((audit.result.file, audit.result.test), []).append(audit)
+    only = [f"* {text_of(test)}:{line[1:]}" for (_, test), mine in files.items() for line in _only(mine)]
+    return [*lines, "", *only, *[""] * bool(only)]
 
 
 def record(audit: Audit) -> dict[str, object]:
@@ -99,8 +143,10 @@ def record(audit: Audit) -> dict[str, object]:
 def tally(audits: Sequence[Audit]) -> str:
     """How many choices are of which sort, over everything that was audited."""
     found = [choice.status for audit in audits for choice in audit.choices]
-    counts = [f"{found.count(status)} {status}" for status in (LOAD_BEARING, TOO_STRONG, IDLE, "unknown") if status in found]
+    counts = [f"{found.count(status)} {status}" for status in STATUSES if status in found]
     undecided = sum(not audit.decided for audit in audits)
     said = [f"{len(found)} choices: {', '.join(counts)}"] if found else []
     said += [f"{undecided} undecided"] if undecided else []
+    if not said and any(audit.result.observation in (NEVER, ALWAYS) for audit in audits):
+        return "no choice: nothing in the text could order less"
     return "; ".join(said) or "nothing is forbidden, so nothing is needed"

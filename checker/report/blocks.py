@@ -145,6 +145,10 @@ def _of_patch(first: Finding, alike: list[Finding], models: str, view: View) -> 
     state = final_state(first.detail)
     if not all(value in first.why for value in state.split(", ")):
         yield from _wrapped(one_line(f"in the end {state}"), "    ", view)
+    if first.opened is not None:
+        yield from _wrapped(one_line(f"without the patch {first.opened}"), "  ", view)
+        for step in first.opened.steps:
+            yield from _wrapped(one_line(f"P{step.tid} {step}"), "    ", view)
     others = [one_line(name) for name in dict.fromkeys(_name(f) for f in alike) if name != _name(first)]
     if others:
         yield from _wrapped(f"{len(others)} more test{'s say' if len(others) > 1 else ' says'} so: {_some(others)}", "  ", view)

@@ -63,7 +63,7 @@ def show_graph(graph: EventGraph) -> list[str]:
             must, may, _ = graph.leaves[name]
             lines.extend(_relation(name, must, may, graph))
     lines.extend(_relation("rf", *graph.leaves["rf"][:2], graph))
-    lines.extend([f"loop bound reached at {span}" for _, span in graph.cut])
+    lines.extend([f"{'code is left out' if lost else 'loop bound reached'} at {span}" for _, span, lost in graph.cut])
     lines.extend([f"no address at {span}: {what}" for _, span, what in graph.wild])
     return [line.rstrip() for line in lines]
 

@@ -12,45 +12,23 @@ happens-before (lkmm.cat:117: acyclic) forbids
 
 from __future__ import annotations
 
-import os
-import re
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from checker.cat.term import Axiom
 from checker.core.source import printable
 from checker.insight.edges import Edge, Told
 from checker.insight.explanation import Explanation
+from checker.insight.raised import Raised
 from checker.insight.weak import Gap, Weakness
+from checker.insight.wording import because, place, statement, who
 from checker.program.events import INIT_TID, Event, EventGraph
 from checker.report.records import clean
 from checker.report.spell import show_condition
 from checker.report.terminal import listed
 
-_SAYS = {
-    "rf": "is what the other reads", "co": "is overwritten by the other", "fr": "reads what the other overwrites only later",
-    "addr": "an address dependency", "data": "a data dependency", "ctrl": "a control dependency",
-}  # fmt: skip
 GAP = 3
 DEPENDENCIES = ("addr", "data", "ctrl")
-
-
-def statement(event: Event) -> str:
-    """What a person wrote for an event: its line without comments; of a line with a column for each process, the cell."""
-    if event.tid == INIT_TID:
-        return "the initial value"
-    span = event.span
-    line = span.source.line(span.line)
-    cell = line[span.column - 1 : span.end - 1] if "|" in line else line
-    text = re.sub(r"/\*.*?\*/|//.*|\(\*.*?\*\)", "", cell).strip().removesuffix("{").strip()
-    return printable(" ".join(text.split())).removesuffix(";")
-
-
-def call(event: Event) -> str:
-    """The instruction or the call itself: `smp_wmb()`, `MFENCE`."""
-    span = event.span
-    text = printable(span.source.line(span.line)[span.column - 1 : span.end - 1].strip())
-    return f"{text}()" if text.isidentifier() and event.span.source.line(span.line)[span.end - 1 : span.end] == "(" else text
 
 
 def names_of(graph: EventGraph, mask: Iterable[int]) -> dict[int, str]:
@@ -86,23 +64,34 @@ def text(explanation: Explanation, width: int | None = 80) -> str:
     parts += [_folded(explanation.summary, width)] if explanation.summary else []
     if explanation.cycles:
         parts.append(_grid(explanation, width))
-        parts += [_cycle(told, explanation) for told in explanation.cycles]
+        for lines, times in Counter([tuple(_cycle(told, explanation)) for told in explanation.cycles]).items():
+            again = [f"    and the same in {times - 1} more round{'s' * (times > 2)} of the loop"] if times > 1 else []
+            parts.append([*lines, *again])
     if explanation.weakness is not None:
         parts += _weak(explanation.weakness, width)
+    for one in explanation.raised:
+        parts += _raised(one, width, explanation.weakness)
     return "\n\n".join(["\n".join(part) for part in parts]) + "\n"
 
 
 def one_line(explanation: Explanation) -> str:
-    """The reason in a line: what forbids the outcome, or what is missing; empty where there is nothing to say."""
+    """The reason in a line: what forbids the outcome, or what is missing, and what raises flags; empty where nothing is to say."""
+    said = []
     if explanation.cycles:
         graphs = [(told, told.reason.found.graph) for told in explanation.cycles]
         holding = [because(edge, graph) for told, graph in graphs for edge in told.edges if edge.by or edge.kind in DEPENDENCIES]
         axioms = dict.fromkeys([told.reason.axiom.name for told in explanation.cycles])
         held = f": {', '.join(dict.fromkeys(holding))}" if holding else ""
-        return f"forbidden by {listed(list(axioms))}{held}"
-    if explanation.weakness is not None:
-        return "; ".join(gaps(explanation.weakness))
-    return explanation.summary if explanation.refutation is not None else ""
+        said.append(f"forbidden by {listed(list(axioms))}{held}")
+    elif explanation.weakness is not None:
+        said += gaps(explanation.weakness)
+    elif explanation.refutation is not None:
+        said.append(explanation.summary)
+    for one in explanation.raised:
+        events = [one.weakness.found.graph.events[n] for n in one.events]
+        by = listed([f"{statement(e)} in line {e.span.line}" for e in events])
+        said.append(f"{printable(one.axiom.name)}: {by}" if by else printable(one.axiom.name))
+    return "; ".join(said)
 
 
 def _folded(said: str, width: int | None) -> list[str]:
@@ -122,7 +111,7 @@ def _grid(explanation: Explanation, width: int | None) -> list[str]:
         if e.tid != INIT_TID:
             place = (e.span.line, 0 if n not in letters else 1)
         processes.setdefault(e.tid, {}).setdefault(place, f"{letters.get(n, ''):<{wide}}  {statement(e)}")
-    columns = {tid: [_who(tid), *_without_doubles(rows)] for tid, rows in sorted(processes.items())}
+    columns = {tid: [who(tid), *_without_doubles(rows)] for tid, rows in sorted(processes.items())}
     return _beside(list(columns.values()), width)
 
 
@@ -145,10 +134,6 @@ def _beside(columns: list[list[str]], width: int | None) -> list[str]:
 
 def _fits(columns: list[list[str]], width: int | None) -> bool:
     return width is None or 2 + sum(max(map(len, column)) + GAP for column in columns) - GAP <= width
-
-
-def _who(tid: int) -> str:
-    return f"P{tid}" if tid != INIT_TID else "before"
 
 
 def letters_of(explanation: Explanation) -> dict[int, str]:
@@ -177,46 +162,68 @@ def _edges(edges: Sequence[Edge], letters: dict[int, str], graph: EventGraph) ->
     ]
 
 
-def place(axiom: Axiom) -> str:
-    """Where the axiom is written: `lkmm.cat:117`."""
-    return f"{os.path.basename(axiom.span.source.name)}:{axiom.span.line}"
-
-
-def because(edge: Edge, graph: EventGraph) -> str:
-    """What makes an edge hold, in words."""
-    if edge.by:
-        said = [f"{call(graph.events[n])} in line {graph.events[n].span.line}" for n in edge.by]
-        return ", ".join(dict.fromkeys(said))
-    return _SAYS.get(edge.kind, "")
-
-
 def _weak(weakness: Weakness, width: int | None) -> list[list[str]]:
     """An execution in time, and what is missing."""
     graph = weakness.found.graph
     letters = names_of(graph, weakness.order)
-    wide = max(map(len, letters.values()), default=1)
-    tids = sorted({graph.events[n].tid for n in weakness.order})
-    row = {n: f"{letters[n]:<{wide}}  {statement(graph.events[n])}{_value(graph.events[n])}" for n in weakness.order}
-    columns = [[_who(tid), *[row[n] if graph.events[n].tid == tid else "" for n in weakness.order]] for tid in tids]
-    if _fits(columns, width):
-        shown = _beside(columns, width)
-    else:
-        shown = [f"  {_who(graph.events[n].tid):<{len(_who(tids[-1]))}}  {row[n]}" for n in weakness.order]
-    parts = [["  it happens, in this order:"], shown]
+    parts = [["  it happens, in this order:"], _in_time(weakness, letters, width)]
     if not weakness.cycle:
         return [*parts, _folded("CPUs that take turns do this: no barrier forbids it", width)]
     parts.append(["  CPUs that take turns cannot do this, for it is a cycle:", *_edges(weakness.cycle, letters, graph)])
+    return [*parts, _missing_order(weakness, letters, width)]
+
+
+def _in_time(weakness: Weakness, letters: dict[int, str], width: int | None) -> list[str]:
+    """The accesses of an execution in the order in which they happen, a column for each process."""
+    graph = weakness.found.graph
+    wide = max(map(len, letters.values()), default=1)
+    tids = sorted({graph.events[n].tid for n in weakness.order})
+    row = {n: f"{letters[n]:<{wide}}  {statement(graph.events[n])}{_value(graph.events[n])}" for n in weakness.order}
+    columns = [[who(tid), *[row[n] if graph.events[n].tid == tid else "" for n in weakness.order]] for tid in tids]
+    if _fits(columns, width):
+        return _beside(columns, width)
+    return [f"  {who(graph.events[n].tid):<{len(who(tids[-1]))}}  {row[n]}" for n in weakness.order]
+
+
+def _missing_order(weakness: Weakness, letters: dict[int, str], width: int | None) -> list[str]:
     if not weakness.gaps:
         said = ["the threads keep their own order; the writes reach the CPUs in different orders, and no barrier here is enough"]
     else:
-        said = [_gap(gap, letters, graph) for gap in weakness.gaps]
-    return [*parts, [line for sentence in said for line in _folded(sentence, width)]]
+        said = [_gap(gap, letters, weakness.found.graph) for gap in weakness.gaps]
+    return [line for sentence in said for line in _folded(sentence, width)]
 
 
-def gaps(weakness: Weakness) -> list[str]:
-    """What is missing, one sentence a gap, the accesses by their lines."""
+def _raised(one: Raised, width: int | None, told: Weakness | None) -> list[list[str]]:
+    """What raises a flag: the events, how the execution came about (but where it has just been `told`), and what is missing."""
+    weakness, graph = one.weakness, one.weakness.found.graph
+    letters = names_of(graph, {*weakness.order, *one.events, *[n for edge in weakness.cycle for n in (edge.a, edge.b)]})
+    ends = {n: f"{letters[n]}  {statement(graph.events[n])}" for n in one.events}
+    wide = max(map(len, ends.values()), default=0)
+    by = [f"    {end:<{wide}}  {who(graph.events[n].tid)}, line {graph.events[n].span.line}" for n, end in ends.items()]
+    said = "is raised by" if by else "is raised by what is not there"
+    parts = [[f"  {_title(one)} ({place(one.axiom)}) {said}", *by]]
+    shown = _in_time(weakness, letters, width) if weakness.order else []
+    if told is None or told.order != weakness.order or _in_time(told, letters, width) != shown:
+        parts += [["  it happens, in this order:"], shown]
+    if len(one.events) != 2 or one.axiom.kind != "empty":
+        return parts
+    if not weakness.cycle:
+        return [*parts, _folded("neither program order nor communication leads from the one to the other", width)]
+    first, second = letters[weakness.cycle[0].a], letters[weakness.cycle[-1].b]
+    parts.append([f"  from {first} to {second} leads:", *_edges(weakness.cycle, letters, graph)])
+    return [*parts, _missing_order(weakness, letters, width)] if weakness.gaps else parts
+
+
+def _title(one: Raised) -> str:
+    return (
+        f"flag {printable(one.axiom.name)}" if one.axiom.role == "flag" else f"no meaning without {printable(one.axiom.name)}: this"
+    )
+
+
+def gaps(weakness: Weakness, letters: dict[int, str] | None = None) -> list[str]:
+    """What is missing, one sentence a gap, the accesses by their letters, or by their processes."""
     graph = weakness.found.graph
-    return [_gap(gap, {n: _who(graph.events[n].tid) for n in (gap.a, gap.b)}, graph) for gap in weakness.gaps]
+    return [_gap(gap, letters or {n: who(graph.events[n].tid) for n in (gap.a, gap.b)}, graph) for gap in weakness.gaps]
 
 
 def _gap(gap: Gap, letters: dict[int, str], graph: EventGraph) -> str:
@@ -252,6 +259,17 @@ def record(explanation: Explanation) -> dict[str, object]:
         "execution": None if weakness is None else [_where(weakness.found.graph.events[n]) for n in weakness.order],
         "cycle": None if weakness is None else [_edge(edge, weakness.found.graph) for edge in weakness.cycle],
         "gaps": None if weakness is None else [_missing(gap, weakness.found.graph) for gap in weakness.gaps],
+        "flags": [_flag(one) for one in explanation.raised],
+    }  # fmt: skip
+
+
+def _flag(one: Raised) -> dict[str, object]:
+    weakness, graph = one.weakness, one.weakness.found.graph
+    events = [graph.events[n] for n in one.events]
+    return {
+        "flag": clean(one.axiom.name), "cat": place(one.axiom), "events": [_where(e) for e in events],
+        "lines": [e.span.line for e in events], "execution": [_where(graph.events[n]) for n in weakness.order],
+        "way": [_edge(edge, graph) for edge in weakness.cycle], "gaps": [_missing(gap, graph) for gap in weakness.gaps],
     }  # fmt: skip
 
 
@@ -270,7 +288,7 @@ def _missing(gap: Gap, graph: EventGraph) -> dict[str, object]:
 
 
 def _where(event: Event) -> str:
-    return f"{_who(event.tid)}: {statement(event)}"
+    return f"{who(event.tid)}: {statement(event)}"
 
 
 def dot(explanations: Sequence[Explanation]) -> str:
@@ -286,7 +304,7 @@ def dot(explanations: Sequence[Explanation]) -> str:
             parts.append(f"digraph {_quoted(f'{explanation.result.test} {explanation.result.model} {k}')} {{")
             parts.append(f"  label={_quoted(f'{axiom.name} ({place(axiom)}) forbids')}; node [shape=plaintext];")
             for tid in sorted({graph.events[n].tid for n in events}):
-                parts.append(f"  subgraph {_quoted(f'cluster{tid}')} {{ label={_quoted(_who(tid))};")
+                parts.append(f"  subgraph {_quoted(f'cluster{tid}')} {{ label={_quoted(who(tid))};")
                 for letter, n in {letters[n]: n for n in reversed(events) if graph.events[n].tid == tid}.items():
                     parts.append(f"    {letter} [label={_quoted(f'{letter}: {statement(graph.events[n])}')}];")
                 parts.append("  }")

@@ -89,4 +89,8 @@ def _finding(finding: Finding) -> dict[str, object]:
         "detail": [clean(line) for line in finding.detail], "column": finding.column,
         "change": clean(finding.change) or None, "why": clean(finding.why) or None, "repair": clean(finding.repair) or None,
         "functions": {f"P{tid}": clean(name) for tid, name in finding.functions},
+        "reason": None if finding.opened is None else {
+            "axiom": clean(finding.opened.axiom),
+            "cycle": [{"process": f"P{s.tid}", "line": s.line, "text": clean(f"{s.what}{s.origin}")} for s in finding.opened.steps],
+        },
     }  # fmt: skip

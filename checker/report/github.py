@@ -10,6 +10,7 @@ from __future__ import annotations
 from checker.campaign.gate import Finding, Report
 from checker.core.source import printable
 from checker.report.records import clean
+from checker.report.words import details
 
 COMMANDS = {"error": "error", "block": "error", "warning": "warning", "note": "notice"}
 MOST = 50
@@ -24,7 +25,7 @@ def commands(report: Report) -> str:
 
 
 def _command(finding: Finding) -> str:
-    text = "\n".join([finding.message, *finding.detail, *[f"repair: {finding.repair}"] * bool(finding.repair)])
+    text = "\n".join([finding.message, *details(finding)])
     path, line = finding.kernel or (finding.path, finding.line)
     column = 1 if finding.kernel else finding.column
     properties = {"title": f"checker: {finding.kind}"}

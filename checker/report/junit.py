@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from checker.campaign.gate import Finding, Report
 from checker.campaign.verdicts import Row
 from checker.report.records import clean
-from checker.report.words import place
+from checker.report.words import details, place
 
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TAGS = {"error": "error", "block": "failure"}
@@ -80,7 +80,7 @@ def _lines(finding: Finding) -> list[str]:
     """A finding with its place, each line once."""
     where = place(finding)
     told = [] if finding.detail and finding.message in finding.detail[0] else [finding.message]
-    first, *rest = [*told, *finding.detail, *[f"repair: {finding.repair}"] * bool(finding.repair)]
+    first, *rest = [*told, *details(finding)]
     return [f"{where}: {first}" if where and not first.startswith(where) else first, *rest]
 
 

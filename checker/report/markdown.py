@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from checker.campaign.gate import Finding, Report
-from checker.report.words import WORDS, one_line, place, shown_verdict, verdict_line
+from checker.report.words import WORDS, details, one_line, place, shown_verdict, verdict_line
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@:/$-])")
 MOST = 200
@@ -37,7 +37,7 @@ def markdown(report: Report) -> str:
 
 
 def _line(finding: Finding) -> str:
-    why = "<br>".join([text(finding.message), *[code(line) for line in finding.detail if line.strip()]])
+    why = "<br>".join([text(finding.message), *[code(line) for line in details(finding) if line.strip()]])
     return f"| {WORDS[finding.level]} | {finding.kind} | {code(place(finding))} | {text(finding.model)} | {why} |"
 
 

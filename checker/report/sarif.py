@@ -17,9 +17,10 @@ import urllib.parse
 from checker import __version__
 from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import HELP, KINDS, Policy
-from checker.campaign.witness import steps
+from checker.campaign.witness import Opened, Step, steps
 from checker.core.source import printable
 from checker.report.records import clean
+from checker.report.words import details
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 LEVELS = {"error": "error", "block": "error", "warning": "warning", "note": "note"}
@@ -51,7 +52,7 @@ def _rule(kind: str) -> dict[str, object]:
 
 
 def _result(finding: Finding) -> dict[str, object]:
-    text = "\n".join([finding.message, *finding.detail, *[f"repair: {finding.repair}"] * bool(finding.repair)])
+    text = "\n".join([finding.message, *details(finding)])
     if finding.model:
         text = f"{finding.model}: {text}"
     places = [_place(*finding.kernel, 1)] if finding.kernel else []
@@ -67,9 +68,24 @@ def _result(finding: Finding) -> dict[str, object]:
     if places[1:]:
         made["relatedLocations"] = [{**place, "id": i} for i, place in enumerate(places[1:], 1)]
     threads = sorted({step.tid for step in steps(finding.detail)})
+    flows: list[dict[str, object]] = []
     if threads:
-        made["codeFlows"] = [{"threadFlows": [_thread(finding, tid) for tid in threads]}]
+        flows.append({"threadFlows": [_thread(finding, tid) for tid in threads]})
+    if finding.opened is not None and finding.opened.steps:
+        flows.append(_cycle(finding, finding.opened))
+    if flows:
+        made["codeFlows"] = flows
     return made
+
+
+def _cycle(finding: Finding, opened: Opened) -> dict[str, object]:
+    """The cycle that the model forbade without the patch, from access to access."""
+    places = [{"location": _at(finding, step, f"P{step.tid} {step}")} for step in opened.steps]
+    return {"threadFlows": [{"id": "cycle", "message": {"text": _text(f"without the patch {opened}")}, "locations": places}]}
+
+
+def _at(finding: Finding, step: Step, said: str) -> dict[str, object]:
+    return {**_place(finding.path, step.line, 1), "message": {"text": _text(said)}}
 
 
 def _thread(finding: Finding, tid: int) -> dict[str, object]:
@@ -80,7 +96,7 @@ def _thread(finding: Finding, tid: int) -> dict[str, object]:
         "id": f"P{tid}",
         "message": {"text": _text(who)},
         "locations": [
-            {"location": {**_place(finding.path, step.line, 1), "message": {"text": _text(f"{who} {step}")}}}
+            {"location": _at(finding, step, f"{who} {step}")}
             for step in steps(finding.detail) if step.tid == tid
         ],
     }  # fmt: skip

@@ -27,6 +27,13 @@ def place(finding: Finding) -> str:
     return f"{finding.path}:{finding.line}" if finding.path else ""
 
 
+def details(finding: Finding) -> list[str]:
+    """What there is to say of a finding beyond its message: the execution, the cycle that was forbidden, what would mend it."""
+    was = finding.opened
+    reason = [f"without the patch {was}", *[f"P{step.tid} {step}" for step in was.steps]] if was is not None else []
+    return [*finding.detail, *reason, *[f"repair: {finding.repair}"] * bool(finding.repair)]
+
+
 def verdict_line(report: Report) -> str:
     """One sentence: what comes out, and why."""
     levels = Counter(finding.level for finding in report.findings)

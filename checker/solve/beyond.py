@@ -132,7 +132,7 @@ class Beyond:
         found = 0
         for i, k in enumerate(self.kinds):
             inside = {
-                "_": True, "R": k.kind == "R", "W": k.kind in ("W", "IW"), "IW": k.kind == "IW", "M": k.kind != "F"
+                "_": True, "R": "R" in (k.kind, *k.tags), "W": k.kind in ("W", "IW"), "IW": k.kind == "IW", "M": k.kind != "F"
             }.get(name, name in k.tags)  # fmt: skip
             found |= inside << i
         return found

@@ -13,6 +13,7 @@ there are (solve/beyond.py).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from checker.cat.recursion import names_of
@@ -42,6 +43,10 @@ class Dropped:
                 if kind.kind != "W" and any(i in loop for loop in loops):
                     self.gone |= 1 << beyond.kinds.index(kind)
         self.known: dict[int, Steps] = {}
+
+    def never_breaks(self, axioms: Iterable[Axiom]) -> bool:
+        """Whether every check that held does so without the rounds: what happens in any number of them happens in few."""
+        return all(self.holds(axiom) for axiom in axioms if axiom.role == "check")
 
     def holds(self, axiom: Axiom) -> bool:
         """Whether a check that held does so without the rounds."""

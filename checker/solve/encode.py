@@ -74,7 +74,7 @@ def encode(model: Model, graph: EventGraph, bounds: Bounds, *, refined: bool = F
     encoder.constrain_generators(transitive=not crowded)
     circuit = graph.circuit
     raised = tuple([(name, circuit.either(lits)) for name, lits in sorted(flags.items())])
-    cut = circuit.either([lit for lit, _ in graph.cut])
+    cut = circuit.either([lit for lit, _, _ in graph.cut])
     wild = circuit.either([lit for lit, _, _ in graph.wild])
     return Problem(graph, circuit, raised, circuit.either(undefined), cut, wild, encoder, tuple(later))
 

@@ -69,7 +69,7 @@ def execution(graph: EventGraph, encoder: Encoder, model: Model, holds: set[Lit]
     exact = EventGraph(
         tuple(events), circuit, {name: mask & executed for name, mask in graph.sets.items()}, leaves,
         {}, {a: {w: TRUE for w, lit in lits.items() if true(lit)} for a, lits in graph.final_write.items()},
-        tuple([(TRUE, span) for lit, span in graph.cut if true(lit)]),
+        tuple([(TRUE, span, lost) for lit, span, lost in graph.cut if true(lit)]),
         tuple([(TRUE, span, what) for lit, span, what in graph.wild if true(lit)]),
         tuple([(1 << graph.n) - 1] * graph.n), graph.threads,
         tuple([(TRUE, span, what) for lit, span, what in graph.undefined if true(lit)]),
@@ -90,6 +90,10 @@ def execution(graph: EventGraph, encoder: Encoder, model: Model, holds: set[Lit]
         for w, lit in lits_at.items():
             if true(lit):
                 memory[address] = next(iter(events[w].value or {0: TRUE}))
+    if graph.parts is not None:
+        for whole, parts in graph.parts.of.items():
+            if parts[0] in memory:
+                memory[whole] = graph.parts.joined([memory[part] for part in parts])
     return Execution(exact, executed, bounds, finals, memory)
 
 

@@ -23,7 +23,7 @@ from checker.cat.term import Model
 from checker.core.circuit import FALSE, TRUE, Circuit, Lit
 from checker.core.deadline import Timeout, look
 from checker.core.memory import OutOfMemory
-from checker.core.source import Unsupported
+from checker.core.source import Span, Unsupported
 from checker.core.value import Symbolic
 from checker.program.events import Event
 from checker.program.ir import Address, Loc, Test, Value
@@ -83,6 +83,12 @@ def question(problem: Problem, test: Test) -> Lit:
     return proposition(problem.graph, test, test.condition.prop)
 
 
+def matters(problem: Problem, unroll: int) -> Lit:
+    """That a loop was cut short whose further rounds may matter."""
+    waits = Counter(lit for lit, kept in problem.graph.idle if kept <= unroll)
+    return problem.circuit.either(list(Counter(lit for lit, *_ in problem.graph.cut) - waits))
+
+
 def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
     """Answer the test's questions. What the deadline cuts off is unknown."""
     graph, circuit = problem.graph, problem.circuit
@@ -98,7 +104,7 @@ def solve(problem: Problem, model: Model, test: Test, wanted: Wanted) -> Found:
         prop,
         -prop,
         problem.cut,
-        questions.matters,
+        matters(problem, wanted.unroll),
         problem.wild,
         problem.undefined,
         *questions.whole,
@@ -152,6 +158,7 @@ class _Heard(Struct):
     dropped: Dropped | None = None
     beyond: Beyond | None = None  # what more than was looked at may be
     cut: bool = False
+    lost: Span | None = None  # where an execution comes to code that is left out
     states: tuple[str, ...] | None = None
     counts: tuple[int, int] | None = None
 
@@ -171,13 +178,6 @@ class _Questions(Struct, frozen=True):
     wanted: Wanted
     flags: list[str]  # the names of all that the model has
     orders: Orders
-
-    @property
-    def matters(self) -> Lit:
-        """That a loop was cut short whose further rounds may matter."""
-        graph = self.problem.graph
-        waits = Counter([lit for lit, kept in graph.idle if kept <= self.wanted.unroll])
-        return self.problem.circuit.either([*(Counter([lit for lit, _ in graph.cut]) - waits)])
 
     @property
     def whole(self) -> list[Lit]:
@@ -217,7 +217,8 @@ class _Questions(Struct, frozen=True):
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not (heard.unfinished or heard.idle):
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        if heard.unfinished or (heard.idle and not all(self.raised_early(heard, FLAG + name) for name in self.flags)):
+        early = heard.idle and all(self.raised_early(heard, FLAG + name) for name in self.flags)
+        if (heard.unfinished or (heard.idle and not early)) and heard.lost is None:  # of what is left out nothing is known
             heard.beyond = self.wanted.beyond(self.taken(engine))
         heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
         for name, lit in problem.flags:
@@ -247,12 +248,19 @@ class _Questions(Struct, frozen=True):
             heard.unfinished = "memory may be accessed through something that is no address"
         if cut != FALSE and engine.satisfiable([cut, -wild, self.orders.any]):
             heard.cut = True
+            heard.lost = next(
+                (s for lit, s, lost in self.problem.graph.cut if lost and engine.satisfiable([lit, -wild, self.orders.any])), None
+            )
+            if heard.lost is not None:
+                heard.unfinished = f"line {heard.lost.line} says that code is left out which may matter (__lost)"
+                return
             reason = f"a loop may run more than {self.wanted.unroll} times (--unroll)"
-            if self.matters != FALSE and engine.satisfiable([self.matters, -wild, self.orders.any]):
+            further = matters(self.problem, self.wanted.unroll)
+            if further != FALSE and engine.satisfiable([further, -wild, self.orders.any]):
                 heard.unfinished = reason
                 return
             heard.dropped = Dropped(self.wanted.beyond(()))
-            if all(heard.dropped.holds(axiom) for axiom in self.model.axioms if axiom.role == "check"):
+            if heard.dropped.never_breaks(self.model.axioms):
                 heard.idle = reason
             else:
                 heard.unfinished = reason

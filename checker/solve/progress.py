@@ -44,7 +44,7 @@ def endless_wait(test: Test, codes: Sequence[tuple[Instr, ...]], model: Model, r
     if not any(isinstance(instr, Mark) and _names(instr, STUCK) for code in made for instr in code):
         return NO
     everywhere = frozenset(g.address for g in test.globals)
-    graph = execute(test, made, everywhere, compiled=model.compiled, coherent=model.coherent, deadline=deadline)
+    graph = execute(test, made, everywhere, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed, deadline=deadline)
     checks = replace(model, axioms=tuple([axiom for axiom in model.axioms if axiom.role == "check"]))
     bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
     problem = encode(checks, graph, bounds)

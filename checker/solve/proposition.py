@@ -33,18 +33,19 @@ def locations(prop: Prop) -> list[Loc]:
 def observed(test: Test) -> tuple[Loc, ...]:
     """The locations a state shows: those of the condition and of `locations`, registers first."""
     found = {*locations(test.condition.prop), *test.shown}
-    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=_machine_order if test.arch == "AArch64" else _text_order)
+    registers = sorted([x for x in found if isinstance(x, RegLoc)], key=_text_order if test.arch == "C" else _machine_order)
     memory = sorted([x for x in found if isinstance(x, MemLoc)], key=lambda x: (x.address.name, x.address.offset))
     return (*registers, *memory)
 
 
-def _text_order(x: RegLoc) -> tuple[int, int, str]:
-    return x.tid, 0, x.reg
+def _text_order(x: RegLoc) -> tuple[int, str]:
+    return x.tid, x.reg
 
 
-def _machine_order(x: RegLoc) -> tuple[int, int, str]:
+def _machine_order(x: RegLoc) -> tuple[int, str, int]:
     """X2 before X10."""
-    return x.tid, len(x.reg), x.reg
+    name = x.reg.rstrip("0123456789")
+    return x.tid, name, int(x.reg[len(name) :] or 0)
 
 
 def observed_memory(test: Test) -> frozenset[Address]:
@@ -69,8 +70,21 @@ def _final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
     if isinstance(loc, RegLoc):
         value = graph.finals.get(loc)
         return value if value is not None else known(dict(test.registers).get(loc, 0))
+    if graph.parts is None or loc.address not in graph.parts.of:
+        return _last_written(graph, loc.address)
+    cases: list[tuple[list[Value], Lit]] = [([], TRUE)]
+    for part in graph.parts.of[loc.address]:
+        last = _last_written(graph, part).items()
+        cases = [([*values, v], graph.circuit.both2(lit, one)) for values, lit in cases for v, one in last]
+    whole: dict[Value, list[Lit]] = {}
+    for values, lit in cases:
+        whole.setdefault(graph.parts.joined(values), []).append(lit)
+    return {v: graph.circuit.either(lits) for v, lits in whole.items()}
+
+
+def _last_written(graph: EventGraph, address: Address) -> Symbolic:
     cases = []
-    for w, lit in graph.final_write[loc.address].items():
+    for w, lit in graph.final_write[address].items():
         written = graph.events[w].value
         assert written is not None
         cases.append((lit, written))

@@ -7,8 +7,7 @@ pair came in. Terms without closures are one literal. (The reasons of CAAT: Haas
 
 from __future__ import annotations
 
-from itertools import pairwise
-
+from checker.cat.derive import parts
 from checker.cat.evaluate import Bounds
 from checker.cat.recursion import History, names_of, recorded
 from checker.cat.term import Axiom, Term
@@ -64,7 +63,7 @@ class Reasons:
             for term, place in members:
                 if (term.index, place) not in seen:
                     seen.add((term.index, place))
-                    found.extend(self.why(term.bodies[names_of(term)[0]], place, history))
+                    found.extend(self.why(history.bodies[names_of(term)[0]], place, history))
         return found
 
     def later(self, term: Term, place: int) -> list[Lit]:
@@ -78,12 +77,6 @@ class Reasons:
         self.todo.setdefault((group, number), []).append((term, place))
         return []
 
-    def has(self, term: Term, place: int) -> bool:
-        value = self.exact.of(term)[1]
-        if term.kind == "set":
-            return bool(value >> place & 1)
-        return bool(value[place // self.encoder.n] >> place % self.encoder.n & 1)
-
     def why(self, term: Term, place: int, history: History | None = None) -> list[Lit]:
         """Literals for a member; what recursive definitions contribute is left in `todo`."""
         encoder = self.encoder
@@ -93,39 +86,17 @@ class Reasons:
         a, b = (place, place) if term.kind == "set" else divmod(place, n)
         if not term.free and (lits := encoder.sure(term, a, b)) is not None:
             return lits
-        args = term.args
         match term.op:
-            case "union":
-                return self.why(next(t for t in args if self.has(t, place)), place, history)
-            case "inter":
-                return self.why(args[0], place, history) + self.why(args[1], place, history)
-            case "diff":
-                return [*self.why(args[0], place, history), -encoder.at(args[1], place, up=False)]
-            case "inverse":
-                return self.why(args[0], b * n + a, history)
-            case "id":
-                return self.why(args[0], a, history)
-            case "product":
-                return self.why(args[0], a, history) + self.why(args[1], b, history)
-            case "domain":
-                row = self.exact.of(args[0])[1][a]
-                return self.why(args[0], a * n + next(bits(row)), history)
-            case "range":
-                rows = self.exact.of(args[0])[1]
-                return self.why(args[0], next(m for m, row in enumerate(rows) if row >> a & 1) * n + a, history)
-            case "seq":
-                right = self.exact.of(args[1])[1]
-                m = next(m for m in bits(self.exact.of(args[0])[1][a]) if right[m] >> b & 1)
-                return self.why(args[0], a * n + m, history) + self.why(args[1], m * n + b, history)
-            case "plus":
-                way = path(self.exact.of(args[0])[1], a, b)
-                return [lit for x, y in pairwise(way) for lit in self.why(args[0], x * n + y, history)]
             case "var":
                 assert history is not None
                 return self.later(history.names[term.name], place)
             case "fix" if term.monotone:
                 return self.later(term, place)
-        return [encoder.at(term, place, up=True)]
+        found = [] if term.op == "values" else parts(self.exact, term, a, b)
+        if not found:
+            return [encoder.at(term, place, up=True)]
+        lits = [-encoder.at(term.args[1], place, up=False)] if term.op == "diff" else []
+        return lits + [lit for t, x, y in found for lit in self.why(t, x if t.kind == "set" else x * n + y, history)]
 
 
 def cycles(rows: Rows) -> list[list[int]]:

@@ -1,15 +1,17 @@
 """AArch64: `table.py` has its instructions, `spelling.py` how they are written, `emit.py` what is its own, `compile.py` how a
-test in C is written in them."""
+test in C is written in them; here is what they cost."""
 
-from __future__ import annotations
-
-from checker.core.source import Source
-from checker.isa.aarch64.emit import AArch64Emitter
 from checker.isa.aarch64.spelling import AARCH64
-from checker.isa.front import assembly
-from checker.parse.code import Code
 
+MACHINES = (AARCH64,)
 
-def aarch64_code(source: Source, text: str) -> Code:
-    """The code of an AArch64 test."""
-    return assembly(source, text, AARCH64, AArch64Emitter)
+PRICES = (
+    ("F", "DMB.ISH", "full", "dmb ish"), ("F", "DMB.SY", "full", "dmb sy"), ("F", "DMB.OSH", "full", "dmb osh"),
+    ("F", "DSB.SY", "full", "dsb sy"), ("F", "DSB.ISH", "full", "dsb ish"), ("F", "DMB.ISHLD", "partial", "dmb ishld"),
+    ("F", "DMB.ISHST", "partial", "dmb ishst"), ("F", "DMB.LD", "partial", "dmb ld"), ("F", "DMB.ST", "partial", "dmb st"),
+    ("F", "DMB.OSHLD", "partial", "dmb oshld"), ("F", "DMB.OSHST", "partial", "dmb oshst"), ("F", "DSB.LD", "partial", "dsb ld"),
+    ("F", "DSB.ST", "partial", "dsb st"), ("F", "ISB", "partial", "isb"), ("R", "A", "ordered", "ldar"),
+    ("R", "Q", "ordered", "ldapr"), ("W", "L", "ordered", "stlr"), ("RMW", "LLSC", "atomic", "ldxr/stxr loop"),
+    ("RMW", "A L", "atomic", "lse atomic, acquire and release"), ("RMW", "A", "atomic", "lse atomic, acquire"),
+    ("RMW", "L", "atomic", "lse atomic, release"), ("RMW", "NoRet", "atomic", "lse atomic, no result"),
+)  # fmt: skip

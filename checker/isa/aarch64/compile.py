@@ -92,3 +92,6 @@ class AArch64(Writer):
         value, a, old = self.value(new), self.value(load.addr), self.register(load.dst)
         self.assign(old, expected)
         self.put("swap(s, t, a)", load.tags & {"A"}, load.tags & {"L"}, s=old, t=value, a=f"[{a}]")
+
+
+WRITER = AArch64

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from checker.core.source import SyntaxProblem, UnknownName, Unsupported
+from checker.isa.aarch64.emit import AArch64Emitter
 from checker.isa.aarch64.table import CONDITIONS, DOMAINS, EXTENSIONS, SHIFTS, TABLE
 from checker.isa.meaning import meaning
 from checker.isa.operand import Memory, Number, Operand, Problem, Register, Shifted, Word, letter, pieces
@@ -28,6 +29,7 @@ class _Mod(Word):
 
 class AArch64(Machine):
     arch = "AArch64"
+    emitter = AArch64Emitter
     rows = TABLE
     registers = frozenset({f"X{n}" for n in range(31)} | {"SP", "XZR"})
     forms = {
@@ -35,6 +37,17 @@ class AArch64(Machine):
         "l": "label", "c": "cond", "o": " | ".join(DOMAINS),
     }  # fmt: skip
     example = "write 'LDR W0,[X1]'"
+    ordering = {"A": 2, "Q": 1, "L": 1}
+    fences = ("DMB ISH", "DMB SY", "DMB OSH", "DMB NSH")
+    directional = {("R", "R"): "DMB ISHLD", ("R", "W"): "DMB ISHLD", ("W", "W"): "DMB ISHST"}
+
+    def lighter(self, fence: str) -> tuple[str, ...]:
+        name, _, option = fence.upper().partition(" ")
+        domain, direction = (option, "") if option[-2:] not in ("LD", "ST") else (option[:-2], option[-2:])
+        if name not in ("DMB", "DSB"):
+            return ()
+        halves = () if direction else tuple([f"DMB {domain.replace('SY', '')}{half}" for half in ("LD", "ST")])
+        return (f"DMB {option}", *halves) if name == "DSB" else halves
 
     def register(self, name: str) -> str:
         return name.upper()

@@ -135,3 +135,6 @@ class X86(Writer):
         self.assign(_EXPECTED, expected)
         self.put("compare_exchange(d, n)", prefix="lock ", d=place, n=value)
         self.copy(self.register(load.dst), _EXPECTED)
+
+
+WRITER = X86

@@ -15,9 +15,11 @@ from checker.core.source import SyntaxProblem, UnknownName, Unsupported
 from checker.core.value import signed
 from checker.isa.operand import Memory, Number, Operand, Problem, Register, Word, nearest
 from checker.isa.table import Machine, Row
+from checker.isa.x86.emit import X86Emitter, X86WideEmitter
 from checker.isa.x86.table import NARROW, ROWS, SUFFIXES, WIDE
 from checker.program.ir import Loc, RegLoc
 
+_PREFIX = re.compile(r"([;|:\s](?:lock|rep)\s*);", re.I)
 _NUMBER = re.compile(r"\$?\s*(-?(?:0[xX][0-9a-fA-F]{1,20}|[0-9]{1,25}))\Z")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./]*\Z")
 _PTR = re.compile(r"(byte|word|dword|qword)\s+(?:ptr\s+)?", re.I)
@@ -43,8 +45,14 @@ class Spelling(Machine):
         self.names = {spelled: part.name for spelled, part in parts.items() if part.size == word}
         self.registers = frozenset(self.names.values())
         self.shown_whole = word == 8
+        self.emitter = X86WideEmitter if word == 8 else X86Emitter
+        self.fences = ("mfence",) if last else ("MFENCE",)
         self.example = "write 'movl $1,(x)'" if last else "write 'MOV [x],$1'"
         self.forms = {"r": "%eax", "m": "(x)", "i": "$1", "l": "L"} if last else {"r": "EAX", "m": "[x]", "i": "1", "l": "L"}
+
+    def text(self, code: str) -> str:
+        """'lock ; addl …' is one instruction."""
+        return _PREFIX.sub(r"\1 ", code) if any(prefix in code for prefix in ("lock", "LOCK", "rep", "REP")) else code
 
     def register(self, name: str) -> str:
         return self.names.get(name.lower(), name)

@@ -1,0 +1,131 @@
+"""Accesses of several sizes to one place: each is as many events as it has parts of the smallest size that the test uses.
+
+Where machine code reads and writes a place by different sizes, memory is cut into units of the smallest of them, and an access
+into one event a unit, as herd7 does with `-variant mixed` (herd/eventsMonad.ml, Mixed): rf and co are by unit, the events of one
+access have no order among them, and `sm` relates them, for a model to say that an access is single-copy atomic.
+
+    STR X0,[X1] | LDR W0,[X1,#4]       x in two units, x and x+4: W[x], W[x+4] | R[x+4]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from checker.core.source import Unsupported
+from checker.core.value import UNSOLVED, signed
+from checker.program.ir import Address, Assign, Const, Expr, Global, Instr, Load, Op, Reg, Store, Test, Value
+from checker.program.ranges import Site, Values
+from checker.program.sizes import size_of
+
+PAIRS = 16  # the parts of an access, at most: what numbers of pairs are multiplied by
+
+
+class Parts(Struct, frozen=True):
+    """`unit`: the smallest size of an access, in bytes. `of`: each location that is larger, as its units, the lowest first."""
+
+    unit: int
+    of: dict[Address, tuple[Address, ...]]
+
+    def all_of(self, places: Iterable[Address]) -> frozenset[Address]:
+        """The units of some locations."""
+        return frozenset([part for place in places for part in self.of.get(place, (place,))])
+
+    def joined(self, values: Sequence[Value]) -> Value:
+        """The signed number of 64 bits whose units are `values`, the lowest first."""
+        whole = 0
+        for k, value in enumerate(values):
+            if not isinstance(value, int):
+                return UNSOLVED
+            whole |= (value & (1 << 8 * self.unit) - 1) << 8 * self.unit * k
+        return signed(whole)
+
+
+def in_parts(test: Test, codes: Sequence[tuple[Instr, ...]]) -> tuple[Test, list[tuple[Instr, ...]], Parts]:
+    """The test with its memory in units, and the code with each access as one of each unit."""
+    unit = min(i.size for code in codes for i in code if isinstance(i, Load | Store) and i.size)
+    cut: dict[Address, tuple[Address, ...]] = {}
+    cells: list[Global] = []
+    for place in test.globals:
+        size = size_of(place)
+        if size <= unit:
+            cells.append(place)
+            continue
+        at = place.address
+        if not isinstance(place.value, int):
+            raise Unsupported(
+                f"{at} holds the address {place.value}, and is accessed in parts of {unit} bytes", place.span,
+                hint="an address is read and written whole",
+            )  # fmt: skip
+        cut[at] = tuple([Address(at.name, at.offset + k) for k in range(0, size, unit)])
+        for k, part in enumerate(cut[at]):
+            cells.append(replace(place, address=part, value=place.value >> 8 * unit * k & (1 << 8 * unit) - 1))
+    return replace(test, globals=tuple(cells)), [tuple(_cut(code, unit)) for code in codes], Parts(unit, cut)
+
+
+def _cut(code: tuple[Instr, ...], unit: int) -> Iterable[Instr]:
+    """The code with each access in units. The events of an access are a group: nothing orders them."""
+    numbers = count(1 + max([i.group for i in code if isinstance(i, Load | Store)], default=0))
+    for i in code:
+        if not isinstance(i, Load | Store):
+            yield i
+            continue
+        access = next(numbers)
+        parts = [
+            replace(
+                i, addr=_add(i.addr, k * unit), access=access, part=k, group=i.group or access, pair=i.pair and PAIRS * i.pair + k
+            )
+            for k in range(max(1, i.size // unit))
+        ]
+        if len(parts) == 1:
+            yield parts[0]
+        elif isinstance(i, Load):
+            names = [f"%{i.dst}.{k}" for k in range(len(parts))]
+            yield from [replace(part, dst=name) for part, name in zip(parts, names, strict=True)]
+            yield Assign(i.dst, _joined(names, unit), i.span)
+        else:
+            yield Assign("%stored", i.value, i.span)
+            yield from [replace(part, value=_piece(Reg("%stored"), k, unit)) for k, part in enumerate(parts)]
+
+
+def _add(address: Expr, offset: int) -> Expr:
+    return Op("add", (address, Const(offset))) if offset else address
+
+
+def _piece(value: Expr, k: int, unit: int) -> Expr:
+    """Unit `k` of a value, the lowest first."""
+    return Op(f"zext{8 * unit}", (Op("shr", (value, Const(8 * unit * k))) if k else value,))
+
+
+def _joined(names: Sequence[str], unit: int) -> Expr:
+    """The value whose units are in registers, the lowest first."""
+    whole: Expr = Reg(names[0])
+    for k, name in enumerate(names[1:], 1):
+        whole = Op("or", (whole, Op("shl", (Reg(name), Const(8 * unit * k)))))
+    return whole
+
+
+def check_parts(
+    codes: Sequence[tuple[Instr, ...]], addresses: Mapping[Site, Values], declared: Sequence[Global], unit: int
+) -> None:
+    """Raise Unsupported for an access beyond what is declared, and for one that is not aligned."""
+    cells = {place.address for place in declared}
+    for (t, i), where in sorted(addresses.items()):
+        instr = codes[t][i]
+        if not isinstance(instr, Load | Store):
+            continue
+        for a in sorted(x for x in where if isinstance(x, Address)):
+            begin = a.offset - instr.part * unit
+            if begin % instr.size:
+                raise Unsupported(
+                    f"an access of {instr.size} bytes to {a.name} at offset {begin}: it is not aligned", instr.span,
+                    hint="align it to its size",
+                )  # fmt: skip
+            if a not in cells:
+                raise Unsupported(
+                    f"{instr.size} bytes of {a.name} at offset {begin}: so much is not declared there", instr.span,
+                    hint=f"declare all of it, as in 'uint64_t {a.name}' or 'uint8_t {a.name}[16]'",
+                )  # fmt: skip
