@@ -19,14 +19,15 @@ from checker.program.defer import defer
 from checker.program.events import Event, EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
-from checker.program.ir import Expectation, Instr, Test
+from checker.program.ir import ENDLESS, PROGRESS, Expectation, Instr, Test
 from checker.program.unroll import unroll
 from checker.result import Result
-from checker.solve.answer import all_unknown
-from checker.solve.beyond import Beyond
+from checker.solve.answer import Answer, all_unknown, unknown
+from checker.solve.beyond import Beyond, loops_of
 from checker.solve.dropped import Dropped
 from checker.solve.encode import Problem, encode
 from checker.solve.outcome import Found, Wanted, matters, solve
+from checker.solve.progress import endless_wait
 from checker.solve.proposition import observed_memory, remarks
 
 RECURSION = 200_000
@@ -36,7 +37,8 @@ STAGES = ("expand", "execute", "evaluate", "encode", "solve")
 class Options(Struct, frozen=True):
     """How to check. `unroll`: how often a loop body runs at most; `timeout`: seconds for one test under one model;
     `assume`: what is taken for granted beyond the documentation (see program/defer.py). `strict` makes a remark on the
-    question (a value that nothing writes) an error. `solver`: fast, z3 or both (see solve/outcome.py)."""
+    question (a value that nothing writes) an error. `solver`: fast, z3 or both (see solve/outcome.py).
+    `progress`: whether to ask if a wait can last for ever (None: where the file says of the model whether one can)."""
 
     states: bool = False
     counts: bool = False
@@ -46,6 +48,7 @@ class Options(Struct, frozen=True):
     assume: frozenset[str] = frozenset()
     strict: bool = False
     solver: str = "fast"
+    progress: bool | None = None
 
 
 def check(test: Test, model: Model, options: Options | None = None) -> Result:
@@ -94,7 +97,8 @@ def _stages(
         raise Unsupported(f"{test.arch} tests cannot be checked under '{model.name}'", hint=f"it takes {', '.join(model.archs)}")
     deadline = clock.deadline
     codes = expanded(test, model, deadline)
-    codes = [unroll(code, options.unroll, t.span, deadline) for code, t in zip(codes, test.threads, strict=True)]
+    waits = None if options.counts else _rounds(test, model, codes)
+    codes = [unroll(code, options.unroll, t.span, deadline, waits=waits) for code, t in zip(codes, test.threads, strict=True)]
     clock.lap("expand")
     observed = observed_memory(test)
     graph = change(
@@ -107,6 +111,13 @@ def _stages(
     problem = encode(model, graph, bounds, refined=refined)
     clock.lap("encode")
     return graph, bounds, problem
+
+
+def _rounds(test: Test, model: Model, codes: list[tuple[Instr, ...]]) -> int | None:
+    """How often a loop that waits has to be followed, beyond what its code asks for; None where there is none, or it matters."""
+    if not any(loops_of(code) for code in codes):
+        return None
+    return Dropped(Beyond(test, codes, ())).enough(model)
 
 
 def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[Instr, ...]]:
@@ -135,8 +146,27 @@ def _decide(
         raise Unsupported(*said[0], hint="without --strict this is a warning")
     wanted = Wanted(options.states, options.counts, options.witness, options.unroll, options.solver, clock.late, beyond)
     found = solve(problem, model, test, wanted)
+    if _asks_progress(test, model, options):
+        found = _with_waits(
+            found, lambda: endless_wait(test, expanded(test, model), model, options.unroll, clock.deadline), clock.late
+        )
     clock.lap("solve")
     return found, {"events": graph.n, "nodes": len(problem.circuit.gates)}, said
+
+
+def _asks_progress(test: Test, model: Model, options: Options) -> bool:
+    said = expectation(test, model)
+    return options.progress or (options.progress is None and said is not None and bool({ENDLESS, PROGRESS} & {*said.flags}))
+
+
+def _with_waits(found: Found, ask: Callable[[], Answer], late: str) -> Found:
+    """What was found, and whether a wait can last for ever."""
+    try:
+        answer = ask()
+    except SPENT as error:
+        answer = unknown(spent(error, late))
+    flags = tuple(sorted([*found.answers.flags, (ENDLESS, answer)], key=lambda flag: flag[0]))
+    return replace(found, answers=replace(found.answers, flags=flags))
 
 
 def conclude(

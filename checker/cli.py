@@ -94,6 +94,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
     is_flag=True,
     help="A warning about a file (a value that nothing writes, …) is an error.",
 )
+@click.option("--progress", is_flag=True, help="Ask as well whether a wait (a spin on a condition) can last for ever.")
 @click.option("--solver", type=click.Choice(("fast", "z3", "both")), default="fast", show_default=True, help=_SOLVER_HELP)
 @click.option("--dump", type=click.Choice(STAGES), help="Show a stage of the work instead of the verdict.")
 @exit_zero
@@ -101,7 +102,7 @@ _SECONDS = click.FloatRange(min=0, min_open=True)
 def run(
     paths: tuple[str, ...], models: tuple[str, ...], *, expected: bool, bell: str | None, macros: str | None,
     include: tuple[str, ...], states: bool, unroll: int, timeout: float | None, jobs: int | None, layout: str, strict: bool,
-    assume: tuple[str, ...], solver: str, dump: str | None, exit_zero: bool, quiet: bool, verbose: bool,
+    assume: tuple[str, ...], progress: bool, solver: str, dump: str | None, exit_zero: bool, quiet: bool, verbose: bool,
 ) -> None:  # fmt: skip
     """Check litmus tests: files, folders of *.litmus files, lists (a name starting with @ holds one path a line), - for stdin.
 
@@ -125,6 +126,7 @@ def run(
         timeout=timeout,
         assume=frozenset(assume),
         solver=solver,
+        progress=progress or None,
     )
     setup = Setup(options, bell, macros, include, strict)
     printer = printer_of(layout, sys.stdout, sys.stderr, quiet=quiet, verbose=verbose)

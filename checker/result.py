@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from checker.program.ir import LIFETIME_FLAGS, Condition, Expectation
+from checker.program.ir import ENDLESS, LIFETIME_FLAGS, Condition, Expectation
 from checker.solve.answer import NO, Answer, Answers
 from checker.solve.execution import Execution
 
@@ -114,7 +114,7 @@ class Result(Struct, frozen=True):
         race = said.get("data-race", NO)
         if wanted.race is not None and not race.unknown and race.yes != wanted.race:
             return "an unexpected data race" if race.yes else "the expected data race does not appear"
-        for flag in LIFETIME_FLAGS:
+        for flag in (*LIFETIME_FLAGS, ENDLESS):
             answer = said.get(flag, NO)
             if not answer.unknown and answer.yes != (flag in wanted.flags):
                 return f"an unexpected {flag}" if answer.yes else f"the expected {flag} does not appear"

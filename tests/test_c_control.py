@@ -254,7 +254,9 @@ def test_a_loop_with_a_constant_bound_needs_no_unrolling() -> None:
 
 
 def test_a_loop_that_goes_back_is_cut_like_any_other() -> None:
-    found = result(text("int q = 0; int r; again: r = READ_ONCE(*x); if (r != 2) goto again;", question="exists (0:r=2)"))
+    found = result(
+        text("int q = 0; int r; again: r = READ_ONCE(*x); q = q + 1; if (r != 2) goto again;", question="exists (0:r=2)")
+    )
     assert found.cut
 
 
@@ -347,7 +349,10 @@ def test_what_is_undefined_is_refused_where_an_execution_gets_there(
 
 
 def test_a_loop_that_may_go_on_to_what_is_undefined_leaves_that_open() -> None:
-    body = "int r; int s; do { r = READ_ONCE(*x); } while (r != 5); while (!READ_ONCE(*y)) r = r - 3; s = 10 / (r + 1);"
+    body = (
+        "int r; int s; int q; do { r = READ_ONCE(*x); q = q + 1; } while (r != 5); "
+        "while (!READ_ONCE(*y)) r = r - 3; s = 10 / (r + 1);"
+    )
     found = result(text(body, question="exists (0:s=1)"))
     assert found.answers.undefined.unknown
 

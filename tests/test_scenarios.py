@@ -9,7 +9,7 @@ import pytest
 from checker import check, load_model, load_test
 from checker.campaign.paths import plan
 from checker.library import SHIPPED
-from checker.program.ir import LIFETIME_FLAGS
+from checker.program.ir import ENDLESS, LIFETIME_FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
 MACHINES = [name for name, shipped in SHIPPED.items() if shipped.machine and shipped.gate]
@@ -29,7 +29,7 @@ def test_a_scenario_meets_its_expectation(path: str, model: str) -> None:
     assert not result.unmet()
     assert not test.warnings
     assert test.name == Path(path).stem
-    assert set(result.flags) <= {"data-race", *LIFETIME_FLAGS}
+    assert set(result.flags) <= {"data-race", ENDLESS, *LIFETIME_FLAGS}
     assert not result.undefined
 
 

@@ -172,8 +172,9 @@ def _answered(seat: Seat, file: str, source: Source, sections: Sections, model_o
     model = model_of(test.arch)
     unroll, timeout = asked.number("unroll"), asked.values.get("timeout")
     options = Options(
-        states=True, counts=True, witness=False, unroll=2 if unroll is None else unroll, timeout=float(timeout) if timeout else None
-    )
+        states=True, counts=True, witness=False, unroll=2 if unroll is None else unroll, progress=False,
+        timeout=float(timeout) if timeout else None,
+    )  # fmt: skip
     result = check(test, model, options)
     seat.seen[sections.name] = (hashed, file)
     if result.counts is None or result.states is None:

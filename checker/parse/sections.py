@@ -20,7 +20,7 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from checker.core.source import Source, Span, SyntaxProblem, Unsupported
-from checker.program.ir import LIFETIME_FLAGS, Expectation
+from checker.program.ir import ENDLESS, LIFETIME_FLAGS, PROGRESS, Expectation
 
 VERDICTS = ("Never", "Sometimes", "Always", "DEADLOCK", "Maybe")
 KEYWORDS = ("exists", "forall", "locations", "filter", "final")
@@ -59,7 +59,8 @@ _MEANT = {
     "allow": "Sometimes",
     "required": "Always",
 }
-_FLAGS = ("DATARACE", *[flag.upper() for flag in LIFETIME_FLAGS])
+_SAID = (*LIFETIME_FLAGS, ENDLESS, PROGRESS)
+_FLAGS = ("DATARACE", *[flag.upper() for flag in _SAID])
 
 
 class Sections(Struct, frozen=True):
@@ -365,7 +366,7 @@ def _expectation(cut: _Cutter, start: int, found: re.Match[str]) -> Expectation 
         raise SyntaxProblem(f"{said or rest.strip()!r} is not a verdict", cut.span(at, length), hint=hint)
     flags = _flags(cut, rest, value, len(said))
     race = True if "datarace" in flags else None if model is not None else False
-    lifetime = tuple([flag for flag in LIFETIME_FLAGS if flag in flags])
+    lifetime = tuple([flag for flag in _SAID if flag in flags])
     return Expectation((model or "lkmm").strip(), said, race, cut.span(at, length), lifetime)
 
 

@@ -50,7 +50,7 @@ def _cond_load(x: Expander, call: Call) -> Expr:
     value = x.load(x.location(call.args[0], call), _tags(call), call.span)
     x.code.append(Assign("VAL", value, call.span))
     with x.point(since):
-        x.code.append(Assume(x.flat(call.args[1]), call.span))
+        x.code.append(Assume(x.flat(call.args[1]), call.span, waits=True))
     return value
 
 

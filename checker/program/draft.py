@@ -65,6 +65,7 @@ class Draft(Struct):
     finals: dict[RegLoc, Symbolic] = field(default_factory=dict)
     cut: list[tuple[Lit, Span, bool]] = field(default_factory=list)
     idle: list[tuple[Lit, int]] = field(default_factory=list)
+    unfinished: list[Lit] = field(default_factory=list)  # of `cut`, where a process goes on as if it had not been
     wild: list[tuple[Lit, Span, str]] = field(default_factory=list)
     undefined: list[tuple[Lit, Span, str]] = field(default_factory=list)
     assumed: list[tuple[Lit, Lit]] = field(default_factory=list)

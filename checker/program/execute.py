@@ -123,7 +123,7 @@ def _execute(
     threads = _Threads(draft)
     for t in range(len(codes)):
         threads.thread(t)
-    unfinished = [lit for lit, _, _ in draft.cut] + [lit for lit, _, _ in draft.wild]
+    unfinished = draft.unfinished + [lit for lit, _, _ in draft.wild]
     for guard, cond in draft.assumed:  # a thread may wait in vain for what an unfinished one would do
         draft.circuit.require((-guard, cond, *unfinished))
     rf = read_from(draft)
@@ -184,7 +184,9 @@ class _Threads:
                 self.draft.cut.append((path.place.guard, span, lost))
                 if idle >= 0:
                     self.draft.idle.append((path.place.guard, idle))
-                pending.setdefault(after, []).append(path)
+                if after:
+                    self.draft.unfinished.append(path.place.guard)
+                    pending.setdefault(after, []).append(path)
                 return None
             case _:
                 raise AssertionError(f"not an instruction: {instr}")

@@ -264,10 +264,14 @@ class Allocate(Struct, frozen=True):
 
 
 class Assume(Struct, frozen=True):
-    """Only executions in which `cond` is not 0 here are looked at: the last round of a loop that tries until it succeeds."""
+    """Only executions in which `cond` is not 0 here are looked at: the last round of a loop that tries until it succeeds.
+
+    `waits`: the loop is one in which the process waits, reading with the load before.
+    """
 
     cond: Expr
     span: Span = NOWHERE
+    waits: bool = False
 
 
 class Branch(Struct, frozen=True):
@@ -293,8 +297,8 @@ class Cut(Struct, frozen=True):
 
     It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
     that it does answers a question; it shows that there are executions which were not looked at. `idle` >= 0: once so many of the
-    loop's rounds are looked at, further ones may be left out (see spin.py). `lost`: it is no loop
-    bound, but where the text says that code is left out which may do anything.
+    loop's rounds are looked at, further ones may be left out (see spin.py); where `after` is empty that is done, and the process
+    goes no further. `lost`: it is no loop bound, but where the text says that code is left out which may do anything.
     """
 
     span: Span = NOWHERE
@@ -393,13 +397,15 @@ class Condition(Struct, frozen=True):
 
 
 LIFETIME_FLAGS = ("use-after-free", "double-free", "srcu-cleanup-too-early")
+ENDLESS, PROGRESS = "endless-wait", "progress"
+"""What a file may say of waits: that one can last for ever, or that none can. Where it says neither, nobody asks."""
 
 
 class Expectation(Struct, frozen=True):
     """What the file says of one model: `verdict` (Never Sometimes Always DEADLOCK Maybe) and `race` (a DATARACE is expected).
 
     `race` is None where the file says nothing about races (our `Result(model):` lines). `flags` are the LIFETIME_FLAGS that are
-    expected; of these none may appear unannounced.
+    expected, of which none may appear unannounced, and what is said of waits.
     """
 
     model: str

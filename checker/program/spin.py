@@ -48,9 +48,10 @@ def rounds_kept(body: Sequence[Instr], first: int, last: int) -> int | None:
     may be left out. None: its rounds matter."""
     region = list(body[first : last + 1])
     kept = _kept(region, _live(body)[first])
-    if kept is None and (peeled := _peeled(body, first, last)):
+    if kept != 0 and (peeled := _peeled(body, first, last)):
         at = last - peeled  # the rounds begin there: what precedes the loop is their first part
-        kept = _kept([region[0], *body[at:last], *region[1 : at - first], body[last]], _live(body)[at])
+        turned = _kept([region[0], *body[at:last], *region[1 : at - first], body[last]], _live(body)[at])
+        kept = turned if kept is None or turned == 0 else kept
     return kept
 
 

@@ -14,19 +14,26 @@ from msgspec.structs import replace
 
 from checker.core.deadline import Deadline, look
 from checker.core.source import LimitExceeded, Span
-from checker.program.ir import Allocate, Branch, Const, Cut, Instr, Label
+from checker.program.ir import Allocate, Branch, Const, Cut, Instr, Label, Load
 from checker.program.spin import rounds_kept
 
 INSTRUCTION_LIMIT = 20_000
 
 
-def unroll(code: tuple[Instr, ...], bound: int, where: Span, deadline: Deadline = None) -> tuple[Instr, ...]:
-    """`code` without backward branches, each loop body repeated `bound` times."""
+AWAIT = "await@"
+"""The reads of a loop that waits have, where that is asked for, a tag of this and the label behind the loop."""
+
+
+def unroll(
+    code: tuple[Instr, ...], bound: int, where: Span, deadline: Deadline = None, *, mark: bool = False, waits: int | None = None
+) -> tuple[Instr, ...]:
+    """`code` without backward branches, each loop body repeated `bound` times; that of a loop that waits (spin.py) no more than
+    `waits` times beyond those it has to be: then it ends. `mark`: reads in loops that wait are tagged."""
     body = list(code)
     while loop := _innermost(body):
         look(deadline)
         first, last = loop
-        body[first : last + 1] = _copies(body, first, last, bound)
+        body[first : last + 1] = _copies(body, first, last, bound, mark=mark, waits=waits)
         if len(body) > INSTRUCTION_LIMIT:
             raise LimitExceeded(
                 f"unrolling makes more than {INSTRUCTION_LIMIT:,} instructions", where, hint="a smaller --unroll would do"
@@ -45,13 +52,18 @@ def _innermost(body: list[Instr]) -> tuple[int, int] | None:
     return min(ends.items(), key=lambda span: (span[1] - span[0], span[0]), default=None)
 
 
-def _copies(body: list[Instr], first: int, last: int, bound: int) -> list[Instr]:
+def _copies(body: list[Instr], first: int, last: int, bound: int, *, mark: bool, waits: int | None) -> list[Instr]:
     """bound + 1 copies of body[first..last]; the branch back of copy i goes to copy i + 1, of the last one to a Cut."""
     head = body[first]
     assert isinstance(head, Label)
     region = body[first : last + 1]
     local = {instr.name for instr in region if isinstance(instr, Label)}
     cut, after = f"{head.name}#cut", f"{head.name}#after"
+    idle = idle_after(body, first, last)
+    if waits is not None and idle >= 0:
+        bound = min(bound, idle + waits)
+    if mark and idle >= 0:
+        region = [replace(i, tags=i.tags | {AWAIT + after}) if isinstance(i, Load) else i for i in region]
     result: list[Instr] = []
     for i in range(bound + 1):
         for instr in region:
@@ -65,14 +77,15 @@ def _copies(body: list[Instr], first: int, last: int, bound: int) -> list[Instr]
                         goal = _copy_name(target, i) if target in local else target
                     result.append(replace(instr, target=goal, scope=_copy_name(scope, i) if scope in local else scope))
                 case Cut(after=goal):
-                    result.append(replace(instr, after=_copy_name(goal, i)))
+                    result.append(replace(instr, after=_copy_name(goal, i) if goal else ""))
                 case _:
                     result.append(_fresh(instr, i))
         if i < bound:  # falling out of copy i leaves the loop
             result.append(Branch(Const(1), after, ctrl=False))
     end = region[-1]
     span = end.span if isinstance(end, Branch) else where_unknown(end)
-    return [*result, Branch(Const(1), after, ctrl=False), Label(cut), Cut(span, after, idle_after(body, first, last)), Label(after)]
+    behind = after if mark or waits is None or idle < 0 else ""
+    return [*result, Branch(Const(1), after, ctrl=False), Label(cut), Cut(span, behind, idle), Label(after)]
 
 
 def idle_after(body: list[Instr], first: int, last: int) -> int:
@@ -96,7 +109,11 @@ def _fresh(instr: Instr, i: int) -> Instr:
     """`instr` with its pair and group numbers, and what it allocates, made distinct from the other copies'."""
     if isinstance(instr, Allocate):
         return replace(instr, object=_copy_name(instr.object, i))
-    changes = {name: getattr(instr, name) + i * _PAIR_STRIDE for name in ("pair", "group") if i and getattr(instr, name, 0)}
+    changes: dict[str, object] = {
+        name: getattr(instr, name) + i * _PAIR_STRIDE for name in ("pair", "group") if i and getattr(instr, name, 0)
+    }
+    if i and isinstance(instr, Load) and any(tag.startswith(AWAIT) for tag in instr.tags):
+        changes["tags"] = frozenset([_copy_name(tag, i) if tag.startswith(AWAIT) else tag for tag in instr.tags])
     return replace(instr, **changes) if changes else instr
 
 

@@ -23,6 +23,7 @@ from checker.program.ir import Test
 from checker.report.spell import show_condition
 from checker.solve.encode import Problem
 from checker.solve.execution import Execution
+from checker.solve.progress import STUCK
 
 STAGES = ("graph", "bounds", "problem", "execution")
 PROGRAM = ("po", "addr", "data", "ctrl", "rmw", "amo")
@@ -69,7 +70,9 @@ def show_graph(graph: EventGraph) -> list[str]:
 
 def _event(e: Event, *, conditional: bool) -> str:
     who = "init" if e.tid == INIT_TID else f"P{e.tid}"
-    tags = " ".join(sorted(map(str, e.tags - {e.kind})))
+    tags = " ".join(sorted([tag for tag in map(str, e.tags - {e.kind}) if "@" not in tag]))
+    if any(tag.startswith(STUCK) for tag in e.tags):
+        tags = "waits for ever"
     what = "" if e.addr is None else f"[{_values(e.addr)}]" + ("" if e.value is None else f"={_values(e.value)}")
     where = f"line {e.span.line}" if e.span.line else ""
     return f"{e.letter + ('?' if conditional else ''):<4}{who:<6}{e.kind:<3}{tags:<18} {what:<24} {where}"

@@ -50,7 +50,7 @@ class Beyond:
         for thread, code in zip(test.threads, codes, strict=True):
             assigned = {instr.dst for instr in code if isinstance(instr, Assign | Choose | Load | Mark)}
             fixed = set(thread.params) - assigned
-            loops = _loops(code)
+            loops = loops_of(code)
             self.code.append((code, loops, {}))
             for i, instr in enumerate(code):
                 if isinstance(instr, Load | Store | Mark):
@@ -178,6 +178,8 @@ class Beyond:
                 return self.rel(args[0])
             case "single":
                 return self.singles.get(term.name, self.full)
+            case "choice":
+                return self.of_single(term)[1]
             case "orders":
                 written = self.set(args[0])[1]
                 return restrict(written, self.leaf("loc"), written)
@@ -267,7 +269,7 @@ def _named(term: Term, known: dict[int, Counter[str]]) -> Counter[str]:
     return found
 
 
-def _loops(code: Sequence[Instr]) -> list[range]:
+def loops_of(code: Sequence[Instr]) -> list[range]:
     """From where to where branches go back."""
     at = {instr.name: i for i, instr in enumerate(code) if isinstance(instr, Label)}
     return [range(at[b.target], i) for i, b in enumerate(code) if isinstance(b, Branch) and at[b.target] <= i]

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from checker.cat.recursion import names_of
-from checker.cat.term import Axiom, Term
+from checker.cat.term import Axiom, Model, Term
 from checker.core.rel import codomain, domain, pairs
 from checker.solve.beyond import Beyond
 
@@ -61,6 +61,16 @@ class Dropped:
         kinds = self.beyond.kinds
         return 2 if any(kinds[a].tid == kinds[b].tid and self.gone >> a & self.gone >> b & 1 for a, b in self.raised(axiom)) else 1
 
+    def enough(self, model: Model) -> int | None:
+        """How many rounds of each loop that waits tell all there is to tell of a model; None where more may always tell more."""
+        needed = 1
+        for axiom in model.axioms:
+            rounds = self.rounds(axiom) if axiom.role == "flag" else 1 if axiom.role == "check" and self.holds(axiom) else None
+            if rounds is None:
+                return None
+            needed = max(needed, rounds)
+        return needed
+
     def raised(self, axiom: Axiom) -> list[tuple[int, int]]:
         return list(pairs(self.beyond.rel(axiom.term)))
 
@@ -93,7 +103,8 @@ class Dropped:
             case "diff":
                 return Steps(parts[0].down and parts[1].up, parts[0].up and parts[1].down)
             case "seq":
-                return Steps(down, up and not self.through(term.args[0], term.args[1]))
+                ends = any(a.op == "id" for a in term.args)  # what is in the middle is an end as well
+                return Steps(down, up and (ends or not self.through(term.args[0], term.args[1])))
             case "plus":
                 return Steps(down, up and not self.through(term.args[0], term.args[0]))
             case "domain":

@@ -217,7 +217,8 @@ class _Questions(Struct, frozen=True):
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not (heard.unfinished or heard.idle):
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        if (heard.unfinished or (heard.idle and self.flags)) and heard.lost is None:  # of what is left out nothing is known
+        late = bool(heard.idle) and not all(self.raised_early(heard, FLAG + name) for name in self.flags)
+        if (heard.unfinished or late) and heard.lost is None:  # of what is left out nothing is known
             heard.beyond = self.wanted.beyond(self.taken(engine))
         heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
         for name, lit in problem.flags:
@@ -316,14 +317,15 @@ class _Questions(Struct, frozen=True):
             return unknown(stopped)
         if said.yes or not (heard.unfinished or heard.idle):
             return said
-        if heard.idle and (name in (POSITIVE, NEGATIVE) or self.raised_early(heard, name)):
+        if heard.idle and (name in (POSITIVE, NEGATIVE) or (self.raised_early(heard, name) and name not in heard.begun)):
             return said
         open_end = name == UNDEFINED and name in heard.begun  # of an operation's values nothing is known beyond the loop
         ends = heard.idle or heard.said[POSITIVE].yes or heard.said[NEGATIVE].yes
         if name not in (POSITIVE, NEGATIVE) and not open_end and ends:
             role = (lambda a: FLAG + a.name == name and a.role == "flag") if name != UNDEFINED else (
                 lambda a: a.role not in ("check", "flag"))  # fmt: skip
-            if heard.beyond and not any(heard.beyond.may_fail(axiom) for axiom in self.model.axioms if role(axiom)):
+            axioms = [axiom for axiom in self.model.axioms if role(axiom)]
+            if not axioms or (heard.beyond and not any(map(heard.beyond.may_fail, axioms))):
                 return NO
         begun = "; an execution that was cut off there has it" if name in heard.begun else ""
         return unknown((heard.unfinished or heard.idle) + begun)
