@@ -11,8 +11,10 @@ import pytest
 
 from checker.core.source import Source
 from checker.kernel.binding import Binding, Process, processes
+from checker.kernel.carry import carry
 from checker.kernel.matching import fits, match
 from checker.kernel.skeleton import Code, Op, skeleton
+from checker.kernel.transfer import apply
 from checker.kernel.trees import FolderTree, Overlay
 
 TREE = FolderTree(Path(__file__).parent / "kernel")
@@ -90,3 +92,78 @@ def test_a_place_is_that_of_the_same_name_or_the_one_that_the_binding_names() ->
         (Binding(0, (), places=(("a", "b"),)), {"a": "b"}),
     ):
         assert match(process, code, binding).places == places
+
+
+# ---------------------------------------------------------------- what a patch makes of a process
+
+TWINS = {
+    "a": [
+        ("WRITE_ONCE(s->a, 1);", "WRITE_ONCE(*a, 1);"), ("smp_store_release(&s->a, 1);", "smp_store_release(a, 1);"),
+        ("smp_store_mb(s->a, 1);", "smp_store_mb(*a, 1);"), ("s->a = 1;", "*a = 1;"),
+    ],
+    "b": [
+        ("r1 = READ_ONCE(s->b);", "r1 = READ_ONCE(*b);"), ("r1 = s->b;", "r1 = *b;"),
+        ("r1 = smp_load_acquire(&s->b);", "r1 = smp_load_acquire(b);"),
+    ],
+    "c": [(f"r2 = xchg{how}(&s->c, 1);", f"r2 = xchg{how}(c, 1);") for how in ("", "_relaxed", "_acquire", "_release")],
+    "f": [(f, f) for f in ("smp_mb();", "smp_wmb();", "smp_rmb();", "smp_mb__after_atomic();", "synchronize_rcu();")],
+    "g": [(f"{f}(&s->m);", f"{f}(m);") for f in ("synchronize_srcu", "srcu_barrier")],
+}  # fmt: skip
+"""Statements of the code, each with the test's: accesses of three places, what orders, and grace periods of a domain."""
+HEAD = "C t\n{}\nP0(int *a, int *b, int *c, struct srcu_struct *m)\n{\n\tint r1;\n\tint r2;\n"
+Lines = list[tuple[str, int]]
+
+
+def patched(lines: Lines, rng: random.Random) -> Lines:
+    """Of the lines one is replaced, removed, moved, or new."""
+    made, at = list(lines), rng.randrange(len(lines))
+    kind = made[at][0]
+    match rng.choice(["replace", "remove", "move", "add"]):
+        case "replace":
+            made[at] = (kind, rng.randrange(len(TWINS[kind])))
+        case "remove" if kind in "fg":
+            del made[at]
+        case "move" if kind == "f":
+            made.insert(rng.randrange(len(made)), made.pop(at))
+        case _:
+            made.insert(at, ("f", rng.randrange(4)))
+    return made
+
+
+def order(ops: Sequence[Op]) -> list[object]:
+    """The accesses in their order, and what orders between them, in any order: nothing stands between that it could order."""
+    made: list[object] = [[]]
+    for op in ops:
+        told = (op.verb, op.strength, op.place)
+        if op.verb in ("fence", "grace"):
+            made[-1] = sorted([*made[-1], told])  # type: ignore[misc]
+        else:
+            made += [told, []]
+    return made
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_test_that_shows_all_of_a_function_becomes_the_test_of_the_patched_function(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(12):
+        lines = [(k, rng.randrange(len(TWINS[k]))) for k in dict.fromkeys(rng.choices("abcg", k=4))]
+        for _ in range(rng.randint(0, 2)):
+            lines.insert(rng.randrange(len(lines) + 1), ("f", rng.randrange(5)))
+        after = patched(lines, rng)
+        codes = [code_of("\n".join(TWINS[kind][n][0] for kind, n in one)) for one in (lines, after)]
+        texts = [HEAD + "\n".join(TWINS[kind][n][1] for kind, n in one) + "\n}\nexists (a=1)\n" for one in (lines, after)]
+        mine, wanted = (processes(Source("t.litmus", text)) for text in texts)
+        found = match(mine[0], codes[0], Binding(0, ()))
+        assert found.agrees
+        carried = carry(mine[0], mine, texts[0].encode(), found, *codes, frozenset(), {})
+        if after == lines:
+            assert not carried.transfers
+            continue
+        assert not (carried.failed or carried.foreign or carried.settled)
+
+        (one,) = carried.transfers
+        made = [apply(texts[0].encode(), edits) for edits in one.variants]
+        assert order(wanted[0].ops) == order(codes[1])
+        variants = [order(processes(Source("t.litmus", text.decode()))[0].ops) for text in made if text is not None]
+        assert order(wanted[0].ops) in variants, texts
+        assert len(variants) == len(made)
