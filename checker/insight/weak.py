@@ -21,7 +21,7 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
 from checker.core.rel import path as way
 from checker.core.source import Source, Span
-from checker.insight.assembly import Code, Line, lines_of, one_of
+from checker.insight.assembly import Code, Line, fenced, lines_of, one_of
 from checker.insight.edges import Edge
 from checker.insight.engine import Engine
 from checker.insight.statements import points, varied
@@ -218,8 +218,11 @@ def _with_calls(test: Test, model: Model, found: Execution, gaps: Sequence[Gap])
 
 
 def _with_fences(test: Test, _: Model, found: Execution, gaps: Sequence[Gap]) -> tuple[Test, list[Switch]]:
-    """The same of a test in assembly: behind the first access of each gap."""
-    lines, switches = lines_of(test), list[Switch]()
+    """The same of a test in assembly, of a machine whose fences are known: behind the first access of each gap."""
+    switches: list[Switch] = []
+    if not fenced(test.arch):
+        return test, switches
+    lines = lines_of(test)
     behind: dict[Span, list[tuple[str, str]]] = {}
     used: dict[int, list[str]] = {}
     for n, gap in enumerate(gaps):
