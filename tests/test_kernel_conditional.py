@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +15,7 @@ from checker.campaign.gate import Finding, Report, Request
 from checker.campaign.patched import with_kernel
 from checker.campaign.policy import Policy
 from checker.campaign.verdicts import Row
-from checker.kernel.conditional import evaluate, reading
+from checker.kernel.conditional import evaluate, known, reading
 from checker.kernel.skeleton import own_ops
 from checker.kernel.syntax import unit
 
@@ -88,6 +89,45 @@ def test_what_is_there_is_what_gcc_leaves_under_every_configuration(seed: int) -
 )  # fmt: skip
 def test_a_condition_is_true_false_or_not_known(text: str, value: bool | None) -> None:
     assert evaluate(text, lambda name: None) is value
+
+
+SURE = (
+    "CONFIG_X86", "CONFIG_ARM64", "defined CONFIG_SMP", "defined(CONFIG_ARM64)", "defined ( LOCAL )", "LOCAL", "OTHER", "0x1F", "017",
+    "0", "1", "2", "65", "'A'",
+    *[f"{ask}({name})" for ask in ("IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE") for name in ("CONFIG_SMP", "CONFIG_ARM64")],
+)  # fmt: skip
+OPERATORS = ("+", "-", "*", "<<", ">>", "&", "|", "^", "==", "!=", "<", ">", "<=", ">=", "&&", "||")
+
+
+def expression(rng: random.Random, depth: int) -> str:
+    """A condition of numbers and of names that are known, with brackets or without. (Not known: what takes more than 64 bits.)"""
+    if depth == 0:
+        return rng.choice(SURE)
+    left, right = (expression(rng, depth - 1) for _ in range(2))
+    match rng.randrange(6):
+        case 0:
+            return f"({left} {rng.choice(OPERATORS)} {right})"
+        case 1:
+            return f"{rng.choice('!~-+')} {rng.choice(SURE)}"
+        case 2:
+            return f"({left} ? {right} : {rng.choice(SURE)})"
+    return f"{left}{rng.choice((' ', ''))}{rng.choice(OPERATORS)} {right}"
+
+
+@pytest.mark.skipif(GCC is None, reason="needs gcc")
+def test_a_condition_of_known_names_is_worth_what_gcc_finds_it_worth() -> None:
+    rng = random.Random(1)
+    texts = [*SURE, "3UL", "0xFFu == 255", *(f"!{one}" for one in SURE), *(expression(rng, depth) for depth in (1, 2, 2, 3) for _ in range(150))]
+    text = "#define LOCAL 3\n#define OTHER 0x10\n" + "\n".join(f"#if {one}\ns{n}\n#endif" for n, one in enumerate(texts)) + "\n"
+    asks = [f"-D{ask}(x)=x" for ask in ("IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE")]
+    command = [str(GCC), "-E", "-P", "-w", "-undef", "-x", "c", *asks, *[f"-D{name}={value}" for name, value in KNOWN.items()], "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    bad = {int(found) - 3 for found in re.findall(r"<stdin>:(\d+):\d+: error", done.stderr)}  # a shift that is too large
+    theirs = set(done.stdout.split())
+    for n, one in enumerate(texts):
+        if 3 * n not in bad:
+            found = evaluate(one, lambda name: known(name, "x86", {"LOCAL": "3", "OTHER": "0x10"}))
+            assert found is (f"s{n}" in theirs) or (found is None and ("<<" in one or ">>" in one)), one
 
 
 def ops(text: str, arch: tuple[str, ...] = ("x86",)) -> list[tuple[str, tuple[str, ...]]]:
