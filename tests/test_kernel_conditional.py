@@ -16,6 +16,7 @@ from checker.campaign.patched import with_kernel
 from checker.campaign.policy import Policy
 from checker.campaign.verdicts import Row
 from checker.kernel.conditional import evaluate, known, reading
+from checker.kernel.mentions import mentions
 from checker.kernel.skeleton import own_ops
 from checker.kernel.syntax import unit
 
@@ -128,6 +129,52 @@ def test_a_condition_of_known_names_is_worth_what_gcc_finds_it_worth() -> None:
         if 3 * n not in bad:
             found = evaluate(one, lambda name: known(name, "x86", {"LOCAL": "3", "OTHER": "0x10"}))
             assert found is (f"s{n}" in theirs) or (found is None and ("<<" in one or ">>" in one)), one
+
+
+WORDS: list[tuple[str, list[str]]] = [
+    ("\tsmp_mb();", ["smp_mb"]),
+    ("\tx = READ_ONCE(s->a) + READ_ONCE(s->b);", ["READ_ONCE", "READ_ONCE"]),
+    ("\tsmp_store_release (&s->a,", ["smp_store_release"]),
+    ("\tif (x) smp_rmb(); /* smp_wmb() */", ["smp_rmb"]),
+    ("\t/* smp_mb();\n\t smp_mb(); */", []),
+    ("\t// smp_mb();", []),
+    ('\tg("smp_mb()", \'"\', s->smp_mb());', []),
+    ("\tplain(smp_mb);", []),
+    ("#define once(x) READ_ONCE(x)", ["READ_ONCE"]),
+    ("#define both() do { smp_wmb(); \\\n\tsmp_rmb(); } while (0)", ["smp_wmb", "smp_rmb"]),
+    ("#undef smp_mb", ["smp_mb"]),
+    ('\tasm volatile("dmb ish" : : : "memory");', ["asm"]),
+    ('\tasm("mfence");', ["asm"]),
+    ('\tasm("nop" : "=r" (x));', []),
+    ("\tp = rcu_dereference_protected(q, READ_ONCE(s->held));", ["rcu_dereference_protected"]),
+    ("#ifdef CONFIG_ONE", []),
+    ("#else", []),
+    ("#endif", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_word_that_orders_is_mentioned_with_its_line_and_conditions(seed: int) -> None:
+    rng = random.Random(seed)
+    text, expected = "\n" * rng.randint(0, 1), []
+    under: list[str] = []
+    for line, words in rng.choices(WORDS, k=rng.randint(1, 12)):
+        match line:
+            case "#ifdef CONFIG_ONE":
+                under.append("ifdef CONFIG_ONE")
+            case "#else" if under and ";" not in under[-1]:
+                under[-1] += "; else"
+            case "#endif" if under:
+                under.pop()
+            case "#else" | "#endif":
+                continue
+        for word in words:
+            at = [n for n, one in enumerate(line.split("\n")) if word in one or word == "asm"][0]
+            shown = " ".join(re.sub(r"/\*.*?\*/", "", line).split())
+            expected.append((text.count("\n") + 1 + at, word, shown.removesuffix(";") if word == "asm" else shown, tuple(under)))
+        text += f"{line}\n"
+    found = [(one.line, one.word, one.text, one.under) for one in mentions(text.encode())]
+    assert sorted(found) == sorted(expected)
 
 
 def ops(text: str, arch: tuple[str, ...] = ("x86",)) -> list[tuple[str, tuple[str, ...]]]:
