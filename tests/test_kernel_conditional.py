@@ -118,7 +118,13 @@ def expression(rng: random.Random, depth: int) -> str:
 @pytest.mark.skipif(GCC is None, reason="needs gcc")
 def test_a_condition_of_known_names_is_worth_what_gcc_finds_it_worth() -> None:
     rng = random.Random(1)
-    texts = [*SURE, "3UL", "0xFFu == 255", *(f"!{one}" for one in SURE), *(expression(rng, depth) for depth in (1, 2, 2, 3) for _ in range(150))]
+    texts = [
+        *SURE,
+        "3UL",
+        "0xFFu == 255",
+        *(f"!{one}" for one in SURE),
+        *(expression(rng, depth) for depth in (1, 2, 2, 3) for _ in range(150)),
+    ]
     text = "#define LOCAL 3\n#define OTHER 0x10\n" + "\n".join(f"#if {one}\ns{n}\n#endif" for n, one in enumerate(texts)) + "\n"
     asks = [f"-D{ask}(x)=x" for ask in ("IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE")]
     command = [str(GCC), "-E", "-P", "-w", "-undef", "-x", "c", *asks, *[f"-D{name}={value}" for name, value in KNOWN.items()], "-"]
