@@ -93,8 +93,8 @@ def test_a_condition_is_true_false_or_not_known(text: str, value: bool | None) -
 
 
 SURE = (
-    "CONFIG_X86", "CONFIG_ARM64", "defined CONFIG_SMP", "defined(CONFIG_ARM64)", "defined ( LOCAL )", "LOCAL", "OTHER", "0x1F", "017",
-    "0", "1", "2", "65", "'A'",
+    "CONFIG_X86", "CONFIG_ARM64", "defined CONFIG_SMP", "defined(CONFIG_ARM64)", "defined ( LOCAL )", "LOCAL", "OTHER",
+    "0x1F", "017", "0", "1", "2", "65", "'A'",
     *[f"{ask}({name})" for ask in ("IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE") for name in ("CONFIG_SMP", "CONFIG_ARM64")],
 )  # fmt: skip
 OPERATORS = ("+", "-", "*", "<<", ">>", "&", "|", "^", "==", "!=", "<", ">", "<=", ">=", "&&", "||")
@@ -175,7 +175,7 @@ def test_a_word_that_orders_is_mentioned_with_its_line_and_conditions(seed: int)
             case "#else" | "#endif":
                 continue
         for word in words:
-            at = [n for n, one in enumerate(line.split("\n")) if word in one or word == "asm"][0]
+            at = next(n for n, one in enumerate(line.split("\n")) if word in one or word == "asm")
             shown = " ".join(re.sub(r"/\*.*?\*/", "", line).split())
             expected.append((text.count("\n") + 1 + at, word, shown.removesuffix(";") if word == "asm" else shown, tuple(under)))
         text += f"{line}\n"
