@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from checker.kernel.primitives import (
     ACCESSES,
@@ -38,7 +38,7 @@ from checker.reach.accesses import Effects, effects
 from checker.reach.constants import value as constant
 from checker.reach.draft import Draft
 from checker.reach.places import Place, located
-from checker.reach.process import At, Choice, Jump, Rounds, Target
+from checker.reach.process import At, Choice, Jump, Line, Rounds, Target
 from checker.reach.reading import statements
 from checker.reach.statements import (
     AddressOf,
@@ -47,11 +47,14 @@ from checker.reach.statements import (
     Name,
     Set,
 )
-from checker.reach.summary import CONTAINERS, PER_CPU, Walk
+from checker.reach.summary import CONTAINERS, PER_CPU, Walk, summaries
 from checker.reach.world import TRACE, UNKNOWN, Frame, Value, number_type
 
+SHORT, MORE = 8, 2
+"""A function of so few steps is followed so much deeper than others."""
 MOST_ORDERS = 12
 """A function that orders more often, and touches no place of the test, is left out and told."""
+BEFORE_ATOMIC, AFTER_ATOMIC = "smp_mb__before_atomic", "smp_mb__after_atomic"
 _HELD = re.compile(r"lockdep_assert_held\w*")
 _TRUTH = frozenset({"likely", "unlikely", "WARN_ON", "WARN_ON_ONCE", "unrcu_pointer", "rcu_pointer_handoff", "array_index_nospec"})
 _COPIES = frozenset({"memcpy", "memmove", "memset"})
@@ -142,15 +145,16 @@ class Calls(Draft):
             return UNKNOWN
         touches = self.world.touching(found.path, found.name) or self.given_chosen(e, frame)
         if e.name in frame.active:
-            self.beyond(e, at, touches=touches)
+            self.beyond(e, found, at, touches=touches)
             return UNKNOWN
         done = self.does(found)
         orders = bool(done.orders)
         pure = any(v.text is not None and not v.truth for v in values) and not touches and not orders
-        if (frame.level >= self.depth and (touches or orders)) or (not touches and done.orders > MOST_ORDERS):
-            self.beyond(e, at, touches=touches)
+        deep = frame.level >= self.depth + (MORE if len(summaries(self.types, found.path)[found.name].steps) <= SHORT else 0)
+        if (deep and (touches or orders)) or (not touches and done.orders > MOST_ORDERS):
+            self.beyond(e, found, at, touches=touches)
             return UNKNOWN
-        if not (touches or orders) and (not pure or frame.level >= self.depth):
+        if not (touches or orders) and (not pure or deep):
             return UNKNOWN
         return self.inlined(e, found, values, frame, at, wish)
 
@@ -211,9 +215,12 @@ class Calls(Draft):
                 return
         self.note("order" if says_order(said) else "call", at, f"{said} is not followed")
 
-    def beyond(self, e: Call, at: At, *, touches: bool) -> None:
-        if touches:
-            self.lost(at, f"{e.name}() is not followed, and touches a place of this test")
+    def beyond(self, e: Call, found: Function, at: At, *, touches: bool) -> None:
+        """A function that is not written out. A read that is left out makes nothing impossible: what is lost are writes."""
+        if touches and self.world.touching(found.path, found.name, writes=True):
+            self.lost(at, f"{e.name}() is not followed, and writes a place of this test")
+        elif touches:
+            self.note("reads", at, f"{e.name}() is not followed, and reads a place of this test")
         else:
             self.note("order", at, f"{e.name}() is not followed")
 
@@ -258,11 +265,16 @@ class Calls(Draft):
         if known.verb in (CALL, DEFER, FREE) or not sayable(e.name):
             return self.unsayable(e, known, spot, kind, through, frame, at, wish)
         if place is None:
-            self.line(f"{spelled(e.name)}({', '.join(['0'] * 0)})", at)
+            if at != self.world.without:
+                self.line(self.fence(known, f"{spelled(e.name)}()"), at)
             return UNKNOWN
         if spot is None:
             spot = Place("?", re.sub(r"\W+", "_", str(frame.walk.path(place) or "lock")).strip("_") or "lock")
         return self.said(e, known, place, spot, kind, through, values, frame, at, wish)
+
+    def fence(self, known: Primitive, text: str) -> str:
+        """A barrier behind an atomic operation: a full one where that was on another place, and is left out."""
+        return "smp_mb()" if known.strength == AFTER_ATOMIC and self.dropped == len(self.out) else text
 
     def said(
         self, e: Call, known: Primitive, place: Expr, spot: Place, kind: str, through: Value, values: dict[int, Value],
@@ -280,6 +292,9 @@ class Calls(Draft):
             else:
                 args.append(self.operand(e, n, arg, values.get(n, UNKNOWN), spot, frame, at))
         text = f"{spelled(e.name)}({', '.join(args)})"
+        if at == self.world.without and known.verb in (READ, WRITE):
+            stored = args[known.place + 1] if known.verb == WRITE else ""
+            text = f"WRITE_ONCE({lvalue}, {stored})" if stored else f"READ_ONCE({lvalue})"
         if known.verb in (LOCK, UNLOCK) and spelled(e.name).startswith("srcu_read_unlock"):
             args[1] = frame.index.get(args[0], args[1]) if args[1] == "1" else args[1]
             text = f"{spelled(e.name)}({', '.join(args)})"
@@ -310,7 +325,11 @@ class Calls(Draft):
         self, e: Call, known: Primitive, spot: Place | None, kind: str, values: dict[int, Value], frame: Frame, at: At, wish: str
     ) -> Value:  # fmt: skip
         """An access of a place that is not of interest: what it orders stays."""
-        if known.verb == RMW and "full" in known.strength and sayable(e.name):
+        if known.verb == RMW and known.strength.endswith("void"):
+            self.dropped = len(self.out)
+            if self.out and isinstance(last := self.out[-1], Line) and last.text == f"{BEFORE_ATOMIC}()":
+                self.out[-1] = replace(last, text="smp_mb()")
+        elif known.verb == RMW and "full" in known.strength and sayable(e.name) and at != self.world.without:
             name = spot.name if spot is not None else "elsewhere"
             if "cmpxchg" in known.strength or "unless" in known.strength or "_if_" in e.name:
                 self.note("order", at, f"{e.name}() of {name} orders where it succeeds")

@@ -45,6 +45,8 @@ class Draft(Struct):
     """The locks that the caller holds: how each is unlocked."""
     unknown: set[str] = field(default_factory=set)
     """Locals that are not always known: of these only whether they are 0 is kept, chosen freely."""
+    dropped: int = -1
+    """How many parts there were where an atomic operation that gives nothing was on another place, and left out."""
     count: int = 0
     parts: int = 0
     # ------------------------------------------------------------ what is put out

@@ -57,6 +57,8 @@ class Wanted(Struct, frozen=True):
     rounds: int = 1
     exists: str = ""
     name: str = ""
+    without: tuple[str, int] | None = None
+    """The line of something that orders, which is left out, or weakened."""
 
 
 class Extract(Struct, frozen=True):
@@ -87,7 +89,7 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
             hint="--place STRUCT.MEMBER chooses one, --depth N follows calls further",
         )
     objects = _objects(types, chosen)
-    world = World(types, frozenset(chosen), objects, frozenset(p for p in chosen if p.tag in objects))
+    world = World(types, frozenset(chosen), objects, frozenset(p for p in chosen if p.tag in objects), without=wanted.without)
     made = [_process(world, chosen, at, wanted) for at in functions]
     made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all have been looked at
     slices, parts = [one for one, _ in made], [part for _, part in made]
@@ -309,6 +311,7 @@ def _comment(functions: Sequence[At], chosen: Sequence[Place], world: World, not
     for kind, title in (
         ("lost", "Lost, and perhaps relevant: where this stands as __lost(), nothing is called impossible:"),
         ("order", "Left out, and may order something, so that fewer outcomes may be possible than found:"),
+        ("reads", "Left out, and reads a place of this test:"),
         ("assumed", "Assumed:"),
         ("left out", "Left out:"),
     ):

@@ -65,7 +65,7 @@ class Slice(Calls):
         assert found is not None
         for _ in range(MAX_ROUNDS_OF_NAMES):
             known = set(self.unknown)
-            self.out, self.count, self.parts = [], 0, 0
+            self.out, self.count, self.parts, self.dropped = [], 0, 0, -1
             self.notes.clear()
             self.locals.clear()
             self.reads.clear()
@@ -132,8 +132,12 @@ class Slice(Calls):
                 self.out.append(Target(frame.labels.setdefault(name, self.label(name))))
 
     def choice(self, test: Value, then: Callable[[], None], orelse: Callable[[], None], at: At) -> None:
-        if test.text in ("0", "1") or (test.text or "").isdigit():
-            (then if test.text != "0" else orelse)()
+        if test.text is not None and test.text.isdigit():
+            taken, other = (then, orelse) if test.text != "0" else (orelse, then)
+            taken()
+            rest = self.apart(other)
+            if any(isinstance(part, Target) for part in every(rest)):  # one may jump there
+                self.out.append(Choice("0", rest, (), at))
             return
         first, second = self.apart(then), self.apart(orelse)
         self.out.append(Choice(test.condition, first, second, at))

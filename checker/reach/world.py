@@ -15,6 +15,7 @@ from checker.kernel.primitives import (
     ACCESSES,
     CALL,
     DEFER,
+    READ,
     WRITE,
 )
 from checker.parse.c_types import Tagged, typed
@@ -58,7 +59,7 @@ UNKNOWN = Value()
 
 class Note(Struct, frozen=True, order=True):
     """Something that is not in the process as it is in the code: `kind` "lost", "order" (it may
-    order), "call" (of a function whose code is not at hand), "assumed" or "left out"."""
+    order), "call" (of a function whose code is not at hand), "reads", "assumed" or "left out"."""
 
     kind: str
     path: str
@@ -82,6 +83,9 @@ class World(Struct):
     effects: dict[tuple[str, str, int], Effects] = field(default_factory=dict)
     held: dict[str, bool] = field(default_factory=dict)
     touches: dict[At2, bool] = field(default_factory=dict)
+    writes: dict[At2, bool] = field(default_factory=dict)
+    without: tuple[str, int] | None = None
+    """The line of something that orders, which the processes leave out, or weaken."""
 
     def name(self, spot: Place, kind: str) -> str:
         """What a place, a lock or a domain is called: a variable, or a member of an object."""
@@ -123,22 +127,23 @@ class World(Struct):
         found = self.types.structure(where, to.removeprefix("struct "))
         return found is not None and any(self.holds(found[0], pointee(one)) for one in found[1].values() if one.endswith("*"))
 
-    def touching(self, path: str, name: str) -> bool:
-        """Whether a function, or one that it calls, however deep, touches a chosen place, or may, for all that is known."""
+    def touching(self, path: str, name: str, *, writes: bool = False) -> bool:
+        """Whether a function, or one that it calls, however deep, touches (writes) a chosen place, or may."""
+        known = self.writes if writes else self.touches
         seen: set[At2] = set()
         todo = [(path, name)]
         while todo:
             one = todo.pop()
-            if one in seen or self.touches.get(one) is False:
+            if one in seen or known.get(one) is False:
                 continue
             seen.add(one)
-            if self.touches.get(one) or len(seen) > MOST_REACHED or self._touches(one, todo):
-                self.touches[path, name] = self.touches[one] = True
+            if known.get(one) or len(seen) > MOST_REACHED or self._touches(one, todo, writes=writes):
+                known[path, name] = known[one] = True
                 return True
-        self.touches.update(dict.fromkeys(seen, False))  # what these call was all looked at
+        known.update(dict.fromkeys(seen, False))  # what these call was all looked at
         return False
 
-    def _touches(self, one: At2, todo: list[At2]) -> bool:
+    def _touches(self, one: At2, todo: list[At2], *, writes: bool) -> bool:
         """Whether a function by itself touches a chosen place; what it calls is put to `todo`."""
         path, name = one
         made = summaries(self.types, path).get(name)
@@ -149,7 +154,7 @@ class World(Struct):
                     todo.append((found.path, found.name))
                 elif not step.name.startswith(TRACE) and any(a is not None and self.reaches(path, a) for a in step.args):
                     return True
-            elif step.at is not None and step.verb in (*ACCESSES, CALL, DEFER):
+            elif step.at is not None and step.verb in (*ACCESSES, CALL, DEFER) and not (writes and step.verb == READ):
                 spot, kind = located(self.types, path, step.at)
                 if spot in self.chosen or (step.verb == WRITE and spot is not None and self.holds(path, kind)):
                     return True
