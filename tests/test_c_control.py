@@ -349,10 +349,8 @@ def test_what_is_undefined_is_refused_where_an_execution_gets_there(
 
 
 def test_a_loop_that_may_go_on_to_what_is_undefined_leaves_that_open() -> None:
-    body = (
-        "int r; int s; int q; do { r = READ_ONCE(*x); q = q + 1; } while (r != 5); "
-        "while (!READ_ONCE(*y)) r = r - 3; s = 10 / (r + 1);"
-    )
+    body = "int r; int s; int q; do { r = READ_ONCE(*x); q = q + 1; } while (r != 5);"
+    body += " while (!READ_ONCE(*y)) r = r - 3; s = 10 / (r + 1);"
     found = result(text(body, question="exists (0:s=1)"))
     assert found.answers.undefined.unknown
 

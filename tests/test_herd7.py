@@ -103,6 +103,23 @@ X86 = """X86 B
  mfence      | movl EBX, [x]  ;
 exists (1:EAX=1 /\\ 1:EBX=0)
 """
+RISCV = """RISCV R
+{ 0:x6=x; 1:x6=x; }
+ P0         | P1             ;
+ ori x5,x0,1 | lw.aq x5,0(x6) ;
+ sw  x5,0(x6) | bne x5,x0,LC00 ;
+ fence rw,w  | LC00:          ;
+exists (1:x5=1)
+"""
+POWER = """PPC W
+{ 0:r2=x; 1:r2=x; }
+ P0           | P1           ;
+ li r1,1      | lwz r1,0(r2) ;
+ stw r1,0(r2) | cmpw r1,r1   ;
+ lwsync       | beq LC00     ;
+              | LC00:        ;
+exists (1:r1=1)
+"""
 
 
 @pytest.mark.parametrize(
@@ -117,12 +134,14 @@ exists (1:EAX=1 /\\ 1:EBX=0)
         ),
         (MP.replace("C MP\n", "C MP\nMT=a\nHash=0f\n"), "0f"),
         (ARM, "2f463d3447df500f04454d1f4cfacf34"),
+        (RISCV, "16647c00c85e5f51f6ddf618efa07815"),
+        (POWER, "d6baed93caa5fdef3d519b8778e04ab4"),
         (X86, "07f584101ef69cdcb84a99f2a04c93e3"),
     ],
 )
 def test_tests_have_the_hashes_that_herd7_gives_them(text: str, hashed: str) -> None:
     source = Source("x.litmus", text)
-    assert digest(source, split(source, ["C", "AArch64", "X86"])) == hashed
+    assert digest(source, split(source, ["C", "AArch64", "X86", "RISCV", "PPC"])) == hashed
 
 
 def test_states_are_listed_by_their_values(here: Path) -> None:

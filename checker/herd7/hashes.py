@@ -204,7 +204,8 @@ _MOVES = ("MOVB", "MOVW", "MOVL", "MOVQ", "MOVT")
 def _instruction(text: str, arch: str, names: dict[str, str]) -> str:
     """An instruction with one blank behind its name and none between its operands."""
     words = text.split(None, 1)
-    name, rest = words[0].upper(), words[1] if len(words) > 1 else ""
+    name, rest = words[0], words[1] if len(words) > 1 else ""
+    name = name.lower() if arch in ("RISCV", "PPC") else name.upper()
     operands = re.sub(r"\s*([,\[\]()+])\s*", r"\1", " ".join(rest.split()))
     if arch == "AArch64" and name in ("DMB", "DSB"):
         operands = operands.upper()
@@ -219,4 +220,5 @@ def _instruction(text: str, arch: str, names: dict[str, str]) -> str:
             operands = re.sub(r"(?<![\w$\[])(-?[0-9]+)(?!\w)", r"$\1", operands)
     for label in sorted(names, key=len, reverse=True):
         operands = re.sub(rf"(?<![\w.]){re.escape(label)}(?![\w.])", names[label], operands)
-    return f"{name} {operands}" if operands else name
+    blanks = "  " if arch == "PPC" and re.fullmatch(r"b(eq|ne|lt|ge|gt|le)", name) else " "
+    return f"{name}{blanks}{operands}" if operands else name

@@ -12,6 +12,7 @@ goes no further, and what it read there is final.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -25,8 +26,9 @@ from checker.program.execute import execute
 from checker.program.ir import Assume, Branch, Const, Cut, Instr, Label, Load, Mark, Test
 from checker.program.unroll import AWAIT, unroll
 from checker.solve.answer import NO, Answer, unknown
-from checker.solve.encode import encode
+from checker.solve.encode import Problem, encode
 from checker.solve.execution import Execution, Uncertified, certify, execution
+from checker.solve.search import GiveUp, Search
 from checker.solve.solver import Solver
 
 STUCK = "stuck@"
@@ -42,22 +44,30 @@ def endless_wait(test: Test, codes: Sequence[tuple[Instr, ...]], model: Model, r
     if not any(isinstance(instr, Mark) and _names(instr, STUCK) for code in made for instr in code):
         return NO
     everywhere = frozenset(g.address for g in test.globals)
-    graph = execute(test, made, everywhere, compiled=model.compiled, coherent=model.coherent, deadline=deadline)
+    graph = execute(test, made, everywhere, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed, deadline=deadline)
+    checks = replace(model, axioms=tuple([axiom for axiom in model.axioms if axiom.role == "check"]))
     bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
-    problem = encode(model, graph, bounds)
+    problem = encode(checks, graph, bounds)
     circuit = problem.circuit
     stuck = circuit.either([*_final(graph, circuit)])
     inputs = [v for v in range(2, len(circuit.gates)) if circuit.gates[v] is None]
-    clauses = circuit.clauses([stuck, problem.cut, -problem.cut, problem.wild, -problem.wild, *inputs])
-    with Solver(clauses, len(circuit.gates) - 1, deadline) as solver:
-        if stuck != FALSE and solver.satisfiable([stuck, -problem.cut, -problem.wild]):
-            found = execution(graph, problem.encoder, model, solver.holding(inputs))
-            certify(model, found)
-            _waits(found)
-            return Answer("yes", execution=found)
-        if problem.cut != FALSE and solver.satisfiable([problem.cut]):
-            return unknown("a loop may run more often than was looked at, and not only wait")
-        return NO
+    clauses = circuit.clauses([stuck, problem.cut, -problem.cut, problem.wild, -problem.wild])
+    size = len(circuit.gates) - 1
+    with suppress(GiveUp):
+        return _asked(Search(clauses, size, inputs, deadline), problem, checks, stuck, inputs)
+    with Solver(clauses, size, deadline) as solver:
+        return _asked(solver, problem, checks, stuck, inputs)
+
+
+def _asked(engine: Search | Solver, problem: Problem, model: Model, stuck: Lit, inputs: list[Lit]) -> Answer:
+    if stuck != FALSE and engine.satisfiable([stuck, -problem.cut, -problem.wild]):
+        found = execution(problem.graph, problem.encoder, model, engine.holding(inputs))
+        certify(model, found)
+        _waits(found)
+        return Answer("yes", execution=found)
+    if problem.cut != FALSE and engine.satisfiable([problem.cut]):
+        return unknown("a loop may run more often than was looked at, and not only wait")
+    return NO
 
 
 def waiting(code: tuple[Instr, ...]) -> tuple[Instr, ...]:
