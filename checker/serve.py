@@ -84,13 +84,15 @@ class Cycle(_Said):
 
 
 class Gap(_Said):
-    """Two accesses that nothing orders (`kept`: not for all CPUs), and the barrier that would."""
+    """Two accesses that nothing orders (`kept`: not for all CPUs), and the barrier that would: between the two, where others stand
+    between right behind the first or before the second."""
 
     from_: str = Field(alias="from")
     to: str
     lines: list[int]
     kept: bool
     barrier: str | None
+    where: str | None
 
 
 class Flag(_Said):

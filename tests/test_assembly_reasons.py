@@ -239,3 +239,15 @@ def test_where_nothing_can_be_weakened_the_command_says_so(tmp_path: Path) -> No
     done = CliRunner().invoke(cli, ["audit", "-m", "x86-tso", str(path)])
     assert done.exit_code == 0
     assert "no choice" in done.stdout
+
+
+RISCV = (
+    "RISCV MP\n{ 0:x5=1; 0:x6=x; 0:x8=y; 1:x6=y; 1:x8=x; }\n P0 | P1 ;\n"
+    " sw x5,0(x6) | lw x5,0(x6) ;\n sw x5,0(x8) | lw x7,0(x8) ;\nexists (1:x5=1 /\\ 1:x7=0)\n"
+)
+
+
+def test_what_happens_on_a_machine_without_known_fences_is_explained_without_naming_one() -> None:
+    found = explain(library.test_in(Source("mp.litmus", RISCV)), load_model("riscv"), Options())
+    assert found.weakness is not None
+    assert [gap.would for gap in found.weakness.gaps] == ["", ""]

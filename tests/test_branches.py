@@ -5,19 +5,22 @@ from __future__ import annotations
 from itertools import product
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker.check import Options, expanded
 from checker.core.circuit import TRUE, Circuit, Lit
-from checker.core.source import Source
+from checker.core.source import Source, Span
 from checker.library import load_model
 from checker.library import test_in as parsed
 from checker.program.branches import Place, Tree, exclusive
 from checker.program.execute import execute
+from checker.program.ir import Assign, Branch, Const, Cut, Instr, Label, Reg
 from checker.program.unroll import unroll
 
 STEPS = 9
+MADE = Source("made", "")
 
 
 def random_jumps(rnd: Random) -> list[tuple[int, int, bool]]:
@@ -129,3 +132,77 @@ def test_each_loop_of_a_sequence_costs_what_the_last_one_cost() -> None:
     polls = [f"while (!READ_ONCE(*{place})) {{ }}" for place in places]
     gates = [gates_of(" ".join(polls[:n])) for n in (2, 5, 8)]
     assert gates[2] - gates[1] <= gates[1] - gates[0] + 8
+
+
+# ---------------------------------------------------------------- loops
+
+Code = list[Instr] | tuple[Instr, ...]
+CHOICE = Reg("chosen")
+
+
+def looping(rnd: Random, depth: int = 2) -> list[Instr]:
+    """Steps, jumps out of loops and loops within loops: `head: … if chosen goto head`, or the way out at their head."""
+    code: list[Instr] = []
+    for _ in range(rnd.randint(1, 3)):
+        name = f"l{rnd.randrange(10**9)}"
+        match rnd.randrange(5 if depth else 2):
+            case 0 | 1:
+                code.append(Assign("step", Const(rnd.randrange(100)), Span(MADE, 1, 1)))
+            case 2:
+                code += [Label(name), *looping(rnd, depth - 1), Branch(CHOICE, name)]
+            case 3:
+                inner = [*looping(rnd, depth - 1), *([Branch(CHOICE, f"{name}out")] if rnd.random() < 0.5 else [])]
+                code += [Label(name), Branch(CHOICE, f"{name}out"), *inner, Branch(Const(1), name), Label(f"{name}out")]
+            case 4:
+                code += [Branch(CHOICE, name), *looping(rnd, depth - 1), Label(name)]
+    return code
+
+
+def walked(code: Code, choices: list[bool], bound: int | None) -> tuple[list[Instr], bool]:
+    """The steps of an execution that chooses so, and False where it is cut off: at a Cut, or behind `bound` rounds of a loop.
+
+    Where copies share a name, the next one is meant."""
+    at = {one.name: i for i, one in enumerate(code) if isinstance(one, Label)}
+    last = {one.target: i for i, one in enumerate(code) if isinstance(one, Branch) and at[one.target] < i}
+    rounds: dict[str, int] = {}
+    steps, left, i = [], iter(choices), 0
+    while i < len(code):
+        one, here = code[i], i
+        i += 1
+        match one:
+            case Cut():
+                return steps, False
+            case Branch(cond=cond, target=target):
+                if cond == Const(1) or next(left, False):
+                    i = next((k for k in range(i, len(code)) if code[k] == Label(target)), at[target])
+                    if i < here:
+                        assert bound is not None
+                        rounds[target] = rounds.get(target, 0) + 1
+                        if rounds[target] > bound:
+                            return steps, False
+            case Assign():
+                steps.append(one)
+        for name, end in last.items():  # who comes into a loop anew begins to count
+            if not at[name] <= here <= end:
+                rounds.pop(name, None)
+    return steps, True
+
+
+@pytest.mark.parametrize("bound", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(10))
+def test_unrolled_code_does_what_the_loops_did_as_far_as_the_bound(seed: int, bound: int) -> None:
+    rnd = Random(seed)
+    whole = 0
+    for _ in range(10):
+        code = looping(rnd)
+        flat = unroll(tuple(code), bound, Span(MADE, 1, 1))
+        for _ in range(30):
+            choices = [rnd.random() < 0.5 for _ in range(40)]
+            (steps, ended), (mine, same) = walked(code, choices, bound), walked(flat, choices, None)
+            assert ended == same
+            if ended:
+                assert steps == mine
+                whole += 1
+            else:
+                assert mine == steps[: len(mine)]
+    assert whole > 50

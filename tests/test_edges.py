@@ -6,16 +6,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker import check, load_model
 from checker.campaign import verdicts
+from checker.campaign.corpus import Job, Outcome, Setup, decide
 from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import Policy
 from checker.campaign.strict import NotSo, Table, read
 from checker.campaign.variants import FLAGS, Verdicts
+from checker.campaign.verdicts import Row
 from checker.core.source import Source
 from checker.isa.aarch64.compile import AArch64
 from checker.isa.compile import export
@@ -23,6 +26,7 @@ from checker.isa.x86.compile import X86
 from checker.kernel.carry import lost
 from checker.kernel.skeleton import Code, Op, skeleton
 from checker.kernel.trees import FolderTree, Overlay
+from checker.parse.files import Text
 from checker.parse.litmus import parse_test
 from checker.program.ir import Compare, Condition, Implies, MemLoc, Not, Prop, RegLoc
 from checker.report.sarif import sarif
@@ -136,6 +140,20 @@ def test_a_question_that_cannot_be_repaired_is_answered_without_a_repair() -> No
         assert repair in answer.repair
         assert bool(answer.repair) == bool(repair)
         assert isinstance(answer.repair, str)
+
+
+def test_a_row_is_its_outcome() -> None:
+    text = "C t\n(* Result: Sometimes DATARACE *)\n{}\nP0(int *x) { *x = 1; }\nP1(int *x) { *x = 2; }\n  exists (x=1)\n"
+    for said, place, expected in ((text, (2, 12), "Sometimes DATARACE"), (text.replace("Result", "Remark"), (6, 3), "")):
+        outcome = msgspec.structs.replace(decide(Job(Text("t.litmus", said.encode()), "lkmm"), Setup()), seconds=1.23456789)
+        row = verdicts.row(outcome)
+        assert (row.path, row.model, row.test, row.verdict, row.expected) == ("t.litmus", "lkmm", "t", "Sometimes", expected)
+        assert (row.flags, row.race, row.unmet, row.reason) == (("data-race",), True, "", "")
+        assert (row.line, row.column, row.seconds, row.error) == (*place, 1.2346, "")
+    failed = Outcome("t.litmus", "lkmm", 1.23456789, error="no", code="code", place=(7, 9))
+    assert verdicts.row(failed) == Row("t.litmus", "lkmm", error="no", code="code", line=7, column=9, seconds=1.2346)
+    lost = Outcome("t.litmus", "lkmm", unknown_because="it died")
+    assert verdicts.row(lost) == Row("t.litmus", "lkmm", reason="it died")
 
 
 class Inner(Table, frozen=True):

@@ -152,6 +152,23 @@ def test_a_guard_is_a_lock_until_the_end_of_the_block_and_before_each_return(tmp
     assert process(made, 1).startswith("mutex_lock(mutex);") and process(made, 1).endswith("mutex_unlock(mutex);")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "again: list_for_each_entry(x, list, node) { if (n) continue; t->data = 1; break; } t->flag = 1;",
+        "if (n) goto in; return; if (0) { in: t->data = 1; } t->flag = 1;",
+        "switch (n) { case 1: if (x) goto in; break; { in: t->data = 1; } default: t->flag = 1; }",
+        "do { if (n) break; t->data = 1; } while (0); t->flag = 1;",
+        "for (;;) { if (n) break; t->data = 1; while (x) { if (y) continue; t->flag = 1; } }",
+        "retry: t->data = 1; if (n) goto retry; t->flag = 1;",
+    ],
+)
+def test_jumps_and_labels_stay_where_they_lead(body: str, tmp_path: Path) -> None:
+    made = extract(tmp_path, body, READER)
+    assert {"*data = 1;", "*flag = 1;"} <= set(re.findall(r"\*\w+ = 1;", process(made, 0)))
+    assert verdict(made, "exists (1:seen=1)").observation in ("Sometimes", "Unknown")
+
+
 def test_an_atomic_that_orders_is_a_barrier_wherever_it_is(tmp_path: Path) -> None:
     made = extract(tmp_path, "WRITE_ONCE(t->data, 1); atomic_inc_return(&t->users); n = READ_ONCE(t->flag);",
                    "WRITE_ONCE(t->flag, 1); smp_mb(); n = READ_ONCE(t->data);")  # fmt: skip
@@ -194,15 +211,17 @@ LOSSES = {
     "memset(t, 0, sizeof(*t));": "",
     "copy_from_user(t, n, 4);": "writes all of",
     "*t = other;": "all of a struct thing is written",
-    "deep(t);": "touches a place",
+    "deep(t);": "writes a place",
     "later(&t->lock, touch);": "may call touch()",
     "call_rcu(&t->lock, touch);": "called after a grace period",
-    "again(t);": "touches a place",
+    "again(t);": "writes a place",
 }
 EXTRA = """
 static void touch(struct thing *x) { x->data = 2; }
-static void deeper(struct thing *x) { touch(x); }
-static void deep(struct thing *x) { deeper(x); }
+static void deepest(struct thing *x) { touch(x); }
+static void deeper(struct thing *x) { deepest(x); }
+static void down(struct thing *x) { deeper(x); }
+static void deep(struct thing *x) { down(x); }
 static void again(struct thing *x) { again(x); touch(x); }
 """
 
@@ -222,6 +241,21 @@ def test_what_leads_to_no_place_is_left_out(text: str, tmp_path: Path) -> None:
     extra = "static void quiet(struct thing *x) { x->users.counter = 3; }"
     made = extract(tmp_path, f"{text} {WRITER}", READER, extra=extra)
     assert not made.lost and verdict(made, BAD).observation == "Never"
+
+
+def test_a_read_that_is_left_out_makes_nothing_impossible(tmp_path: Path) -> None:
+    extra = (
+        "static int more(struct thing *x) { return x->data; }\nstatic int look(struct thing *x) { int a = more(x); %s return a; }"
+    )
+    made = extract(tmp_path, f"look(t); {WRITER}", READER, Wanted(("flag", "data"), depth=0), extra % ("if (a) c(); " * 9))
+    assert [note.kind for note in made.notes] == ["reads"] and verdict(made, BAD).observation == "Never"
+
+
+@pytest.mark.parametrize(("before", "after"), [("", "smp_mb__after_atomic();"), ("smp_mb__before_atomic();", "")])
+def test_a_barrier_beside_an_atomic_on_another_place_is_one(before: str, after: str, tmp_path: Path) -> None:
+    made = extract(tmp_path, f"WRITE_ONCE(t->data, 1); {before} atomic_inc(&t->users); {after} n = READ_ONCE(t->flag);",
+                   "WRITE_ONCE(t->flag, 1); smp_mb(); n = READ_ONCE(t->data);")  # fmt: skip
+    assert "smp_mb();" in process(made, 0) and not question(made).conditions
 
 
 def test_a_local_whose_address_is_given_away_is_not_known_any_more(tmp_path: Path) -> None:

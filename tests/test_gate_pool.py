@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
+import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from checker.campaign.corpus import Job, Setup, decide, run
+from checker.campaign.corpus import Job, Setup, bounded, decide, run
 from checker.campaign.paths import plan, text_at
 from checker.campaign.pool import NoExecutor, cluster, processes
 from checker.check import Options
@@ -42,6 +44,21 @@ def test_a_job_that_takes_too_much_memory_is_one_unknown(tmp_path: Path) -> None
     jobs = [JOBS[0], Job(text_at(str(file)), "lkmm"), *JOBS[1:4]]
     found = list(run(jobs, Setup(Options(timeout=60)), workers=2, executor=partial(processes, memory=400)))
     assert [o.observation == "Unknown" for o in found] == [False, True, False, False, False], [o.reason for o in found]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits")
+def test_a_process_is_bounded_as_it_was_told_and_leaves_ctrl_c_to_its_parent() -> None:
+    import resource
+
+    here = resource.getrlimit(resource.RLIMIT_AS)
+    for memory, limits in ((3000, (3000 << 20, 3000 << 20)), (0, here)):
+        with processes(1, memory) as pool:
+            assert pool.submit(resource.getrlimit, resource.RLIMIT_AS).result() == limits
+            assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+            assert pool.submit(gc.get_threshold).result()[0] > gc.get_threshold()[0]
+        with bounded(memory):
+            assert resource.getrlimit(resource.RLIMIT_AS) == (limits[0], here[1])
+        assert resource.getrlimit(resource.RLIMIT_AS) == here
 
 
 @pytest.mark.filterwarnings("default")

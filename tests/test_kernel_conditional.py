@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,7 +15,8 @@ from checker.campaign.gate import Finding, Report, Request
 from checker.campaign.patched import with_kernel
 from checker.campaign.policy import Policy
 from checker.campaign.verdicts import Row
-from checker.kernel.conditional import evaluate, reading
+from checker.kernel.conditional import evaluate, known, reading
+from checker.kernel.mentions import mentions
 from checker.kernel.skeleton import own_ops
 from checker.kernel.syntax import unit
 
@@ -88,6 +90,97 @@ def test_what_is_there_is_what_gcc_leaves_under_every_configuration(seed: int) -
 )  # fmt: skip
 def test_a_condition_is_true_false_or_not_known(text: str, value: bool | None) -> None:
     assert evaluate(text, lambda name: None) is value
+
+
+SURE = (
+    "CONFIG_X86", "CONFIG_ARM64", "defined CONFIG_SMP", "defined(CONFIG_ARM64)", "defined ( LOCAL )", "LOCAL", "OTHER",
+    "0x1F", "017", "0", "1", "2", "65", "'A'",
+    *[f"{ask}({name})" for ask in ("IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE") for name in ("CONFIG_SMP", "CONFIG_ARM64")],
+)  # fmt: skip
+OPERATORS = ("+", "-", "*", "<<", ">>", "&", "|", "^", "==", "!=", "<", ">", "<=", ">=", "&&", "||")
+
+
+def expression(rng: random.Random, depth: int) -> str:
+    """A condition of numbers and of names that are known, with brackets or without. (Not known: what takes more than 64 bits.)"""
+    if depth == 0:
+        return rng.choice(SURE)
+    left, right = (expression(rng, depth - 1) for _ in range(2))
+    match rng.randrange(6):
+        case 0:
+            return f"({left} {rng.choice(OPERATORS)} {right})"
+        case 1:
+            return f"{rng.choice('!~-+')} {rng.choice(SURE)}"
+        case 2:
+            return f"({left} ? {right} : {rng.choice(SURE)})"
+    return f"{left}{rng.choice((' ', ''))}{rng.choice(OPERATORS)} {right}"
+
+
+@pytest.mark.skipif(GCC is None, reason="needs gcc")
+def test_a_condition_of_known_names_is_worth_what_gcc_finds_it_worth() -> None:
+    rng = random.Random(1)
+    texts = [
+        *SURE,
+        "3UL",
+        "0xFFu == 255",
+        *(f"!{one}" for one in SURE),
+        *(expression(rng, depth) for depth in (1, 2, 2, 3) for _ in range(150)),
+    ]
+    text = "#define LOCAL 3\n#define OTHER 0x10\n" + "\n".join(f"#if {one}\ns{n}\n#endif" for n, one in enumerate(texts)) + "\n"
+    asks = [f"-D{ask}(x)=x" for ask in ("IS_ENABLED", "IS_BUILTIN", "IS_REACHABLE")]
+    command = [str(GCC), "-E", "-P", "-w", "-undef", "-x", "c", *asks, *[f"-D{name}={value}" for name, value in KNOWN.items()], "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True)
+    bad = {int(found) - 3 for found in re.findall(r"<stdin>:(\d+):\d+: error", done.stderr)}  # a shift that is too large
+    theirs = set(done.stdout.split())
+    for n, one in enumerate(texts):
+        if 3 * n not in bad:
+            found = evaluate(one, lambda name: known(name, "x86", {"LOCAL": "3", "OTHER": "0x10"}))
+            assert found is (f"s{n}" in theirs) or (found is None and ("<<" in one or ">>" in one)), one
+
+
+WORDS: list[tuple[str, list[str]]] = [
+    ("\tsmp_mb();", ["smp_mb"]),
+    ("\tx = READ_ONCE(s->a) + READ_ONCE(s->b);", ["READ_ONCE", "READ_ONCE"]),
+    ("\tsmp_store_release (&s->a,", ["smp_store_release"]),
+    ("\tif (x) smp_rmb(); /* smp_wmb() */", ["smp_rmb"]),
+    ("\t/* smp_mb();\n\t smp_mb(); */", []),
+    ("\t// smp_mb();", []),
+    ('\tg("smp_mb()", \'"\', s->smp_mb());', []),
+    ("\tplain(smp_mb);", []),
+    ("#define once(x) READ_ONCE(x)", ["READ_ONCE"]),
+    ("#define both() do { smp_wmb(); \\\n\tsmp_rmb(); } while (0)", ["smp_wmb", "smp_rmb"]),
+    ("#undef smp_mb", ["smp_mb"]),
+    ('\tasm volatile("dmb ish" : : : "memory");', ["asm"]),
+    ('\tasm("mfence");', ["asm"]),
+    ('\tasm("nop" : "=r" (x));', []),
+    ("\tp = rcu_dereference_protected(q, READ_ONCE(s->held));", ["rcu_dereference_protected"]),
+    ("#ifdef CONFIG_ONE", []),
+    ("#else", []),
+    ("#endif", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_word_that_orders_is_mentioned_with_its_line_and_conditions(seed: int) -> None:
+    rng = random.Random(seed)
+    text, expected = "\n" * rng.randint(0, 1), []
+    under: list[str] = []
+    for line, words in rng.choices(WORDS, k=rng.randint(1, 12)):
+        match line:
+            case "#ifdef CONFIG_ONE":
+                under.append("ifdef CONFIG_ONE")
+            case "#else" if under and ";" not in under[-1]:
+                under[-1] += "; else"
+            case "#endif" if under:
+                under.pop()
+            case "#else" | "#endif":
+                continue
+        for word in words:
+            at = next(n for n, one in enumerate(line.split("\n")) if word in one or word == "asm")
+            shown = " ".join(re.sub(r"/\*.*?\*/", "", line).split())
+            expected.append((text.count("\n") + 1 + at, word, shown.removesuffix(";") if word == "asm" else shown, tuple(under)))
+        text += f"{line}\n"
+    found = [(one.line, one.word, one.text, one.under) for one in mentions(text.encode())]
+    assert sorted(found) == sorted(expected)
 
 
 def ops(text: str, arch: tuple[str, ...] = ("x86",)) -> list[tuple[str, tuple[str, ...]]]:

@@ -11,8 +11,10 @@ import pytest
 
 from checker.core.source import Source
 from checker.kernel.binding import Binding, Process, processes
+from checker.kernel.carry import carry
 from checker.kernel.matching import fits, match
 from checker.kernel.skeleton import Code, Op, skeleton
+from checker.kernel.transfer import apply
 from checker.kernel.trees import FolderTree, Overlay
 
 TREE = FolderTree(Path(__file__).parent / "kernel")
@@ -90,3 +92,89 @@ def test_a_place_is_that_of_the_same_name_or_the_one_that_the_binding_names() ->
         (Binding(0, (), places=(("a", "b"),)), {"a": "b"}),
     ):
         assert match(process, code, binding).places == places
+
+
+# ---------------------------------------------------------------- what a patch makes of a process
+
+TWINS = {
+    "a": [
+        ("WRITE_ONCE(s->a, 1);", "WRITE_ONCE(*a, 1);"), ("smp_store_release(&s->a, 1);", "smp_store_release(a, 1);"),
+        ("smp_store_mb(s->a, 1);", "smp_store_mb(*a, 1);"), ("s->a = 1;", "*a = 1;"),
+    ],
+    "b": [
+        ("r1 = READ_ONCE(s->b);", "r1 = READ_ONCE(*b);"), ("r1 = s->b;", "r1 = *b;"),
+        ("r1 = smp_load_acquire(&s->b);", "r1 = smp_load_acquire(b);"),
+    ],
+    "c": [(f"r2 = xchg{how}(&s->c, 1);", f"r2 = xchg{how}(c, 1);") for how in ("", "_relaxed", "_acquire", "_release")],
+    "f": [(f, f) for f in ("smp_mb();", "smp_wmb();", "smp_rmb();", "smp_mb__after_atomic();", "synchronize_rcu();")],
+    "g": [(f"{f}(&s->m);", f"{f}(m);") for f in ("synchronize_srcu", "srcu_barrier")],
+    "z": [("s->z = 1;", ""), ("h(s);", ""), ("x = s->y;", "")],
+}  # fmt: skip
+"""Statements of the code, each with the test's: accesses of three places, what orders, and grace periods of a domain; what no
+test shows."""
+HEAD = "C t\n{}\nP0(int *a, int *b, int *c, int *early, int *late, struct srcu_struct *m)\n{\n\tint r1;\n\tint r2;\n"
+Lines = list[tuple[str, int]]
+
+
+def patched(lines: Lines, rng: random.Random) -> Lines:
+    """Of the lines one is replaced, removed, moved, or new."""
+    made, at = list(lines), rng.choice([n for n, (kind, _) in enumerate(lines) if kind != "z"])
+    kind = made[at][0]
+    match rng.choice(["replace", "remove", "move", "add"]):
+        case "replace":
+            made[at] = (kind, rng.randrange(len(TWINS[kind])))
+        case "remove" if kind in "fg":
+            del made[at]
+        case "move" if kind == "f":
+            made.insert(rng.randrange(len(made)), made.pop(at))
+        case _:
+            made.insert(at, ("f", rng.randrange(4)))
+    return made
+
+
+def order(ops: Sequence[Op]) -> list[object]:
+    """The accesses in their order, and what orders between them, in any order: nothing stands between that it could order."""
+    made: list[object] = [[]]
+    for op in ops:
+        told = (op.verb, op.strength, op.place)
+        if op.verb in ("fence", "grace"):
+            made[-1] = sorted([*made[-1], told])  # type: ignore[misc]
+        else:
+            made += [told, []]
+    return made
+
+
+def _shown(op: Op) -> bool:
+    return op.place not in ("z", "y") and op.verb != "call"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_test_of_a_function_becomes_that_of_the_patched_function(seed: int) -> None:
+    """Of a part of it, too; and what the caller does before and behind the function stays there."""
+    rng, outside = random.Random(seed), frozenset({"early", "late"})
+    for _ in range(12):
+        lines = [(k, rng.randrange(len(TWINS[k]))) for k in dict.fromkeys(rng.choices("abcg", k=4))]
+        for _ in range(rng.randint(0, 2)):
+            lines.insert(rng.randrange(len(lines) + 1), ("f", rng.randrange(5)))
+        for _ in range(rng.randint(0, 2)):
+            lines.insert(rng.randrange(len(lines) + 1), ("z", rng.randrange(3)))
+        after = patched(lines, rng)
+        codes = [code_of("\n".join(TWINS[kind][n][0] for kind, n in one)) for one in (lines, after)]
+        ends = [rng.choice(["", line]) for line in ("WRITE_ONCE(*early, 1);\n", "\nWRITE_ONCE(*late, 1);")]
+        bodies = ["\n".join(TWINS[kind][n][1] for kind, n in one).join(ends) for one in (lines, after)]
+        texts = [f"{HEAD}{body}\n}}\nexists (a=1)\n" for body in bodies]
+        mine, wanted = (processes(Source("t.litmus", text)) for text in texts)
+        found = match(mine[0], codes[0], Binding(0, (), outside=outside))
+        assert found.agrees
+        carried = carry(mine[0], mine, texts[0].encode(), found, *codes, outside, {})
+        if after == lines:
+            assert not carried.transfers
+            continue
+        assert not (carried.failed or carried.foreign or carried.settled)
+
+        (one,) = carried.transfers
+        made = [apply(texts[0].encode(), edits) for edits in one.variants]
+        assert order([op for op in wanted[0].ops if op.place not in outside]) == order([op for op in codes[1] if _shown(op)])
+        variants = [order(processes(Source("t.litmus", text.decode()))[0].ops) for text in made if text is not None]
+        assert order(wanted[0].ops) in variants, texts
+        assert len(variants) == len(made)

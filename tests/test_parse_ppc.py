@@ -110,6 +110,21 @@ def test_a_store_conditional_leaves_its_success_in_cr0_and_needs_the_reservation
     assert states(*lines, init=init, shown="0:r9; y;") == ["0:r9=0; [y]=0;"]
 
 
+def test_a_cpus_store_conditionals_are_committed_in_the_order_of_the_program() -> None:
+    """2+2W with store conditionals only: herd7's ppc.cat and the model of PLDI 2012 forbid it, with plain stores they do not."""
+
+    def side(first: str, second: str, store: str) -> list[str]:
+        writes = [
+            ["lwarx r5,0," + a, f"stwcx. {value},0,{a}", "bne L"] if store == "stwcx." else [f"stw {value},0({a})"]
+            for a, value in ((first, "r1"), (second, "r3"))
+        ]
+        return ["li r3,2", *writes[0], *writes[1], "li r9,1", "L:"]
+
+    question = r"x=1 /\ y=1 /\ 0:r9=1 /\ 1:r9=1"
+    for store, expected in (("stwcx.", "Never"), ("stw", "Sometimes")):
+        assert observation(side("r2", "r4", store), side("r4", "r2", store), question=question) == expected
+
+
 def observation(*columns: list[str], question: str) -> str:
     init = "".join(f"{p}:r1=1; {p}:r2=x; {p}:r4=y; " for p in range(len(columns)))
     return str(check(parsed(*columns, init=init, tail=f"exists ({question})"), load_model("ppc")).observation)

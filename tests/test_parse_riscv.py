@@ -150,6 +150,13 @@ def test_the_status_of_a_store_conditional_depends_on_its_store() -> None:
         assert observation(writer, reader, POINTERS, r"0:x10=0 /\ 1:x5=1 /\ 1:x7=0") == expected
 
 
+@pytest.mark.parametrize(("line", "tags"), [("lr.w.rl x5,0(x6)", {"X"}), ("lr.w.aq.rl x5,0(x6)", {"X", "AcqRel"})])
+def test_an_lr_with_rl_alone_promises_no_more_than_one_without(line: str, tags: set[str]) -> None:
+    """Chapter "A", on LR and SC; an SC with .aq alone is the same."""
+    body = parsed(line, "sc.w.aq x5,x7,0(x6)", init="0:x6=x;").threads[0].body
+    assert [i.tags for i in body if isinstance(i, Load | Store)] == [tags, {"X"}]
+
+
 @pytest.mark.parametrize(("fence", "expected"), [("fence r,rw", "Never"), ("fence.tso", "Never"), ("fence w,w", "Sometimes")])
 def test_an_amo_is_one_operation_what_waits_for_its_load_waits_for_its_store(fence: str, expected: str) -> None:
     side = [["amoswap.w x5,x8,(x6)", fence, "lw x7,0(x9)"], ["amoswap.w x5,x8,(x9)", fence, "lw x7,0(x6)"]]

@@ -21,7 +21,7 @@ def printed(command: str, codes: tuple[int, ...] = (0,)) -> str:
     """What the command prints, without what differs from run to run."""
     result = CliRunner().invoke(cli, [*shlex.split(command)[1:], *(["--jobs", "1"] if " run " in command else [])])
     assert result.exit_code in codes, result.output
-    text = "\n".join([line.rstrip() for line in result.stdout.rstrip().split("\n")]) + "\n"
+    text = "\n".join([line.rstrip() for line in result.stdout.rstrip().split("\n") if not line.startswith("Time ")]) + "\n"
     return re.sub(r'("(?:check_)?seconds": ?)[0-9.e-]+', r"\g<1>0.0121", text)
 
 

@@ -253,3 +253,11 @@ def test_who_pays_is_an_option_of_the_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["repair", "-m", "lkmm", "--cost", "x86-tso", "--format", "json", str(path)])
     first = json.loads(done.stdout)["alternatives"][0]
     assert first["machines"]["x86-tso"] == {}
+
+
+def test_where_barriers_do_not_help_plain_accesses_are_pointed_at() -> None:
+    found = repaired(a_test("*x = 1;\nWRITE_ONCE(*y, 1);", "r0 = READ_ONCE(*y);\nr1 = *x;", "1:r0=1 /\\ 1:r1=0"))
+    racy = repaired(a_test("*x = 1;\n*y = 1;", "r0 = *y;\nr1 = *x;", "1:r0=1 /\\ 1:r1=0"))
+    assert found.alternatives
+    assert not racy.alternatives
+    assert racy.reason.endswith("; accesses that are plain and might be marked stand in lines 8, 9, 15, 16")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from checker.kernel.outline import outline
 from checker.kernel.primitives import JUMP
 from checker.kernel.skeleton import Code, Op, skeleton
 from checker.kernel.trees import FolderTree, Overlay
@@ -86,6 +87,47 @@ def test_each_operation_stands_at_its_bytes_and_its_line(seed: int) -> None:
                 check(op, where)
                 seen.add((op.path, op.line, bool(op.via)))
     assert len(seen) > 10
+
+
+ITEMS = [
+    ("plain", "static int __init plain(struct s *s)\n{\n\tif (s) { return 1; }\n\treturn 0;\n}"),
+    ("split", "static __always_inline\nvoid split(int a,\n\t   int (*b)(int))\n{\n}"),
+    ("noted", "void __must_hold(&lock) noted(void) __acquires(x)\n\t__releases(y)\n{ }"),
+    ("text", 'const char *text(void) /* }{ */\n{\n\treturn "}{" "\\"}";  // }\n}'),
+    ("quoted", "char quoted(int x) { return x ? '}' : '{'; }"),
+    ("macro", "#define macro(x) do { \\\n\tg(x); \\\n} while (0)"),
+    ("  after", "  # define after( a,b )\ta + b"),
+    ("SYSCALL_DEFINE2", "SYSCALL_DEFINE2(first, int, fd)\n{\n\treturn 0;\n}"),
+    ("", "struct s { int (*f)(int); };"),
+    ("", "static const struct ops ops = { .f = plain, .g = { 1, 2 } };"),
+    ("", "enum { A, B };\n#define CONSTANT { 1 }"),
+    ("", "/* void hidden(void) { } */\nint declared(void);\n#include <linux/x.h>"),
+    ("", "typedef void (*fn)(void);\nextern int x;"),
+]
+
+
+CPLUSPLUS = '#ifdef __cplusplus\nextern "C" {\n#endif\n'
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_outline_of_a_file_is_what_it_was_made_of(seed: int) -> None:
+    rng, text, expected = random.Random(seed), "", {}
+    for name, item in rng.sample(ITEMS, rng.randint(1, len(ITEMS))):
+        text += "\n" * rng.randint(0, 2)
+        if name:
+            expected[name.strip()] = (len(text), len(text) + len(item), text.count("\n") + 1)
+        text += f"{item}\n"
+    if rng.random() < 0.3:
+        text, more = CPLUSPLUS + text, len(CPLUSPLUS)
+        expected = {name: (a + more, b + more, line + 3) for name, (a, b, line) in expected.items()}
+    found = outline(text.encode(), ("x86",), "f.c")
+    assert {name: (one.start, one.end, one.line) for name, (one,) in found.pieces.items()} == expected
+    for name, (one,) in found.pieces.items():
+        assert one.macro == (name in ("macro", "after"))
+        assert text[one.body] == "{" or one.macro
+        assert one.row == text.count("\n", 0, one.body)
+        assert not (one.under or one.arms)
+    assert found.includes == ((("linux/x.h", False),) if "#include" in text else ())
 
 
 def test_what_a_function_does_is_found_in_its_order() -> None:

@@ -29,11 +29,20 @@ COPY = 100_000
 
 def machine_of(arch: str) -> Machine:
     """How the instructions of a machine are spelled, and what they mean. Raises Unsupported where nobody said which are fences."""
-    machines: tuple[Machine, ...] = import_module(f"checker.isa.{ROOMS[arch]}").MACHINES
-    found = next(machine for machine in machines if machine.arch == arch)
+    found = _machine(arch)
     if not found.fences:
         raise Unsupported(f"audit and repair of {arch} tests", hint="kernel C, AArch64 and x86 can be audited and repaired")
     return found
+
+
+def fenced(arch: str) -> bool:
+    """Whether it is known which instructions of a machine are fences."""
+    return bool(_machine(arch).fences)
+
+
+def _machine(arch: str) -> Machine:
+    machines: tuple[Machine, ...] = import_module(f"checker.isa.{ROOMS[arch]}").MACHINES
+    return next(machine for machine in machines if machine.arch == arch)
 
 
 class Line(Struct, frozen=True):

@@ -156,11 +156,22 @@ def _search(
         if len(known) > before:
             continue
         if made is None:
-            return [], "no barrier helps: the outcome is possible even with all of them that fit the text"
-        join = _language(test).joined
-        return list(
-            {tuple([c.key for c in one]): one for chosen in made for one in [join([some[n] for n in sorted(chosen)])]}.values()
-        ), ""
+            return [], "no barrier helps: the outcome is possible even with all of them that fit the text" + _plain(
+                test, models, options
+            )
+        written = [_language(test).joined([some[n] for n in sorted(chosen)]) for chosen in made]
+        return list({tuple([c.key for c in one]): one for one in written}.values()), ""
+
+
+def _plain(test: Test, models: Sequence[Model], options: Options) -> str:
+    """Which accesses of an execution with the outcome are plain, so that it is no matter of barriers alone."""
+    lines: set[int] = set()
+    for model in models:
+        found, plain = check(test, model, options).witness, model.names.get("Plain")
+        if found is not None and plain is not None and plain.kind == "set":
+            there = found.bounds.of(plain)[1] & found.graph.sets["M"] & ~found.graph.sets["IW"]
+            lines |= {found.graph.events[n].span.line for n in bits(there)}
+    return f"; accesses that are plain and might be marked stand in lines {', '.join(map(str, sorted(lines)))}" if lines else ""
 
 
 def _cheapest(

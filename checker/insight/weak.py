@@ -21,12 +21,12 @@ from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, closure, components, compose, cycle, diff, identity, inter, inverse, pairs, restrict, union
 from checker.core.rel import path as way
 from checker.core.source import Source, Span
-from checker.insight.assembly import Code, Line, lines_of, one_of
+from checker.insight.assembly import Code, Line, fenced, lines_of, one_of
 from checker.insight.edges import Edge
 from checker.insight.engine import Engine
 from checker.insight.statements import points, varied
-from checker.program.events import Event, EventGraph
-from checker.program.ir import Call, Choose, Do, If, Reg, RegLoc, Stmt, Test
+from checker.program.events import EventGraph
+from checker.program.ir import Call, Choose, Do, If, Reg, RegLoc, Stmt, Test, Thread
 from checker.program.tree import Body
 from checker.result import Result
 from checker.solve.encode import Problem
@@ -37,18 +37,27 @@ BARRIERS = {("R", "R"): ("smp_rmb", "smp_mb"), ("W", "W"): ("smp_wmb", "smp_mb")
 FULL = ("smp_mb",)
 Pair = tuple[Term, int, int]
 """That a term has a pair."""
-Switch = tuple[int, str, str]
-"""The number of a gap, a barrier in it, and the register that says whether it is there."""
+
+
+class Switch(Struct, frozen=True):
+    """A barrier in a gap, by its number: there if the register is 1."""
+
+    gap: int
+    barrier: str
+    register: str
+    where: str = ""
 
 
 class Gap(Struct, frozen=True):
     """Two accesses of one thread that nothing keeps in order (`kept`: in an order that other CPUs need not see); `would` is a
-    barrier that forbids the execution, with those of the other gaps, where one is known."""
+    barrier that forbids the execution, with those of the other gaps, where one is known: at any place between the two, or, where
+    others stand between, right `behind` the first or right `before` the second."""
 
     a: int
     b: int
     would: str = ""
     kept: bool = False
+    where: str = ""
 
 
 class Weakness(Struct, frozen=True):
@@ -173,7 +182,7 @@ def _closed(
     again = _same(graph, found, problem, pair)
     if again is None:
         return []
-    literals = {register: _chosen(graph, gaps, found, n, register) for n, _, register in switches}
+    literals = {s.register: _chosen(graph, gaps, found, s.gap, s.register) for s in switches}
     with Engine(problem, [*again, *literals.values()]) as engine:
         return _cheapest(gaps, switches, literals, lambda on: engine.satisfiable([*again, *on]))
 
@@ -184,40 +193,45 @@ def _cheapest(
     """The fewest barriers without which it is possible; of as many, those that are less of a barrier."""
     for size in range(1, len(gaps) + 1):
         for some in itertools.combinations(switches, size):
-            if len({n for n, _, _ in some}) < size:
+            if len({s.gap for s in some}) < size:
                 continue
-            there = {register for _, _, register in some}
+            there = {s.register for s in some}
             if not possible([lit if register in there else -lit for register, lit in literals.items()]):
-                return [replace(gaps[n], would=barrier) for n, barrier, _ in some]
+                return [replace(gaps[s.gap], would=s.barrier, where=s.where) for s in some]
     return []
 
 
 def _with_calls(test: Test, model: Model, found: Execution, gaps: Sequence[Gap]) -> tuple[Test, list[Switch]]:
     """A C test with the barriers that might close each gap, each there if its register is 1."""
     switches: list[Switch] = []
+    behind: list[tuple[int, Stmt, str, str]] = []
     for n, gap in enumerate(gaps):
         a, b = found.graph.events[gap.a], found.graph.events[gap.b]
+        body = next(thread.body for thread in test.threads if thread.tid == a.tid)
+        places = list(points(body, a.span, b.span))
         for barrier in BARRIERS.get((a.kind, b.kind), FULL):
-            register = f"%barrier{len(switches)}"
-            with_it = _with(test, a, b, barrier, register) if barrier in (model.primitives or {}) else None
-            if with_it is not None:
-                test = with_it
-                switches.append((n, f"{barrier}()", register))
-    return test, switches
+            for point, where in zip(places, ("behind", "before") if len(places) > 1 else ("",), strict=True):
+                if barrier in (model.primitives or {}):
+                    switches.append(Switch(n, f"{barrier}()", f"%barrier{len(switches)}", where))
+                    behind.append((a.tid, point.following, barrier, switches[-1].register))
+    return replace(test, threads=tuple([_with(thread, behind) for thread in test.threads])), switches
 
 
 def _with_fences(test: Test, _: Model, found: Execution, gaps: Sequence[Gap]) -> tuple[Test, list[Switch]]:
-    """The same of a test in assembly: behind the first access of each gap."""
-    lines, switches = lines_of(test), list[Switch]()
+    """The same of a test in assembly, of a machine whose fences are known: behind the first access of each gap."""
+    switches: list[Switch] = []
+    if not fenced(test.arch):
+        return test, switches
+    lines = lines_of(test)
     behind: dict[Span, list[tuple[str, str]]] = {}
     used: dict[int, list[str]] = {}
     for n, gap in enumerate(gaps):
         a, b = found.graph.events[gap.a], found.graph.events[gap.b]
         for fence in filter(None, (lines.machine.directional.get((a.kind, b.kind), ""), *lines.machine.fences[:1])):
-            register = f"%barrier{len(switches)}"
-            switches.append((n, fence, register))
-            behind.setdefault(a.span, []).append((register, fence))
-            used.setdefault(a.tid, []).append(register)
+            where = "behind" if lines.between(a.tid, a.span, b.span) else ""
+            switches.append(Switch(n, fence, f"%barrier{len(switches)}", where))
+            behind.setdefault(a.span, []).append((switches[-1].register, fence))
+            used.setdefault(a.tid, []).append(switches[-1].register)
 
     def chosen(line: Line) -> Code:
         more = [
@@ -228,24 +242,16 @@ def _with_fences(test: Test, _: Model, found: Execution, gaps: Sequence[Gap]) ->
     return lines.varied(chosen, lambda tid: used.get(tid, ())), switches
 
 
-def _with(test: Test, a: Event, b: Event, barrier: str, register: str) -> Test | None:
-    """The test with a barrier between two accesses, if `register` is 1; None where no statement parts them."""
-    fence = If(Reg(register), (Do(Call(barrier, (), (), INSERTED), INSERTED),), (), INSERTED)
-    threads = []
-    for thread in test.threads:
-        if thread.tid == a.tid:
-            point = next(points(thread.body, a.span, b.span), None)
-            if point is None:
-                return None
-            there = point.following
+def _with(thread: Thread, behind: Sequence[tuple[int, Stmt, str, str]]) -> Thread:
+    """The thread with barriers before some of its statements, each if its register is 1."""
+    mine = [(following, barrier, register) for tid, following, barrier, register in behind if tid == thread.tid]
 
-            def before(s: Stmt, there: Stmt = there) -> Body:
-                return (fence,) if s is there else ()
+    def before(s: Stmt) -> Body:
+        fences = [(barrier, register) for following, barrier, register in mine if following is s]
+        return tuple([If(Reg(r), (Do(Call(b, (), (), INSERTED), INSERTED),), (), INSERTED) for b, r in fences])
 
-            body = varied(thread.body, lambda _call, _made: None, before)
-            thread = replace(thread, body=(Choose(register, INSERTED), *body))
-        threads.append(thread)
-    return replace(test, threads=tuple(threads))
+    body = varied(thread.body, lambda _call, _made: None, before)
+    return replace(thread, body=(*[Choose(register, INSERTED) for _, _, register in mine], *body))
 
 
 def _same(graph: EventGraph, found: Execution, problem: Problem, pair: Pair | None) -> list[Lit] | None:

@@ -241,9 +241,11 @@ def _with_jumps(flat: Difference, before: Sequence[Op], after: Sequence[Op]) -> 
     over: set[int] = set()
     for i, op in new.items():
         ends = [k for k, to in new.items() if k > i and (op.strength, to.strength, to.place) == ("goto", "label", op.place)]
-        depth = min((len(after[k].frames) for k in ends), default=0)
-        away = [k for k in range(i + 1, ends[0]) if after[k].verb == JUMP and after[k].strength != "label"] if ends else []
-        if ends and not any(len(after[k].frames) <= depth for k in away):
+        if not ends:
+            continue
+        depth = min(len(after[k].frames) for k in ends)
+        away = [k for k in range(i + 1, ends[0]) if after[k].verb == JUMP and after[k].strength != "label"]
+        if not any(len(after[k].frames) <= depth for k in away):
             over |= set(range(i + 1, ends[0]))
     changed = [
         Change("replace", i, k, before[i], replace(after[k], inside=(*after[k].inside, "goto"))) for i, k in flat.kept if k in over

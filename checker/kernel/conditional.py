@@ -364,7 +364,8 @@ def _binary(operator: str, left: int | None, right: int | None) -> int | None:
     if operator in ("&&", "||"):
         a, b = (None if value is None else bool(value) for value in (left, right))
         return _and(a, b) if operator == "&&" else _or(a, b)
-    return None if left is None or right is None else int(_BINARY[operator][1](left, right))
+    value = int(_BINARY[operator][1](left, right)) if left is not None and right is not None else None
+    return value if value is not None and -(1 << 63) <= value < 1 << 63 else None
 
 
 def _operand(tokens: list[str], at: int, lookup: Lookup) -> tuple[int | None, int]:

@@ -298,8 +298,7 @@ class Cut(Struct, frozen=True):
     It goes on at the label `after`, behind the loop, as if it had been: what it does there may be what others wait for. Nothing
     that it does answers a question; it shows that there are executions which were not looked at. `idle` >= 0: once so many of the
     loop's rounds are looked at, further ones may be left out (see spin.py); where `after` is empty that is done, and the process
-    goes no further. `lost`: it is no loop bound, but where
-    the text says that code is left out which may do anything.
+    goes no further. `lost`: it is no loop bound, but where the text says that code is left out which may do anything.
     """
 
     span: Span = NOWHERE

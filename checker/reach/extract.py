@@ -22,8 +22,9 @@ from checker.reach.accesses import Access, accesses
 from checker.reach.declared import pointee
 from checker.reach.places import Place
 from checker.reach.process import Choice, Comments, Jump, Line, Part, Rounds, Target, every, printed, pruned
-from checker.reach.slice import Note, Slice, TooLong, World, element, number_type
+from checker.reach.slice import Slice
 from checker.reach.types import Types
+from checker.reach.world import Note, TooLong, World, element, number_type
 
 At = tuple[str, str]
 """A function: its file and its name."""
@@ -56,6 +57,8 @@ class Wanted(Struct, frozen=True):
     rounds: int = 1
     exists: str = ""
     name: str = ""
+    without: tuple[str, int] | None = None
+    """The line of something that orders, which is left out, or weakened."""
 
 
 class Extract(Struct, frozen=True):
@@ -86,7 +89,7 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
             hint="--place STRUCT.MEMBER chooses one, --depth N follows calls further",
         )
     objects = _objects(types, chosen)
-    world = World(types, frozenset(chosen), objects, frozenset(p for p in chosen if p.tag in objects))
+    world = World(types, frozenset(chosen), objects, frozenset(p for p in chosen if p.tag in objects), without=wanted.without)
     made = [_process(world, chosen, at, wanted) for at in functions]
     made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all have been looked at
     slices, parts = [one for one, _ in made], [part for _, part in made]
@@ -131,7 +134,7 @@ def shared(done: Sequence[tuple[Access, ...]], most: int = MOST) -> list[Place]:
     for one in done:
         mine: dict[Place, int] = {}
         for i, access in enumerate(one):
-            if access.verb not in ACCESSES or access.place is None or not _of_interest(access.place):
+            if access.verb not in ACCESSES or access.place is None or not of_interest(access.place):
                 continue
             if access.verb in (WRITE, RMW):
                 writers.add(access.place)
@@ -147,13 +150,13 @@ def shared(done: Sequence[tuple[Access, ...]], most: int = MOST) -> list[Place]:
     return sorted((apart if len(apart) > 1 else found)[:most])
 
 
-def _of_interest(place: Place) -> bool:
+def of_interest(place: Place) -> bool:
     return bool(place.name) and not place.behind and not _GENERIC.fullmatch(place.home)
 
 
 def _asked(done: Sequence[tuple[Access, ...]], wanted: tuple[str, ...]) -> list[Place]:
     """The places that people name: by structure and member, or by what stands last."""
-    every = sorted({a.place for one in done for a in one if a.place is not None and a.verb in ACCESSES and _of_interest(a.place)})
+    every = sorted({a.place for one in done for a in one if a.place is not None and a.verb in ACCESSES and of_interest(a.place)})
     found: list[Place] = []
     for text in wanted:
         text = text.replace("->", ".").removeprefix("struct ")
@@ -308,6 +311,7 @@ def _comment(functions: Sequence[At], chosen: Sequence[Place], world: World, not
     for kind, title in (
         ("lost", "Lost, and perhaps relevant: where this stands as __lost(), nothing is called impossible:"),
         ("order", "Left out, and may order something, so that fewer outcomes may be possible than found:"),
+        ("reads", "Left out, and reads a place of this test:"),
         ("assumed", "Assumed:"),
         ("left out", "Left out:"),
     ):

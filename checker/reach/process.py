@@ -106,7 +106,7 @@ def _pruned(parts: tuple[Part, ...], words: set[str], jumps: set[str], follow: t
             case Jump("return") if all(isinstance(p, Target) for p in made) and "" in follow:
                 continue
             case Jump():
-                made = [p for p in made if isinstance(p, Target)] and _from_label(made)
+                made = _from_label(made)
             case Choice(cond, then, orelse):
                 then, orelse = (_pruned(arm, words, jumps, labels) for arm in (then, orelse))
                 if not then and not orelse:
@@ -157,7 +157,7 @@ def _again(part: Choice, following: Part) -> bool:
 
 def _from_label(made: list[Part]) -> list[Part]:
     """What is behind a jump, from the first label on (`made` has the last part first)."""
-    at = next((i for i in range(len(made) - 1, -1, -1) if isinstance(made[i], Target)), None)
+    at = next((i for i in range(len(made) - 1, -1, -1) if any(isinstance(p, Target) for p in every([made[i]]))), None)
     return made[: at + 1] if at is not None else []
 
 

@@ -82,8 +82,14 @@ class _Read:
 
     def sequence(self, nodes: Sequence[Node]) -> Iterator[Stmt]:
         at, arms = 0, self.function.arms
+        nodes = list(nodes)
         while at < len(nodes):
             node = nodes[at]
+            if node.type == "labeled_statement":  # what is behind it may begin what the next node goes on with
+                label = node.child_by_field_name("label")
+                yield Label(word(label) if label is not None else "", self.line(node))
+                nodes[at : at + 1] = [c for c in node.named_children if label is None or c.id != label.id]
+                continue
             if self.arms < len(arms):
                 while self.arms < len(arms) and arms[self.arms].end <= node.start_byte:
                     self.arms += 1
@@ -207,11 +213,6 @@ class _Read:
 
     def compound_statement(self, node: Node) -> Iterator[Stmt]:
         yield Scope(self.block(node), line=self.line(node))
-
-    def labeled_statement(self, node: Node) -> Iterator[Stmt]:
-        label = node.child_by_field_name("label")
-        yield Label(word(label) if label is not None else "", self.line(node))
-        yield from self.sequence([c for c in node.named_children if label is None or c.id != label.id])
 
     def jump(self, node: Node) -> Iterator[Stmt]:
         label = node.child_by_field_name("label")
@@ -389,7 +390,6 @@ _STATEMENTS = {
         _Read.for_statement,
         _Read.switch_statement,
         _Read.compound_statement,
-        _Read.labeled_statement,
         _Read.return_statement,
     )
 } | {f"{kind}_statement": _Read.jump for kind in ("goto", "break", "continue")}

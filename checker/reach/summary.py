@@ -117,6 +117,13 @@ class _Kept(Struct, frozen=True):
 
 def summaries(types: Types, path: str) -> dict[str, Summary]:
     """The summaries of all functions and function-like macros of a file; empty where there is no such file."""
+    known: dict[str, Summary] | None = types.summaries.get(path)
+    if known is None:
+        known = types.summaries[path] = _summaries(types, path)
+    return known
+
+
+def _summaries(types: Types, path: str) -> dict[str, Summary]:
     code = types.code
     if code.data(path) is None:
         return {}

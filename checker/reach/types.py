@@ -12,7 +12,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct, field
 
@@ -63,6 +63,8 @@ class Types(Struct):
     """What names mean in the files of `code`."""
 
     code: Code
+    summaries: dict[str, Any] = field(default_factory=dict)
+    """What summary.py made of the functions of files."""
     _headers: Headers | None = None
     _declared: dict[str, Declared] = field(default_factory=dict)
     _around: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -187,7 +187,7 @@ def _in_time(weakness: Weakness, letters: dict[int, str], width: int | None) -> 
 
 def _missing_order(weakness: Weakness, letters: dict[int, str], width: int | None) -> list[str]:
     if not weakness.gaps:
-        said = ["the threads keep their own order; the writes reach the CPUs in different orders, and no barrier here is enough"]
+        said = ["the threads keep their own order, but the writes reach the CPUs in different orders"]
     else:
         said = [_gap(gap, letters, weakness.found.graph) for gap in weakness.gaps]
     return [line for sentence in said for line in _folded(sentence, width)]
@@ -230,7 +230,8 @@ def _gap(gap: Gap, letters: dict[int, str], graph: EventGraph) -> str:
     a, b = graph.events[gap.a], graph.events[gap.b]
     first, second = f"{letters[gap.a]} (line {a.span.line})", f"{letters[gap.b]} (line {b.span.line})"
     said = f"{first} comes before {second}, but not for all CPUs" if gap.kept else f"nothing orders {first} before {second}"
-    return f"{said}: {gap.would} between them would" if gap.would else said
+    where = {"": "between them", "behind": "right behind the first", "before": "right before the second"}[gap.where]
+    return f"{said}: {gap.would} {where} would" if gap.would else said
 
 
 def _value(event: Event) -> str:
@@ -284,7 +285,10 @@ def _edge(edge: Edge, graph: EventGraph) -> dict[str, object]:
 
 def _missing(gap: Gap, graph: EventGraph) -> dict[str, object]:
     a, b = graph.events[gap.a], graph.events[gap.b]
-    return {"from": _where(a), "to": _where(b), "lines": [a.span.line, b.span.line], "kept": gap.kept, "barrier": gap.would or None}
+    return {
+        "from": _where(a), "to": _where(b), "lines": [a.span.line, b.span.line], "kept": gap.kept, "barrier": gap.would or None,
+        "where": (gap.where or "between") if gap.would else None,
+    }  # fmt: skip
 
 
 def _where(event: Event) -> str:

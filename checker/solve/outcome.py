@@ -217,8 +217,8 @@ class _Questions(Struct, frozen=True):
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not (heard.unfinished or heard.idle):
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        early = heard.idle and all(self.raised_early(heard, FLAG + name) for name in self.flags)
-        if (heard.unfinished or (heard.idle and not early)) and heard.lost is None:  # of what is left out nothing is known
+        late = bool(heard.idle) and not all(self.raised_early(heard, FLAG + name) for name in self.flags)
+        if (heard.unfinished or late) and heard.lost is None:  # of what is left out nothing is known
             heard.beyond = self.wanted.beyond(self.taken(engine))
         heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))
         for name, lit in problem.flags:

@@ -48,11 +48,14 @@ def _memory() -> dict[str, Row]:
     rows = {f"l{letter}u": row("d:r a:m", "d = a", access=size) for letter, size in _SIZES.items() if size < 8}
     for (letter, size), (suffix, order) in product(_SIZES.items(), _ORDERS.items()):
         tail, load = f"{letter}{suffix}", "d = a" if size == 8 else f"d = sext{8 * size}(a)"
-        rows[f"l{tail}"] = row("d:r a:m", load, access=size, read=order)
-        rows[f"s{tail}"] = row("s:r a:m", "a = s", access=size, write=order)
+        if order != "Rel":
+            rows[f"l{tail}"] = row("d:r a:m", load, access=size, read=order)
+        if order != "Acq":
+            rows[f"s{tail}"] = row("s:r a:m", "a = s", access=size, write=order)
         if size >= 4:
-            rows[f"lr.{tail}"] = row("d:r a:a", load, access=size, read=f"X {order}", exclusive=True)
-            rows[f"sc.{tail}"] = row("d:r s:r a:a", "exclusive(d, s, a)", access=size, write=f"X {order}")
+            lr, sc = order if order != "Rel" else "", order if order != "Acq" else ""  # which alone promise nothing there
+            rows[f"lr.{tail}"] = row("d:r a:a", load, access=size, read=f"X {lr}", exclusive=True)
+            rows[f"sc.{tail}"] = row("d:r s:r a:a", "exclusive(d, s, a)", access=size, write=f"X {sc}")
         amo = {"read": f"AMO {order}", "write": f"R AMO {order}", "access": size, "atomic": True}
         rows[f"amocas.{tail}"] = row("d:r s:r a:a", "compare(d, s, a)", **amo)  # type: ignore[arg-type]
         for name, new in _ATOMIC.items():
