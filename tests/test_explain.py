@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from checker import library
-from checker.check import Options, check, expectation, stages
+from checker.check import Options, check, expectation, stages, unfollowed
 from checker.cli import cli
 from checker.core.source import Source
 from checker.insight.edges import Told
@@ -77,7 +77,8 @@ def test_every_never_has_reasons_that_refute_it_together_and_none_to_spare(path:
         prop = proposition(graph, test, test.condition.prop)
         if test.filter is not None:
             problem.circuit.require((proposition(graph, test, test.filter), problem.cut, problem.wild))
-        asked = [problem.circuit.either([prop, problem.cut, problem.wild])]
+        circuit = problem.circuit
+        asked = [circuit.either([circuit.both2(prop, -problem.cut), unfollowed(problem, test, model, Options())])]
         clauses = [[-f.lit(problem.encoder) for f in reason.facts] for reason in found.reasons]
         wanted = [*asked, *[-lit for clause in clauses for lit in clause], *[lit for clause in clauses for lit in clause]]
         with Solver(problem.circuit.clauses(wanted), len(problem.circuit.gates) - 1, None) as solver:
