@@ -59,7 +59,7 @@ def test_a_state_is_asked_for_by_a_condition() -> None:
 
 def test_states_that_nobody_looked_for_are_no_difference(tmp_path: Path) -> None:
     path = tmp_path / "loop.litmus"
-    path.write_text("C loop\n{}\nP0(int *x) { int r0 = READ_ONCE(*x); while (r0 == 0) r0 = READ_ONCE(*x); }\nexists (0:r0=7)\n")
+    path.write_text("C loop\n{}\nP0(int *x, int *y) { int r0 = READ_ONCE(*x); while (r0 == 0) { WRITE_ONCE(*y, 1); r0 = READ_ONCE(*x); } }\nexists (0:r0=7)\n")
     done = CliRunner().invoke(cli, ["compare", "-m", "lkmm", "-m", "sc", str(path)])
     assert done.exit_code == 1
     assert "loop: undecided" in done.stdout
