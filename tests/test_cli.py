@@ -36,10 +36,11 @@ SPIN = """C spin
 
 {}
 
-P0(int *x)
+P0(int *x, int *y)
 {
 	int r = READ_ONCE(*x);
 	while (r == 0) {
+		WRITE_ONCE(*y, 1);
 		r = READ_ONCE(*x);
 	}
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from checker import check, load_model
 from checker.campaign import verdicts
 from checker.campaign.corpus import Job, Outcome, Setup, decide
 from checker.campaign.gate import Finding, Report
+from checker.campaign.patched import becomes
 from checker.campaign.policy import Policy
 from checker.campaign.strict import NotSo, Table, read
 from checker.campaign.variants import FLAGS, Verdicts
@@ -257,3 +260,12 @@ def test_a_condition_means_the_same_when_what_is_shown_is_read_again(prop: str, 
 
     expected, condition = truth(prop)
     assert truth(show_prop(condition.prop))[0] is expected
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(1, "t0"), (3, "t0, t1, t2"), (4, "t0, t1, t2 and 1 more"), (6, "t0, t1, t2 and 3 more")]
+)
+def test_a_function_that_becomes_what_tests_show_is_told_with_their_names(count: int, told: str) -> None:
+    scenes: list[Any] = [SimpleNamespace(name=f"t{n}", becomes=("f", "f")) for n in range(count)]
+    (found,) = becomes([*scenes, SimpleNamespace(name="other", becomes=())], Policy())  # type: ignore[list-item]
+    assert (found.kind, found.level, found.message) == ("skeleton", "note", f"with the patch, f is what {told} show")

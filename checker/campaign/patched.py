@@ -101,7 +101,7 @@ def with_kernel(report: Report, kernel: str, diff: str | tuple[str, ...] | None,
                 scenes += _told_otherwise(scene, bound, codes, policy, found)
     if patch is not None:
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
-        found += _becomes(scenes, policy)
+        found += becomes(scenes, policy)
         found += judge_patch(scenes, codes, patch, policy)
         found += _untold(found, codes, patch, policy)
     unread = {why: path for code in codes if code is not None for path, why in code.unread.items()}
@@ -215,7 +215,7 @@ def _drift(scene: Scene, binding: Binding, problem: str, op: Op, policy: Policy)
     )  # fmt: skip
 
 
-def _becomes(scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
+def becomes(scenes: list[Scene], policy: Policy) -> Iterator[Finding]:
     """Functions that become what tests show."""
     names: dict[str, list[str]] = {}
     for scene in scenes:
