@@ -242,7 +242,7 @@ def test_a_table_for_each_folder_counts_kinds_of_choices_by_model(tmp_path: Path
     for table in (one, two):
         rows = [line.strip("|").split("|") for line in table.split("\n") if line.startswith("|")]
         assert len({len(row) for row in rows}) == 1
-        assert [cell.strip().replace("\\", "") for cell in rows[0]] == ["choice", "lkmm", "aarch64", "aarch64-llsc", "x86-tso"]
+        assert [cell.strip().replace("\\", "") for cell in rows[0]][:5] == ["choice", "lkmm", "aarch64", "aarch64-llsc", "x86-tso"]
     assert "| `smp_rmb()` | 1 load-bearing | 1 load-bearing | 1 load-bearing | 1 idle |" in one
     names = ("emulate-block-smp-rmb", "mmio-bus-guest-acquire")
     counted = [audit(load_test(tmp_path / "two" / f"{name}.litmus"), load_model("lkmm"), Options()) for name in names]

@@ -316,6 +316,12 @@ def test_an_object_that_is_used_too_late_is_told_with_the_line_that_frees_it() -
     assert [statement(events[n]) for n in freed.events] == ["ranges = READ_ONCE(*found)", "kfree(old)"]
 
 
+def test_a_wait_without_end_is_named_though_no_axiom_raises_it() -> None:
+    found = explained(load_test(LITMUS / "kvm" / "vcpu-block-sleeps-no-mb.litmus"))
+    assert "endless-wait" in found.result.flags
+    assert text(found).split("\n")[0].endswith(", flag endless-wait")
+
+
 def test_a_flag_of_one_event_names_it() -> None:
     found = explained(a_test("rcu_read_lock();\nWRITE_ONCE(*x, 1);", "r0 = READ_ONCE(*x);", "1:r0=1"))
     (one,) = found.raised

@@ -28,14 +28,14 @@ class Raised(Struct, frozen=True):
 
 
 def raised(test: Test, model: Model, options: Options, result: Result) -> tuple[Raised, ...]:
-    """What raises each flag that `result` has an execution for."""
+    """What raises each of the model's flags that `result` has an execution for. A wait without end is no flag of a model's."""
     found = []
     for name, answer in (*result.answers.flags, ("", result.answers.undefined)):
         if answer.execution is not None:
             bounds = answer.execution.bounds
             flags = [a for a in model.axioms if a.role == "flag" and a.name == name and succeeds(a, bounds)]
             meanings = [a for a in model.axioms if a.role not in ("check", "flag") and not name and not succeeds(a, bounds)]
-            found.append(_raised(test, model, options, (*flags, *meanings)[0], answer.execution))
+            found += [_raised(test, model, options, axiom, answer.execution) for axiom in (*flags, *meanings)[:1]]
     return tuple(found)
 
 

@@ -59,7 +59,9 @@ def _letter(n: int) -> str:
 def text(explanation: Explanation, width: int | None = 80) -> str:
     """The explanation as a text of at most `width` columns, as far as the statements allow that."""
     result = explanation.result
-    head = f"{printable(result.test)} under {printable(result.model)}: {result.observation}"
+    told = {one.axiom.name for one in explanation.raised}
+    others = "".join([f", flag {printable(flag)}" for flag in result.flags if flag not in told])
+    head = f"{printable(result.test)} under {printable(result.model)}: {result.observation}{others}"
     parts = [[head, f"  {printable(show_condition(result.condition))}"]]
     parts += [_folded(explanation.summary, width)] if explanation.summary else []
     if explanation.cycles:
