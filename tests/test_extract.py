@@ -124,6 +124,11 @@ def test_one_choice_that_is_looked_at_twice_is_one(tmp_path: Path) -> None:
     assert not [flag for flag in verdict(made, "exists (0=1)").flags if "unlock" in flag]
 
 
+def test_a_parameter_that_two_branches_look_at_is_chosen_ahead_of_both(tmp_path: Path) -> None:
+    body = "if (jiffies) { if (n) t->data = 1; } if (n) WRITE_ONCE(t->flag, 1);"
+    assert process(extract(tmp_path, body, READER), 0).startswith("n = __VERIFIER_nondet_bool(); if (__VERIFIER_nondet_bool()) {")
+
+
 def test_a_branch_on_what_was_read_keeps_its_condition(tmp_path: Path) -> None:
     made = extract(tmp_path, WRITER, "if (READ_ONCE(t->flag) == SOME) WRITE_ONCE(t->data, SHIFTED(3));")
     assert process(made, 1) == "flag1 = READ_ONCE(*flag); if (flag1 == 5) { WRITE_ONCE(*data, 8); }"

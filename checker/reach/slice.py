@@ -65,7 +65,7 @@ class Slice(Calls):
         assert found is not None
         for _ in range(MAX_ROUNDS_OF_NAMES):
             known = set(self.unknown)
-            self.out, self.count, self.parts, self.dropped = [], 0, 0, -1
+            self.out, self.first, self.count, self.parts, self.dropped = [], [], 0, 0, -1
             self.notes.clear()
             self.locals.clear()
             self.reads.clear()
@@ -73,7 +73,7 @@ class Slice(Calls):
             self.body(found, Frame(path, name, self._walk(path, found), 0))
             if self.unknown == known:
                 break
-        return tuple(self.out)
+        return (*self.first, *self.out)
 
     def body(self, found: Function, frame: Frame) -> None:
         code = statements(found)
@@ -329,7 +329,7 @@ class Slice(Calls):
         key = f"{frame.id}:{name}"
         self.unknown.add(key)
         variable = frame.variables[name] = self.fresh(name, "int")
-        self.out.insert(0, Line(f"{variable} = {CHOICE}", (frame.path, 0), variable, True))
+        self.first.append(Line(f"{variable} = {CHOICE}", (frame.path, 0), variable, True))
         return Value(variable, truth=True)
 
     def operation(self, e: Op, frame: Frame) -> Value:
