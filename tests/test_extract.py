@@ -165,6 +165,7 @@ def test_a_guard_is_a_lock_until_the_end_of_the_block_and_before_each_return(tmp
         "switch (n) { case 1: if (x) goto in; break; { in: t->data = 1; } default: t->flag = 1; }",
         "do { if (n) break; t->data = 1; } while (0); t->flag = 1;",
         "for (;;) { if (n) break; t->data = 1; while (x) { if (y) continue; t->flag = 1; } }",
+        "switch (n) { case 1: a();\n#define M 1\nif (x) goto in; in: t->data = 1; break; default: t->flag = 1; }",
         "retry: t->data = 1; if (n) goto retry; t->flag = 1;",
     ],
 )
@@ -212,6 +213,8 @@ def test_functions_that_share_nothing_are_refused(tmp_path: Path) -> None:
 LOSSES = {
     "unknown(t);": "gets t",
     "unknown(&t->flag);": "gets",
+    "FIRST(t) t->flag ] = 3;": "cannot be read",
+    "x = (t->flag 3;": "cannot be read",
     "t->fn(t);": "gets t",
     "memset(t, 0, sizeof(*t));": "",
     "copy_from_user(t, n, 4);": "writes all of",

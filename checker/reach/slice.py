@@ -16,7 +16,7 @@ from checker.reach.calls import Calls
 from checker.reach.constants import value as constant
 from checker.reach.places import Place, located
 from checker.reach.process import CHOICE, At, Choice, Jump, Line, Part, Rounds, Target, every, negated
-from checker.reach.reading import statements
+from checker.reach.reading import statements, unread
 from checker.reach.statements import (
     AddressOf,
     Braced,
@@ -76,8 +76,12 @@ class Slice(Calls):
         return (*self.first, *self.out)
 
     def body(self, found: Function, frame: Frame) -> None:
-        code = statements(found)
-        self.block(code, frame)
+        rows = (self.types.code.data(found.path) or b"").decode("utf-8", "replace").split("\n")
+        for lines in unread(found):
+            text = " ".join(" ".join(rows[line - 1 : line]) for line in lines)
+            if any(re.search(rf"\b{re.escape(p.name)}\b", text) for p in self.chosen):
+                self.lost((found.path, lines[0]), "a line that cannot be read")
+        self.block(statements(found), frame)
 
     # ------------------------------------------------------------ statements
 
