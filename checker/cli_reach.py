@@ -68,7 +68,7 @@ def extract(
     from checker.kernel.kept import Kept
     from checker.library import load_model
     from checker.parse.files import cache_folder
-    from checker.reach.extract import Wanted, extracted
+    from checker.reach.extract import Wanted, extracted, told
     from checker.reach.types import source
     from checker.report.extracted import question, record, with_answer
 
@@ -90,9 +90,9 @@ def extract(
         Path(output).write_text(shown, encoding="utf-8")
     else:
         click.echo(shown, nl=False)
-    for note in made.notes:
-        if note.kind in ("lost", "order"):
-            click.echo(f"{'lost' if note.kind == 'lost' else 'may order'}: {note}", err=True)
+    for kind, word in (("lost", "lost"), ("order", "may order")):
+        for line in told([note for note in made.notes if note.kind == kind]):
+            click.echo(f"{word}: {line}", err=True)
     sys.exit(AS_EXPECTED)
 
 

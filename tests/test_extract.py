@@ -124,6 +124,11 @@ def test_one_choice_that_is_looked_at_twice_is_one(tmp_path: Path) -> None:
     assert not [flag for flag in verdict(made, "exists (0=1)").flags if "unlock" in flag]
 
 
+def test_a_parameter_that_two_branches_look_at_is_chosen_ahead_of_both(tmp_path: Path) -> None:
+    body = "if (jiffies) { if (n) t->data = 1; } if (n) WRITE_ONCE(t->flag, 1);"
+    assert process(extract(tmp_path, body, READER), 0).startswith("n = __VERIFIER_nondet_bool(); if (__VERIFIER_nondet_bool()) {")
+
+
 def test_a_branch_on_what_was_read_keeps_its_condition(tmp_path: Path) -> None:
     made = extract(tmp_path, WRITER, "if (READ_ONCE(t->flag) == SOME) WRITE_ONCE(t->data, SHIFTED(3));")
     assert process(made, 1) == "flag1 = READ_ONCE(*flag); if (flag1 == 5) { WRITE_ONCE(*data, 8); }"
@@ -160,6 +165,7 @@ def test_a_guard_is_a_lock_until_the_end_of_the_block_and_before_each_return(tmp
         "switch (n) { case 1: if (x) goto in; break; { in: t->data = 1; } default: t->flag = 1; }",
         "do { if (n) break; t->data = 1; } while (0); t->flag = 1;",
         "for (;;) { if (n) break; t->data = 1; while (x) { if (y) continue; t->flag = 1; } }",
+        "switch (n) { case 1: a();\n#define M 1\nif (x) goto in; in: t->data = 1; break; default: t->flag = 1; }",
         "retry: t->data = 1; if (n) goto retry; t->flag = 1;",
     ],
 )
@@ -207,6 +213,8 @@ def test_functions_that_share_nothing_are_refused(tmp_path: Path) -> None:
 LOSSES = {
     "unknown(t);": "gets t",
     "unknown(&t->flag);": "gets",
+    "FIRST(t) t->flag ] = 3;": "cannot be read",
+    "x = (t->flag 3;": "cannot be read",
     "t->fn(t);": "gets t",
     "memset(t, 0, sizeof(*t));": "",
     "copy_from_user(t, n, 4);": "writes all of",

@@ -36,6 +36,8 @@ class Draft(Struct):
     depth: int = 3
     rounds: int = 1
     out: list[Part] = field(default_factory=list)
+    first: list[Part] = field(default_factory=list)
+    """What is put out ahead of everything."""
     notes: set[Note] = field(default_factory=set)
     locals: dict[str, str] = field(default_factory=dict)
     """The locals of the process, with their types."""

@@ -317,11 +317,19 @@ def _comment(functions: Sequence[At], chosen: Sequence[Place], world: World, not
     ):
         found = [note for note in notes if note.kind == kind]
         if found:
-            lines += ["", title, *[f"  {note}" for note in found]]
+            lines += ["", title, *[f"  {line}" for line in told(found)]]
     calls = sorted({note.text.partition("(")[0] for note in notes if note.kind == "call"})
     if calls:
         lines += ["", "Calls that are not followed, and get nothing that leads to a place:", *_filled(calls)]
     return "(*\n" + "".join(f" * {line}".rstrip() + "\n" for line in lines) + " *)\n"
+
+
+def told(notes: Sequence[Note]) -> list[str]:
+    """Notes, each once, with how often there are more of it."""
+    same: dict[tuple[str, str], list[Note]] = {}
+    for note in notes:
+        same.setdefault((note.path, note.text), []).append(note)
+    return [f"{some[0]}{f' (and {len(some) - 1} more)' if len(some) > 1 else ''}" for some in same.values()]
 
 
 def _filled(words: Sequence[str]) -> list[str]:

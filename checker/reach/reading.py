@@ -60,6 +60,17 @@ def statements(function: Function) -> tuple[Stmt, ...]:
         return first
 
 
+def unread(function: Function) -> Iterator[range]:
+    """The lines of a function of which the grammar cannot read all."""
+    todo = [function.body]
+    while todo:
+        node = todo.pop()
+        if node.type == "ERROR":
+            yield range(node.start_point.row + function.shift + 1, node.end_point.row + function.shift + 2)
+        elif node.has_error:
+            todo += node.children
+
+
 class _Read:
     def __init__(self, function: Function) -> None:
         self.function, self.shift, self.depth = function, function.shift + 1, 0
@@ -197,19 +208,20 @@ class _Read:
 
     def switch_statement(self, node: Node) -> Iterator[Stmt]:
         cond, body = node.child_by_field_name("condition"), node.child_by_field_name("body")
-        arms: list[tuple[tuple[Expr | None, ...], tuple[Stmt, ...]]] = []
-        labels: list[Expr | None] = []
+        arms: list[tuple[list[Expr | None], list[Node]]] = []
         value = self.value(cond) if cond is not None else Other("")
         for one in body.named_children if body is not None else ():
-            if one.type != "case_statement":
+            if one.type != "case_statement":  # a directive among the statements ends the case to the grammar, and not to C
+                if arms:
+                    arms[-1][1].append(one)
                 continue
             label = one.child_by_field_name("value")
-            labels.append(self.value(label) if label is not None else None)
             inside = [c for c in one.named_children if c.type != "comment" and (label is None or c.id != label.id)]
-            if inside:
-                arms.append((tuple(labels), tuple(self.sequence(inside))))
-                labels = []
-        yield Switch(value, tuple(arms), self.line(node))
+            labels = [self.value(label) if label is not None else None]
+            if arms and not arms[-1][1]:
+                labels = arms.pop()[0] + labels
+            arms.append((labels, inside))
+        yield Switch(value, tuple((tuple(labels), tuple(self.sequence(inside))) for labels, inside in arms), self.line(node))
 
     def compound_statement(self, node: Node) -> Iterator[Stmt]:
         yield Scope(self.block(node), line=self.line(node))

@@ -16,7 +16,7 @@ from checker.reach.calls import Calls
 from checker.reach.constants import value as constant
 from checker.reach.places import Place, located
 from checker.reach.process import CHOICE, At, Choice, Jump, Line, Part, Rounds, Target, every, negated
-from checker.reach.reading import statements
+from checker.reach.reading import statements, unread
 from checker.reach.statements import (
     AddressOf,
     Braced,
@@ -65,7 +65,7 @@ class Slice(Calls):
         assert found is not None
         for _ in range(MAX_ROUNDS_OF_NAMES):
             known = set(self.unknown)
-            self.out, self.count, self.parts, self.dropped = [], 0, 0, -1
+            self.out, self.first, self.count, self.parts, self.dropped = [], [], 0, 0, -1
             self.notes.clear()
             self.locals.clear()
             self.reads.clear()
@@ -73,11 +73,15 @@ class Slice(Calls):
             self.body(found, Frame(path, name, self._walk(path, found), 0))
             if self.unknown == known:
                 break
-        return tuple(self.out)
+        return (*self.first, *self.out)
 
     def body(self, found: Function, frame: Frame) -> None:
-        code = statements(found)
-        self.block(code, frame)
+        rows = (self.types.code.data(found.path) or b"").decode("utf-8", "replace").split("\n")
+        for lines in unread(found):
+            text = " ".join(" ".join(rows[line - 1 : line]) for line in lines)
+            if any(re.search(rf"\b{re.escape(p.name)}\b", text) for p in self.chosen):
+                self.lost((found.path, lines[0]), "a line that cannot be read")
+        self.block(statements(found), frame)
 
     # ------------------------------------------------------------ statements
 
@@ -329,7 +333,7 @@ class Slice(Calls):
         key = f"{frame.id}:{name}"
         self.unknown.add(key)
         variable = frame.variables[name] = self.fresh(name, "int")
-        self.out.insert(0, Line(f"{variable} = {CHOICE}", (frame.path, 0), variable, True))
+        self.first.append(Line(f"{variable} = {CHOICE}", (frame.path, 0), variable, True))
         return Value(variable, truth=True)
 
     def operation(self, e: Op, frame: Frame) -> Value:
