@@ -528,7 +528,10 @@ def test_a_verdict_of_a_model_that_changed_meanwhile_is_none(
     library.forget()
     monkeypatch.setattr(module, "run", meanwhile)
     assert folder.kinds(code=1) == [("unknown", "block")]
-    assert not own_cache.exists()
+    assert not list(own_cache.glob("??/*")), "no verdict is kept"
+    monkeypatch.setattr(module, "run", run)
+    library.forget()
+    assert folder.kinds(code=1) == [("unexpected", "block")], "nor the model as it was"
 
 
 def test_the_key_is_of_the_included_files_too(folder: Folder) -> None:

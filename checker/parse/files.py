@@ -51,8 +51,9 @@ def write_whole(file: Path, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(file)) from None
 
 
-def kept(name: str, key: str, make: Callable[[], _T]) -> _T:
-    """What `make` gives. Later runs unpickle it from the user's cache for as long as `key`, all that it is made of, is the same."""
+def kept(name: str, key: str, make: Callable[[], _T], still: Callable[[], bool] = lambda: True) -> _T:
+    """What `make` gives. Later runs unpickle it from the user's cache for as long as `key`, all that it is made of, is the same.
+    It is kept if it is `still` that when it is made."""
     here = hashlib.sha256(f"{_PACKAGE}\0{sys.version}".encode()).hexdigest()[:8]
     file = cache_folder("model") / f"{name}-{here}.pickle"
     with contextlib.suppress(Exception):  # whatever is wrong with what was kept, it is made again
@@ -62,34 +63,41 @@ def kept(name: str, key: str, make: Callable[[], _T]) -> _T:
             return found
     made = make()
     data = pickle.dumps(made, pickle.HIGHEST_PROTOCOL)
-    with contextlib.suppress(OSError):  # that costs time, never a verdict
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_whole(file, _seal(key, data) + data)
+    if still():
+        with contextlib.suppress(OSError):  # that costs time, never a verdict
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(file, _seal(key, data) + data)
     return made
 
 
 def kept_with_files(name: str, key: str, make: Callable[[], tuple[_T, Sequence[str]]]) -> _T:
-    """As `kept`, of what is made of files that only making it finds: `make` gives their paths, too, of missing ones as well."""
-    listed = cache_folder("model") / f"{name}.files"
-    made: list[_T] = []
+    """As `kept`, of what is made of files that only making it finds: `make` gives their paths, too, of missing ones as well.
 
-    def made_anew() -> _T:
+    What was made while one of them changed is not kept.
+    """
+    listed = cache_folder("model") / f"{name}.files"
+
+    def known() -> list[str]:
+        try:
+            return listed.read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeError):
+            return []
+
+    def made() -> _T:
         found, files = make()
-        made.append(found)
         with contextlib.suppress(OSError):
             write_whole(listed, "\n".join([os.path.abspath(file) for file in files]).encode())
         return found
 
-    try:
-        files = listed.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeError):
-        made_anew()
-        try:
-            files = listed.read_text(encoding="utf-8").split("\n")
-        except (OSError, UnicodeError):
-            return made[0]
-    state = "\n".join([f"{file} {_digest_of(file)}" for file in files])
-    return kept(name, f"{key}\0{state}", lambda: made[0] if made else made_anew())
+    files = known()
+    if not files:
+        return made()
+    state = _state(files)
+    return kept(name, f"{key}\0{state}", made, lambda: known() == files and _state(files) == state)
+
+
+def _state(files: Sequence[str]) -> str:
+    return "\n".join([f"{file} {_digest_of(file)}" for file in files])
 
 
 def _digest_of(file: str) -> str:
