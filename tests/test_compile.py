@@ -25,7 +25,7 @@ from checker.program import ir
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = sorted((ROOT / "litmus").glob("**/*.litmus"))
 TARGETS = {"aarch64": (AArch64, "aarch64"), "ppc": (Power, "ppc"), "riscv": (RiscV, "riscv"), "x86_64": (X86, "x86-tso")}
-PROTOCOLS = re.compile(r"'(\w*rcu\w*|kfree|kvfree)'(: no machine| is a protocol)")
+PROTOCOLS = re.compile(r"'(\w*rcu\w*|kfree|kvfree)'(: no machine| is a protocol)|the address of this access is computed")
 STATES = Options(states=True, unroll=1)
 
 

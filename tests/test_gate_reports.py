@@ -271,6 +271,10 @@ def spelled(one: Finding | Row) -> dict[str, object]:
     if isinstance(one, Finding):
         made["kernel"] = {"path": made["kernel"][0], "line": made["kernel"][1]} if one.kernel else None
         made["functions"] = {f"P{tid}": plain(name) for tid, name in one.functions}
+        del made["opened"]
+        steps = one.opened.steps if one.opened is not None else ()
+        cycle = [{"process": f"P{step.tid}", "line": step.line, "text": plain(f"{step.what}{step.origin}")} for step in steps]
+        made["reason"] = {"axiom": plain(one.opened.axiom), "cycle": cycle} if one.opened is not None else None
         maybe = ("model", "test", "change", "why", "repair")
     else:
         del made["code"], made["column"]
