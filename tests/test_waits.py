@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.check import Options, check, expanded
+from checker.check import Options, check, deferred, expanded, stages
+from checker.core.rel import bits
 from checker.core.source import Source
-from checker.library import load_model
+from checker.library import load_model, load_test
 from checker.parse.litmus import parse_test
 from checker.parse.macros import MODELS as SHIPPED
-from checker.program.ir import ENDLESS, Cut
+from checker.program.events import Event
+from checker.program.ir import ENDLESS, Address, Cut
 from checker.program.unroll import unroll
 from checker.report.dump import one_execution
 from checker.result import DEADLOCK, NEVER, UNKNOWN, Result
-from checker.solve.beyond import Beyond
+from checker.solve.beyond import ANYWHERE, Beyond
 from checker.solve.dropped import Dropped
 
 TABLE = str(SHIPPED / "lkmm" / "linux.def")
@@ -179,6 +181,33 @@ def test_a_model_that_takes_away_what_rounds_make_is_not_asked_without_them(tmp_
         assert [dropped.holds(axiom) for axiom in model.axioms if axiom.role == "check"] == holds
     own = load_model(str(path), macros=TABLE)
     assert check(test, own, Options()).answers.negative.unknown
+
+
+SCENARIOS = sorted((SHIPPED.parent.parent / "litmus").rglob("*.litmus"))[::9]
+HALVES = "AArch64 t\n{ uint64_t x; 0:X1=x; 1:X1=x; 0:X0=1; }\n P0 | P1 ;\n STR X0,[X1] | LDR W0,[X1] ;\nexists (1:X0=1)\n"
+
+
+@pytest.mark.parametrize("name", ["lkmm", "aarch64", "x86-tso", "riscv"])
+def test_what_two_events_are_to_each_other_their_kinds_may_be(name: str) -> None:
+    """The kinds of events stand for those of all rounds: no pair of a base relation is one that their kinds cannot be."""
+    model = load_model(name)
+    tests = [load_test(path) for path in SCENARIOS] + [parse_test(Source("t.litmus", HALVES))] * (name == "aarch64")
+    for written in tests:
+        test, options = deferred(written, model, Options())
+        graph, _, _ = stages(test, model, options)
+        beyond = Beyond(test, expanded(test, model), ())
+        kinds = [
+            [k for k in beyond.kinds if (k.tid, k.kind) == (e.tid, e.kind) and k.tags == e.tags and _there(k.place, e)]
+            for e in graph.events
+        ]
+        for relation, (_, may, _) in graph.leaves.items():
+            for a, row in enumerate(may):
+                for b in bits(row):
+                    assert any(beyond.related(relation, k, j) for k in kinds[a] for j in kinds[b]), (test.name, relation)
+
+
+def _there(place: str, event: Event) -> bool:
+    return place in ("", ANYWHERE) or place in {at.name for at in event.addr or {} if isinstance(at, Address)}
 
 
 # ---------------------------------------------------------------- waits that last for ever

@@ -62,8 +62,9 @@ class Beyond:
                     kinds[made] = None
                     rounds = 2 if any(i in loop for loop in loops) else 1
                     self.all_seen = self.all_seen and seen[thread.tid, instr.span, instr.tags] >= rounds
-                    if place == ANYWHERE:
+                    if place == ANYWHERE:  # what nobody declared begins with a value, too
                         self.shape = _SHAPE
+                        kinds[_Kind(INIT_TID, "IW", frozenset(), ANYWHERE)] = None
         self.kinds = list(kinds)
         self.n = len(self.kinds)
         self.everything = (1 << self.n) - 1
@@ -206,6 +207,8 @@ class Beyond:
                 return a.kind in ("W", "IW") and b.kind == "R"
             case "id":
                 return a == b
+            case "sm" | "si":
+                return a.kind != "F" and (a == b or within)
             case "rmw" | "amo":
                 return within and (a.kind, b.kind) == ("R", "W")
         return within  # int, po, and dependencies, which may begin and end at marks
