@@ -57,7 +57,8 @@ def check(test: Test, model: Model, options: Options | None = None) -> Result:
     clock = _Clock(options.timeout)
     try:
         with deep_recursion(RECURSION):
-            found, size, remarks = _decide(defer(test, model.primitives or {}, options.assume), model, options, clock)
+            whole, left = deferred(test, model, options)
+            found, size, remarks = _decide(whole, model, left, clock)
     except SPENT as error:
         flags = tuple(sorted({a.name for a in model.axioms if a.role == "flag"}))
         found, size, remarks = Found(all_unknown(flags, spent(error, clock.late))), {}, ()
@@ -85,7 +86,8 @@ def stages(
 
     `change` may put another graph in the place of the program's. Raises Timeout, as does what works on the problem later.
     """
-    return _stages(defer(test, model.primitives or {}, options.assume), model, options, _Clock(options.timeout), change)
+    test, options = deferred(test, model, options)
+    return _stages(test, model, options, _Clock(options.timeout), change)
 
 
 def _stages(

@@ -10,7 +10,6 @@ accesses; free registers choose between copies of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +18,7 @@ from checker.core.source import Span, Unsupported
 from checker.insight.statements import written
 from checker.isa.operand import Problem
 from checker.isa.table import Machine, Strength
-from checker.parse.code import ROOMS
+from checker.parse.code import machine
 from checker.program.ir import Branch, Choose, Const, Instr, Label, Load, Op, Reg, Store, Test, Thread
 
 Code = tuple[Instr, ...]
@@ -29,7 +28,7 @@ COPY = 100_000
 
 def machine_of(arch: str) -> Machine:
     """How the instructions of a machine are spelled, and what they mean. Raises Unsupported where nobody said which are fences."""
-    found = _machine(arch)
+    found: Machine = machine(arch)
     if not found.fences:
         raise Unsupported(f"audit and repair of {arch} tests", hint="kernel C, AArch64 and x86 can be audited and repaired")
     return found
@@ -37,12 +36,7 @@ def machine_of(arch: str) -> Machine:
 
 def fenced(arch: str) -> bool:
     """Whether it is known which instructions of a machine are fences."""
-    return bool(_machine(arch).fences)
-
-
-def _machine(arch: str) -> Machine:
-    machines: tuple[Machine, ...] = import_module(f"checker.isa.{ROOMS[arch]}").MACHINES
-    return next(machine for machine in machines if machine.arch == arch)
+    return bool(machine(arch).fences)
 
 
 class Line(Struct, frozen=True):

@@ -275,10 +275,13 @@ class Writer:
         raise NotImplementedError
 
     def load(self, load: Load) -> None:
-        raise NotImplementedError
+        """As most machines have it: an address is a register, and a number before it."""
+        a = self.value(load.addr)
+        self.put("d = a", d=self.register(load.dst), a=f"0({a})")
 
     def store(self, store: Store) -> None:
-        raise NotImplementedError
+        value = self.value(store.value)
+        self.put("a = s", s=value, a=f"0({self.value(store.addr)})")
 
     def fence(self, tags: frozenset[str]) -> None:
         raise NotImplementedError

@@ -7,6 +7,8 @@ of it (`al`, `eax` and `rax`); `register` gives the one under which initial stat
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 from msgspec import Struct
 
@@ -16,6 +18,11 @@ from checker.program.ir import Test, Thread
 
 ROOMS = {"AArch64": "aarch64", "PPC": "ppc", "RISCV": "riscv", "X86": "x86", "X86_64": "x86"}
 """The folder of `checker/isa` that reads the tests of each machine."""
+
+
+def machine(arch: str) -> Any:
+    """The `Machine` (isa/table.py) of a test's header, loaded when a test needs it."""
+    return next(m for m in import_module(f"checker.isa.{ROOMS[arch]}").MACHINES if m.arch == arch)
 
 
 def no_warnings(names: frozenset[str]) -> tuple[tuple[str, Span], ...]:

@@ -19,7 +19,7 @@ from checker.core.source import LimitExceeded, Source, Span, SyntaxProblem, Unkn
 from checker.parse.c import Function, constant_of, parse_code
 from checker.parse.c_names import wrong_names
 from checker.parse.c_world import World
-from checker.parse.code import ROOMS, Code
+from checker.parse.code import ROOMS, Code, machine
 from checker.parse.grammar import check_size
 from checker.parse.question import respelled, respelled_entries
 from checker.parse.sections import Sections, split
@@ -83,9 +83,7 @@ def _assembly(arch: str) -> Callable[[Source, str], Code]:
     """A front end that is loaded when a test needs it."""
 
     def read(source: Source, text: str) -> Code:
-        room = importlib.import_module(f"checker.isa.{ROOMS[arch]}")
-        machine = next(m for m in room.MACHINES if m.arch == arch)
-        code: Code = importlib.import_module("checker.isa.front").assembly(source, text, machine)
+        code: Code = importlib.import_module("checker.isa.front").assembly(source, text, machine(arch))
         return code
 
     return read

@@ -55,14 +55,6 @@ class RiscV(Writer):
 
     # ------------------------------------------------------------ memory
 
-    def load(self, load: Load) -> None:
-        a = self.value(load.addr)
-        self.put("d = a", d=self.register(load.dst), a=f"0({a})")
-
-    def store(self, store: Store) -> None:
-        value = self.value(store.value)
-        self.put("a = s", s=value, a=f"0({self.value(store.addr)})")
-
     def fence(self, tags: frozenset[str]) -> None:
         (name,) = tags - {"F"}
         _, before, after = name.split(".")
