@@ -9,18 +9,19 @@ access have no order among them, and `sm` relates them, for a model to say that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
+from typing import TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from checker.core.source import Unsupported
-from checker.core.value import UNSOLVED, signed
-from checker.program.ir import Address, Assign, Const, Expr, Global, Instr, Load, Op, Reg, Store, Test, Value
+from checker.program.ir import Address, Assign, Const, Expr, Global, Instr, Load, Op, Reg, Store, Test
 from checker.program.ranges import Site, Values
 from checker.program.sizes import size_of
 
+_V = TypeVar("_V")
 PAIRS = 16  # the parts of an access, at most: what numbers of pairs are multiplied by
 
 
@@ -34,14 +35,12 @@ class Parts(Struct, frozen=True):
         """The units of some locations."""
         return frozenset([part for place in places for part in self.of.get(place, (place,))])
 
-    def joined(self, values: Sequence[Value]) -> Value:
-        """The signed number of 64 bits whose units are `values`, the lowest first."""
-        whole = 0
-        for k, value in enumerate(values):
-            if not isinstance(value, int):
-                return UNSOLVED
-            whole |= (value & (1 << 8 * self.unit) - 1) << 8 * self.unit * k
-        return signed(whole)
+    def joined(self, values: Sequence[_V], op: Callable[[str, _V, _V], _V], number: Callable[[int], _V]) -> _V:
+        """The number whose units are `values`, the lowest first, by operators on what the values are."""
+        whole = values[0]
+        for k, value in enumerate(values[1:], 1):
+            whole = op("or", whole, op("shl", value, number(8 * self.unit * k)))
+        return whole
 
 
 def in_parts(test: Test, codes: Sequence[tuple[Instr, ...]]) -> tuple[Test, list[tuple[Instr, ...]], Parts]:
@@ -63,11 +62,13 @@ def in_parts(test: Test, codes: Sequence[tuple[Instr, ...]]) -> tuple[Test, list
         cut[at] = tuple([Address(at.name, at.offset + k) for k in range(0, size, unit)])
         for k, part in enumerate(cut[at]):
             cells.append(replace(place, address=part, value=place.value >> 8 * unit * k & (1 << 8 * unit) - 1))
-    return replace(test, globals=tuple(cells)), [tuple(_cut(code, unit)) for code in codes], Parts(unit, cut)
+    parts = Parts(unit, cut)
+    return replace(test, globals=tuple(cells)), [tuple(_cut(code, parts)) for code in codes], parts
 
 
-def _cut(code: tuple[Instr, ...], unit: int) -> Iterable[Instr]:
+def _cut(code: tuple[Instr, ...], cells: Parts) -> Iterable[Instr]:
     """The code with each access in units. The events of an access are a group: nothing orders them."""
+    unit = cells.unit
     numbers = count(1 + max([i.group for i in code if isinstance(i, Load | Store)], default=0))
     for i in code:
         if not isinstance(i, Load | Store):
@@ -85,7 +86,9 @@ def _cut(code: tuple[Instr, ...], unit: int) -> Iterable[Instr]:
         elif isinstance(i, Load):
             names = [f"%{i.dst}.{k}" for k in range(len(parts))]
             yield from [replace(part, dst=name) for part, name in zip(parts, names, strict=True)]
-            yield Assign(i.dst, _joined(names, unit), i.span)
+            units: list[Expr] = [Reg(name) for name in names]
+            whole = cells.joined(units, lambda op, a, b: Op(op, (a, b)), Const)
+            yield Assign(i.dst, whole, i.span)
         else:
             yield Assign("%stored", i.value, i.span)
             yield from [replace(part, value=_piece(Reg("%stored"), k, unit)) for k, part in enumerate(parts)]
@@ -98,14 +101,6 @@ def _add(address: Expr, offset: int) -> Expr:
 def _piece(value: Expr, k: int, unit: int) -> Expr:
     """Unit `k` of a value, the lowest first."""
     return Op(f"zext{8 * unit}", (Op("shr", (value, Const(8 * unit * k))) if k else value,))
-
-
-def _joined(names: Sequence[str], unit: int) -> Expr:
-    """The value whose units are in registers, the lowest first."""
-    whole: Expr = Reg(names[0])
-    for k, name in enumerate(names[1:], 1):
-        whole = Op("or", (whole, Op("shl", (Reg(name), Const(8 * unit * k)))))
-    return whole
 
 
 def check_parts(

@@ -13,7 +13,7 @@ from checker.cat.evaluate import Bounds
 from checker.cat.term import Axiom, Model, Term
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, components, pairs
-from checker.core.value import Symbolic
+from checker.core.value import Symbolic, result_of
 from checker.program.events import Event, EventGraph, Leaf
 from checker.program.ir import Address, RegLoc, Value
 from checker.solve.encode import Encoder
@@ -93,8 +93,12 @@ def execution(graph: EventGraph, encoder: Encoder, model: Model, holds: set[Lit]
     if graph.parts is not None:
         for whole, parts in graph.parts.of.items():
             if parts[0] in memory:
-                memory[whole] = graph.parts.joined([memory[part] for part in parts])
+                memory[whole] = graph.parts.joined([memory[part] for part in parts], _applied, int)
     return Execution(exact, executed, bounds, finals, memory)
+
+
+def _applied(op: str, a: Value, b: Value) -> Value:
+    return result_of(op, (a, b))  # type: ignore[return-value]
 
 
 def _exact_leaf(leaf: Leaf, executed: int, true) -> Leaf:  # type: ignore[no-untyped-def]

@@ -72,14 +72,8 @@ def _final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
         return value if value is not None else known(dict(test.registers).get(loc, 0))
     if graph.parts is None or loc.address not in graph.parts.of:
         return _last_written(graph, loc.address)
-    cases: list[tuple[list[Value], Lit]] = [([], TRUE)]
-    for part in graph.parts.of[loc.address]:
-        last = _last_written(graph, part).items()
-        cases = [([*values, v], graph.circuit.both2(lit, one)) for values, lit in cases for v, one in last]
-    whole: dict[Value, list[Lit]] = {}
-    for values, lit in cases:
-        whole.setdefault(graph.parts.joined(values), []).append(lit)
-    return {v: graph.circuit.either(lits) for v, lits in whole.items()}
+    last = [_last_written(graph, part) for part in graph.parts.of[loc.address]]
+    return graph.parts.joined(last, lambda op, a, b: apply(graph.circuit, op, (a, b), test.condition.span), known)
 
 
 def _last_written(graph: EventGraph, address: Address) -> Symbolic:
