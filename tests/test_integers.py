@@ -10,7 +10,7 @@ import pytest
 from gcc_integers import Case, Writer, compiled, sizes, structures
 
 from checker.check import Options, check
-from checker.core.source import Source
+from checker.core.source import CheckerError, Source
 from checker.core.value import signed
 from checker.library import load_model
 from checker.parse.litmus import parse_test
@@ -64,3 +64,26 @@ def test_things_are_as_large_as_gcc_makes_them(seed: int, tmp_path: Path) -> Non
     shown = " ".join([f"0:{name};" for name in names])
     text = f"C t\n{declared}\n{{}}\nP0({params})\n{{\n{body}\n}}\nlocations [{shown}]\nforall (true)\n"
     assert values_of(text) == sizes(declared, asked, tmp_path), text
+
+
+@pytest.mark.parametrize(
+    ("given", "access", "sizes"),
+    [
+        ("u64", "READ_ONCE(*(u32 *)x)", "8 bytes as one of 4"),
+        ("u64", "*(u8 *)x", "8 bytes as one of 1"),
+        ("u32", "READ_ONCE(*(long *)x)", "4 bytes as one of 8"),
+        ("atomic_t", "*(u16 *)x", "4 bytes as one of 2"),
+        ("struct word", "*(u16 *)x", "8 bytes as one of 2"),
+    ],
+)
+def test_a_part_of_a_location_is_refused_where_a_cast_would_read_it(given: str, access: str, sizes: str) -> None:
+    """Read whole it would be another number than the one that C gives."""
+    text = f"C t\n{{}}\nstruct word {{ long all; }};\nP0({given} *x) {{ long r0 = {access}; }}\nexists (0:r0=0)\n"
+    with pytest.raises(CheckerError, match=sizes):
+        parse_test(Source("t.litmus", text))
+
+
+@pytest.mark.parametrize("access", ["*(unsigned *)x", "*(atomic_t *)x", "*(int *)(void *)x"])
+def test_a_location_may_be_cast_to_another_type_of_its_size(access: str) -> None:
+    text = f"C t\n{{ int x = 7; }}\nP0(int *x) {{ long r0 = {access}; }}\nexists (0:r0=7)\n"
+    assert check(parse_test(Source("t.litmus", text)), load_model("sc")).observation == "Always"

@@ -226,7 +226,22 @@ class Values:
         target = self.layouts.type(text, span)
         if target is VOID:
             return value, VOID
+        if isinstance(t, Pointer) and isinstance(target, Pointer):
+            self.check_same_size(t.to, target.to, span)
         return convert(value, t, target), target
+
+    def check_same_size(self, here: CType, there: CType, span: Span) -> None:
+        """Raise Unsupported for a pointer that is made one to something narrower or wider: what it points to is accessed whole."""
+        while isinstance(here, Tagged) and here.tag in self.layouts.members:
+            _, here = next(iter(self.layouts.members[here.tag].values()))  # its first member
+        if not isinstance(here, Integer) or not isinstance(there, Integer):
+            return
+        (size, _), (other, _) = self.layouts.bytes(here, span), self.layouts.bytes(there, span)
+        if size != other:
+            raise Unsupported(
+                f"a location of {size} bytes as one of {other}", span,
+                hint="a location is accessed whole; declare each part that is accessed as a location of its own",
+            )  # fmt: skip
 
     # ------------------------------------------------------------ operators
 
