@@ -50,7 +50,7 @@ from checker.program.ir import (
 )
 from checker.program.memory import final_write, initial_writes, justify_circles, read_from, same_address
 from checker.program.parts import Parts, check_parts, in_parts
-from checker.program.ranges import Site, ranges, simplified, takes
+from checker.program.ranges import Ranges, Site, ranges, simplified, takes
 from checker.program.sizes import SeveralSizes, check_sizes
 
 NONE: Deps = {}
@@ -87,33 +87,41 @@ def execute(
 ) -> EventGraph:
     """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters;
     `compiled`, `coherent` and `mixed` say what the model takes tests for (see cat/term.py)."""
+    spans = _spans(test, codes, coherent=coherent, deadline=deadline)
+    parts = None
     try:
-        return _execute(test, codes, observed, compiled=compiled, coherent=coherent, deadline=deadline)
+        check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
     except SeveralSizes:
         if not mixed:
             raise
-    test, codes, parts = in_parts(test, codes)
-    observed = parts.all_of(observed)
-    return _execute(test, codes, observed, compiled=compiled, coherent=coherent, deadline=deadline, parts=parts)
+        test, codes, parts = in_parts(test, codes, spans.addresses)
+        spans = _spans(test, codes, coherent=coherent, deadline=deadline)
+        check_parts(codes, spans.addresses, test.globals, parts.units)
+        observed = parts.all_of(observed)
+    return _execute(test, codes, observed, spans, parts, compiled=compiled, coherent=coherent, deadline=deadline)
 
 
-def _execute(
-    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], *, compiled: bool, coherent: bool, deadline: Deadline,
-    parts: Parts | None = None,
-) -> EventGraph:  # fmt: skip
-    memory: dict[Address, Value] = {g.address: g.value for g in test.globals}
+def _spans(test: Test, codes: list[tuple[Instr, ...]], *, coherent: bool, deadline: Deadline) -> Ranges:
+    start = [{name: frozenset({value}) for name, value in env.items()} for env in _environments(test)]
+    return ranges(codes, start, {g.address: frozenset({g.value}) for g in test.globals}, coherent=coherent, deadline=deadline)
+
+
+def _environments(test: Test) -> list[dict[str, Value]]:
+    """The registers of each thread at its start."""
     envs: list[dict[str, Value]] = []
     for thread in test.threads:
         env: dict[str, Value] = {p: Address(p) for p in thread.params}
         env.update({loc.reg: value for loc, value in test.registers if loc.tid == thread.tid})
         envs.append(env)
-    known_memory = {a: frozenset({v}) for a, v in memory.items()}
-    start = [{r: frozenset({v}) for r, v in env.items()} for env in envs]
-    spans = ranges(codes, start, known_memory, coherent=coherent, deadline=deadline)
-    if parts is None:
-        check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
-    else:
-        check_parts(codes, spans.addresses, test.globals, parts.unit)
+    return envs
+
+
+def _execute(
+    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], spans: Ranges, parts: Parts | None, *, compiled: bool,
+    coherent: bool, deadline: Deadline,
+) -> EventGraph:  # fmt: skip
+    memory: dict[Address, Value] = {g.address: g.value for g in test.globals}
+    envs = _environments(test)
     draft = Draft(test, codes, envs, memory, spans, observed, compiled and test.arch == "C", coherent, parts, Circuit(deadline))
     initial_writes(draft)
     for site in spans.stores:

@@ -93,7 +93,7 @@ def execution(graph: EventGraph, encoder: Encoder, model: Model, holds: set[Lit]
     if graph.parts is not None:
         for whole, parts in graph.parts.of.items():
             if parts[0] in memory:
-                memory[whole] = graph.parts.joined([memory[part] for part in parts], _applied, int)
+                memory[whole] = graph.parts.joined(whole, [memory[part] for part in parts], _applied, int)
     return Execution(exact, executed, bounds, finals, memory)
 
 

@@ -73,7 +73,7 @@ def _final_value(graph: EventGraph, test: Test, loc: Loc) -> Symbolic:
     if graph.parts is None or loc.address not in graph.parts.of:
         return _last_written(graph, loc.address)
     last = [_last_written(graph, part) for part in graph.parts.of[loc.address]]
-    return graph.parts.joined(last, lambda op, a, b: apply(graph.circuit, op, (a, b), test.condition.span), known)
+    return graph.parts.joined(loc.address, last, lambda op, a, b: apply(graph.circuit, op, (a, b), test.condition.span), known)
 
 
 def _last_written(graph: EventGraph, address: Address) -> Symbolic:
