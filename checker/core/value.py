@@ -144,7 +144,7 @@ def result_of(op: str, args: Sequence[object]) -> object:
 def compute(op: str, args: Sequence[object]) -> object:
     """`op` on known values. Raises Undetermined where the operator says nothing about them."""
     match op, args:
-        case "first" | "weak", [a, _]:
+        case "first" | "weak" | "part", [a, _]:
             return a
         case "same" | "other", [a, b]:  # a question about final values, which nobody computes with
             return int((a == b) == (op == "same"))

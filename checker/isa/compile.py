@@ -54,6 +54,10 @@ def export(test: Test, model: Model, machine: type[Writer]) -> Exported:
     """`test` in the machine's assembly, its primitives compiled by the model's table. Raises Unsupported."""
     if test.arch != "C":
         raise Unsupported(f"'{test.name}' is {test.arch} already")
+    if test.views:
+        raise Unsupported(
+            f"{test.views[0].address} is in a union", test.views[0].span, hint="the compiled test would access whole locations"
+        )
     deferred = defer(test, model.primitives or {})
     programs = [expand(thread, model.primitives or {}) for thread in deferred.threads]
     _instructions_only(programs)

@@ -190,9 +190,7 @@ class _Build(Expressions):
     def structure(self, c: list[Any], span: Span | None = None) -> Structure:
         words = c[0].split()
         span = span or self.at(c[0])
-        if words[0] == "union":
-            raise Unsupported("unions are not supported", span, hint="a location has one type: declare a structure")
-        return Structure(words[1], tuple(c[2]), span)
+        return Structure(words[1], tuple(c[2]), span, words[0] == "union")
 
     def typedef(self, c: list[Any]) -> Typedef:
         f: Field = c[2]
@@ -205,7 +203,7 @@ class _Build(Expressions):
         tag = words[1] if len(words) > 1 else f"({f.name})"
         return [
             self.structure([f"{words[0]} {tag}", None, c[3]], f.span),
-            self._typedef(Field(f.name, f"struct {tag} {f.type}", f.sizes, (), f.span)),
+            self._typedef(Field(f.name, f"{words[0]} {tag} {f.type}", f.sizes, (), f.span)),
         ]
 
     def typedef_enumeration(self, c: list[Any]) -> list[Unit]:
@@ -231,12 +229,13 @@ class _Build(Expressions):
         return [Field(f.name, f"{c[0]} {f.type}", f.sizes, (), f.span) for f in c[1]]
 
     def inner_field(self, c: list[Any]) -> list[Field]:
-        if c[0].startswith("union"):
-            raise Unsupported("unions are not supported", self.at(c[0]), hint="a location has one type: declare a structure")
         for f in c[4]:
             if f.type:
                 raise Unsupported(f"the pointer '{f.name}' to a structure declared in place", f.span, hint="give that a name")
-        return [Field(f.name, "", f.sizes, tuple(c[2]), f.span) for f in c[4]]
+        return [Field(f.name, "", f.sizes, tuple(c[2]), f.span, c[0].startswith("union")) for f in c[4]]
+
+    def anonymous_field(self, c: list[Any]) -> list[Field]:
+        return [Field("", "", (), tuple(c[2]), self.at(c[0]), c[0].startswith("union"))]
 
     def member(self, c: list[Any]) -> Field:
         name = c[0].rstrip()

@@ -4,16 +4,21 @@ An address counts locations, not bytes: a member of any scalar type is one locat
 has members. So `&k` and the address of its first member are one address, and every member is a location of its own.
 
     struct kvm { int *buses; int ready; };      member("kvm", "ready")    (1, INT)
+
+What has a union in it, or is inside of such a thing, is laid out in bytes, as LP64 has it: a location there is as much as no member
+has a part of.
+
+    struct lock { union { u32 val; struct { u8 locked; u8 pending; u16 tail; }; }; };       member("lock", "tail")    (2, U16)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct, field
 
-from checker.core.source import LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
-from checker.parse.c_syntax import Enumeration, Field, Structure, Typedef
+from checker.core.source import NOWHERE, LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
+from checker.parse.c_syntax import Enumeration, Field, Structure, Typedef, Unit
 from checker.parse.c_types import INT, U32, VOID, Array, CType, Integer, Pointer, Tagged, typed, words_of
 from checker.program.ir import Expr
 
@@ -28,6 +33,10 @@ class Layouts(Struct):
     constants: dict[str, int] = field(default_factory=dict)
     enums: dict[str, CType] = field(default_factory=dict)
     typedefs: dict[str, CType] = field(default_factory=dict)
+    in_bytes: set[str] = field(default_factory=set)
+    """What is laid out in bytes."""
+    extents: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """How large each of these is, and what its address is a multiple of."""
 
     def type(self, text: str, span: Span) -> CType:
         """The type written as `text`."""
@@ -62,6 +71,8 @@ class Layouts(Struct):
             case Array(of, length):
                 size, align = self.bytes(of, span)
                 return size * length, align
+            case Tagged(tag) if tag in self.extents:
+                return self.extents[tag]
             case Tagged(tag) if tag in self.members:
                 at, widest = 0, 1
                 for _, member in self.members[tag].values():
@@ -101,38 +112,54 @@ class Layouts(Struct):
             return
         if unit.tag in self.members:
             raise SyntaxProblem(f"'struct {unit.tag}' is declared twice", unit.span)
-        self.structure(unit.tag, unit.fields, unit.span, constant)
+        self.structure(unit, constant)
 
-    def structure(self, tag: str, fields: tuple[Field, ...], span: Span, constant: Callable[[Expr, Span], int]) -> None:
+    def structure(self, unit: Structure, constant: Callable[[Expr, Span], int]) -> None:
+        tag, in_bytes = unit.tag, unit.tag in self.in_bytes
         members: dict[str, tuple[int, CType]] = {}
-        at = 0
-        for f in fields:
-            if f.inner:
-                inner = f"{tag}.{f.name}"
-                self.structure(inner, f.inner, f.span, constant)
-                t: CType = Tagged(inner)
-            else:
-                t = self.type(f.type, f.span)
-                if isinstance(t, Tagged) and t.tag == tag:
-                    raise SyntaxProblem(f"'struct {tag}' inside itself", f.span, hint="only a pointer to it can be a member")
-            t = self.array(t, f, constant)
-            if f.name in members:
-                raise SyntaxProblem(f"two members are called '{f.name}'", f.span)
-            members[f.name] = (at, t)
-            at += self.size(t)
-            if at > MAX_MEMBERS:
-                raise LimitExceeded(f"'struct {tag}' has more than {MAX_MEMBERS} locations", f.span)
+        at, size, widest = 0, 0, 1
+        for n, f in enumerate(unit.fields):
+            t = self.array(self.member_type(f, tag, n, constant), f, constant, parts=in_bytes)
+            room = self.size(t)
+            if in_bytes:
+                room, align = self.bytes(t, f.span)
+                at, widest = -(-at // align) * align, max(widest, align)
+            inside = {f.name: (0, t)} if f.name else self.members[t.tag]  # type: ignore[union-attr]
+            for name, (further, of) in inside.items():
+                if name in members:
+                    raise SyntaxProblem(f"two members are called '{name}'", f.span)
+                members[name] = (at + further, of)
+            size = max(size, at + room)
+            at = 0 if unit.union else at + room
+            if size > MAX_MEMBERS:
+                raise LimitExceeded(f"'struct {tag}' has more than {MAX_MEMBERS} {'bytes' if in_bytes else 'locations'}", f.span)
         if not members:
-            raise SyntaxProblem(f"'struct {tag}' has no members", span)
-        self.members[tag], self.sizes[tag] = members, at
+            raise SyntaxProblem(f"'struct {tag}' has no members", unit.span)
+        if in_bytes:
+            size = -(-size // widest) * widest
+            self.extents[tag] = (size, widest)
+        self.members[tag], self.sizes[tag] = members, size
 
-    def array(self, t: CType, f: Field, constant: Callable[[Expr, Span], int]) -> CType:
+    def member_type(self, f: Field, tag: str, n: int, constant: Callable[[Expr, Span], int]) -> CType:
+        """The type of member `n` of a structure, or of an element of it."""
+        if f.inner:
+            inner = f"{tag}.{f.name or n}"
+            if tag in self.in_bytes:
+                self.in_bytes.add(inner)
+            self.structure(Structure(inner, f.inner, f.span, f.union), constant)
+            return Tagged(inner)
+        t = self.type(f.type, f.span)
+        if isinstance(t, Tagged) and t.tag == tag:
+            raise SyntaxProblem(f"'struct {tag}' inside itself", f.span, hint="only a pointer to it can be a member")
+        return t
+
+    def array(self, t: CType, f: Field, constant: Callable[[Expr, Span], int], *, parts: bool = False) -> CType:
         """The type of a field whose elements are of type t."""
         for size in reversed(f.sizes):
             length = constant(size, f.span)
             if not 0 < length <= MAX_MEMBERS:
                 raise SyntaxProblem(f"an array of {length} elements", f.span, hint=f"1 to {MAX_MEMBERS}")
-            t = Array(t, length)
+            t = Array(t, length, parts)
         return t
 
     def enumerate(self, unit: Enumeration, constant: Callable[[Expr, Span], int]) -> None:
@@ -153,14 +180,39 @@ class Layouts(Struct):
 
     # ------------------------------------------------------------ every location of a structure
 
-    def places(self, name: str, t: CType) -> Iterator[tuple[str, CType]]:
-        """The locations of `name`, in order, as they are written, each with its type."""
+    def places(self, name: str, t: CType, at: int = 0) -> Iterator[tuple[str, int, CType]]:
+        """The members of `name` that are no structures or arrays, as they are written, each with where it is and its type."""
         match t:
             case Tagged(tag) if tag in self.members:
-                for member, (_, of) in self.members[tag].items():
-                    yield from self.places(f"{name}.{member}", of)
-            case Array(of, length):
+                for member, (offset, of) in self.members[tag].items():
+                    yield from self.places(f"{name}.{member}", of, at + offset)
+            case Array(of, length, parts):
+                step = self.bytes(of, NOWHERE)[0] if parts else self.size(of)
                 for i in range(length):
-                    yield from self.places(f"{name}[{i}]", of)
+                    yield from self.places(f"{name}[{i}]", of, at + i * step)
             case _:
-                yield name, t
+                yield name, at, t
+
+
+def in_bytes(units: Sequence[Unit]) -> set[str]:
+    """The structures that have a union in them, or are inside of one that has, and the unions."""
+    of = {unit.tag: unit for unit in units if isinstance(unit, Structure)}
+    inside = {tag: set(_inside(unit.fields)) for tag, unit in of.items()}
+    found = {tag for tag, unit in of.items() if unit.union or _has_union(unit.fields)}
+    while more := {
+        tag for tag in of if tag not in found and (inside[tag] & found or any(tag in inside[one] for one in found & of.keys()))
+    }:
+        found |= more
+    return found
+
+
+def _has_union(fields: tuple[Field, ...]) -> bool:
+    return any(f.union or _has_union(f.inner) for f in fields)
+
+
+def _inside(fields: tuple[Field, ...]) -> Iterator[str]:
+    """The tags of what is in a structure as a whole."""
+    for f in fields:
+        yield from _inside(f.inner)
+        if not f.inner and "*" not in f.type and isinstance(t := typed(f.type), Tagged):
+            yield t.tag

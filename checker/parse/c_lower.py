@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from checker.core.source import NOWHERE, CheckerError, LimitExceeded, Span, SyntaxProblem, UnknownName, Unsupported
 from checker.parse.c_flow import MEETING, scoped
-from checker.parse.c_layout import Layouts
+from checker.parse.c_layout import Layouts, in_bytes
 from checker.parse.c_syntax import (
     Case,
     Declare,
@@ -41,7 +41,7 @@ from checker.parse.c_syntax import (
     Update,
 )
 from checker.parse.c_types import CType, Integer, Pointer, Tagged, convert, promoted
-from checker.parse.c_values import Values, effects, folded
+from checker.parse.c_values import Values, effects, folded, put
 from checker.program.ir import (
     Assign,
     Block,
@@ -87,7 +87,7 @@ class Function(Struct, frozen=True):
 
 def lower(units: Sequence[Unit], problems: list[CheckerError]) -> tuple[tuple[Function, ...], Layouts]:
     """The processes among `units`, and what the others declare. What is wrong is added to `problems`."""
-    layouts = Layouts()
+    layouts = Layouts(in_bytes=in_bytes(units))
     helpers: dict[str, Helper] = {}
     for unit in units:
         try:
@@ -272,7 +272,7 @@ class Lowering(Values):
             if effects(addr):
                 once = self.temporary()
                 self.out.append(Assign(once, addr, span))
-                addr = Reg(once)
+                addr = put(addr, Reg(once))
             value, source = self.arithmetic(s.op, Deref(addr, span), kind, value, source, s.span)
         self.store(addr, kind, value, source, None, span)
 

@@ -10,6 +10,7 @@ import difflib
 import re
 
 from checker.core.source import CheckerError, Span, UnknownName
+from checker.parse.c_prototypes import WAITS
 from checker.parse.macros import shipped_table
 from checker.program.builtins import ALLOCATORS
 from checker.program.ir import Assign, Call, Expr, Op, Reg, RegLoc, Stmt, Test
@@ -48,7 +49,7 @@ def _names(x: Stmt | Expr, assigned: set[str], read: set[str]) -> None:
         case Op("ref"):
             inner = ()
         case Call(name, args):
-            if name.startswith("smp_cond_load_"):
+            if WAITS.fullmatch(name):
                 assigned.add("VAL")  # what it reads, in its condition
             unused = shipped_table("lkmm/linux.def").unused(name)  # the head of a callback, the flags of irqsave, …
             inner = tuple([arg for i, arg in enumerate(args) if i not in unused and not _process(arg)])

@@ -18,6 +18,8 @@ from checker.parse.c_types import BOOL, INT, LONG, U32, CType, Other
 
 LOCATED = Other("the location's")
 UNKNOWN = LONG
+WAITS = re.compile(r"(?:smp_cond_load|atomic(?:64|_long)?_cond_read)_(?:relaxed|acquire)")
+"""Those that wait for a condition, in which VAL is what they read."""
 
 
 class Prototype(Struct, frozen=True):
@@ -37,7 +39,7 @@ _ROWS: tuple[tuple[str, Prototype], ...] = (
         r"(?:READ_ONCE|data_race|ACCESS_PRIVATE|(?:s?rcu_dereference|rcu_access_pointer|__load|this_cpu_read)\w*)",
         Prototype(LOCATED, ("place",)),
     ),
-    (r"(?:smp|virt)_load_acquire|smp_cond_load_(?:relaxed|acquire)", Prototype(LOCATED, ("pointer",))),
+    (rf"(?:smp|virt)_load_acquire|{WAITS.pattern}", Prototype(LOCATED, ("pointer",))),
     (
         r"(?:WRITE_ONCE|(?:smp|virt)_store_mb|RCU_INIT_POINTER|rcu_assign_pointer|__store|this_cpu_write)",
         Prototype(Other("void"), ("place", "value")),

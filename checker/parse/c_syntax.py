@@ -184,19 +184,22 @@ class Helper(Struct, frozen=True):
 
 
 class Field(Struct, frozen=True):
-    """A member of a structure: `sizes` are those of an array; `inner` are the members of a structure declared in place."""
+    """A member of a structure: `sizes` are those of an array; `inner` are the members of a structure, or `union`, declared in
+    place, which without a name has its members where it is."""
 
     name: str
     type: str
     sizes: tuple[Expr, ...]
     inner: tuple[Field, ...]
     span: Span
+    union: bool = False
 
 
 class Structure(Struct, frozen=True):
     tag: str
     fields: tuple[Field, ...]
     span: Span
+    union: bool = False
 
 
 class Enumeration(Struct, frozen=True):

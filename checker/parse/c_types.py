@@ -27,18 +27,24 @@ class Integer(Struct, frozen=True):
 
 
 class Pointer(Struct, frozen=True):
+    """`parts`: to a member of what has a union in it."""
+
     to: CType
+    parts: bool = False
 
 
 class Tagged(Struct, frozen=True):
-    """`struct tag`: what is in it, the file says, or nobody."""
+    """`struct tag` or `union tag`: what is in it, the file says, or nobody."""
 
     tag: str
 
 
 class Array(Struct, frozen=True):
+    """`parts`: in something that has a union in it."""
+
     of: CType
     length: int
+    parts: bool = False
 
 
 class Other(Struct, frozen=True):
@@ -93,7 +99,7 @@ def _base(words: list[str]) -> CType | None:
             return S8 if "signed" in words else U8
         bits = 16 if "short" in words else 64 if "long" in words else 32
         return Integer(bits, "unsigned" not in words)
-    if len(words) == 2 and words[0] == "struct":
+    if len(words) == 2 and words[0] in ("struct", "union"):
         return Tagged(words[1])
     if len(words) == 2 and words[0] == "enum":
         return U32  # what gcc takes where no enumerator is negative; c_layout.py knows those that are

@@ -14,7 +14,7 @@ from typing import Any
 from checker.core.source import NOWHERE, Span, SyntaxProblem, Unsupported
 from checker.core.value import Undetermined, compute
 from checker.parse.c_layout import Layouts
-from checker.parse.c_prototypes import LOCATED, UNKNOWN, Prototype, prototype
+from checker.parse.c_prototypes import LOCATED, UNKNOWN, WAITS, Prototype, prototype
 from checker.parse.c_syntax import AddressOf, Cast, Comma, Member, Node, Set, SizeOf, Statements, Step
 from checker.parse.c_text import HUGE, LEAST
 from checker.parse.c_types import (
@@ -76,6 +76,15 @@ def moved(addr: Expr, by: int) -> Expr:
     if isinstance(addr, Op) and addr.op == "add" and isinstance(addr.args[1], Const) and isinstance(addr.args[1].value, int):
         return moved(addr.args[0], addr.args[1].value + by)
     return Op("add", (addr, Const(by)))
+
+
+def _is_part(addr: Expr) -> bool:
+    return isinstance(addr, Op) and addr.op == "part"
+
+
+def put(addr: Expr, here: Reg) -> Expr:
+    """An address that is kept in `here`, with the remark how much is there."""
+    return Op("part", (here, addr.args[1])) if isinstance(addr, Op) and addr.op == "part" else here
 
 
 class Values:
@@ -155,7 +164,7 @@ class Values:
                 return self.read(e, *self.place(e))
             case AddressOf(place):
                 addr, t = self.place(place)
-                return addr, Pointer(t)
+                return addr, Pointer(t, _is_part(addr))
             case Set(target, op, inner, span):
                 return self.set(target, op, inner, span)
             case Step(target, op, after, span):
@@ -181,7 +190,7 @@ class Values:
     def read(self, e: Node, addr: Expr, t: CType) -> tuple[Expr, CType]:
         """What is at a place: an array is the address of its first element."""
         if isinstance(t, Array):
-            return addr, Pointer(t.of)
+            return addr, Pointer(t.of, t.parts)
         if isinstance(t, Tagged) and t.tag in self.layouts.members:
             span = getattr(e, "span", NOWHERE)
             raise Unsupported("the value of a whole structure", span, hint="take a member of it, or its address with '&'")
@@ -195,7 +204,7 @@ class Values:
             case Deref(addr):
                 found, t = self.value(addr)
                 if isinstance(t, Pointer):
-                    return found, LONG if t.to is VOID else t.to
+                    return (self.part(found, t.to) if t.parts else found), LONG if t.to is VOID else t.to
                 return found, LONG
             case Member(inner, name, arrow, here):
                 return self.member(inner, name, arrow, here)
@@ -215,7 +224,15 @@ class Values:
         else:
             addr, t = self.place(inner)
         offset, of = self.layouts.member(t, name, span)
-        return moved(addr, offset), of
+        addr = moved(addr, offset)
+        return (self.part(addr, of) if t.tag in self.layouts.in_bytes else addr), of  # type: ignore[union-attr]
+
+    def part(self, addr: Expr, t: CType) -> Expr:
+        """The address of a member of what is laid out in bytes, with how many of them it is."""
+        if not isinstance(t, Integer | Pointer) or _is_part(addr):
+            return addr
+        size = self.layouts.bytes(t, NOWHERE)[0]
+        return Op("part", (addr, Const(-size if isinstance(t, Integer) and t.signed else size)))
 
     def cast(self, text: str, inner: Node, span: Span) -> tuple[Expr, CType]:
         if text == HUGE:
@@ -333,18 +350,22 @@ class Values:
     def on_pointers(self, op: str, x: Expr, a: CType, y: Expr, b: CType, span: Span) -> tuple[Expr, CType]:
         """Addresses count in elements of what is pointed to."""
         if isinstance(a, Pointer) and not isinstance(b, Pointer) and op in ("add", "sub"):
-            size = self.layouts.size(a.to)
+            size = self.step_of(a)
             step = y if size == 1 else folded("mul", (y, Const(size)), span)
             if isinstance(step, Const) and isinstance(step.value, int) and (size > 1 or op == "add"):
                 return moved(x, step.value if op == "add" else -step.value), a
             return Op(op, (x, step)), a
         if isinstance(b, Pointer) and not isinstance(a, Pointer) and op == "add":
-            size = self.layouts.size(b.to)
+            size = self.step_of(b)
             return Op(op, (x if size == 1 else folded("mul", (x, Const(size)), span), y)), b
         if isinstance(a, Pointer) and isinstance(b, Pointer) and op == "sub":
-            size = self.layouts.size(a.to)
+            size = self.step_of(a)
             return (Op(op, (x, y)) if size == 1 else Op("div", (Op(op, (x, y)), Const(size)))), LONG
         return folded(op, (x, y), span), LONG
+
+    def step_of(self, t: Pointer) -> int:
+        """How far apart the elements are that a pointer goes over."""
+        return self.layouts.bytes(t.to, NOWHERE)[0] if t.parts else self.layouts.size(t.to)
 
     def sequenced(self, e: Op) -> tuple[Expr, CType]:
         """`&&`, `||` and `?:`: the first operand comes before the others."""
@@ -411,9 +432,10 @@ class Values:
         body, (value, source) = _opened(self.value(inner))
         where, kept = self.temporary(), self.temporary()
         body += (Assign(where, addr, span),)
+        place = put(addr, Reg(where))
         if op:
-            value, source = self.arithmetic(op, Deref(Reg(where), span), t, value, source, span)
-        body += (Assign(kept, convert(value, source, t), span), Write(Reg(where), Reg(kept), span))
+            value, source = self.arithmetic(op, Deref(place, span), t, value, source, span)
+        body += (Assign(kept, convert(value, source, t), span), Write(place, Reg(kept), span))
         return Block(body, Reg(kept)), t
 
     def step(self, target: Node, op: str, after: bool, span: Span) -> tuple[Expr, CType]:
@@ -426,8 +448,8 @@ class Values:
             return Block((Assign(old, Reg(name), span), Assign(name, result, span)), Reg(old)), t
         addr, t = self.place(target, span)
         where = self.temporary()
-        result = convert(*self.arithmetic(op, Reg(old), t, Const(1), INT, span), t)
-        body = (Assign(where, addr, span), Assign(old, Deref(Reg(where), span), span), Write(Reg(where), result, span))
+        result, place = convert(*self.arithmetic(op, Reg(old), t, Const(1), INT, span), t), put(addr, Reg(where))
+        body = (Assign(where, addr, span), Assign(old, Deref(place, span), span), Write(place, result, span))
         return Block(body, Reg(old)), t
 
     # ------------------------------------------------------------ calls
@@ -446,14 +468,19 @@ class Values:
                 raise SyntaxProblem(f"'{CHOICE}' takes no arguments", e.span)
             chosen = self.temporary()
             return Block((Choose(chosen, e.span),), Reg(chosen)), BOOL
-        if name.startswith("smp_cond_load_") and len(e.args) == 2:
+        if WAITS.fullmatch(name) and len(e.args) == 2:
             return self.cond_load(e)
-        given = [(Const(0), U64) if name in ALLOCATORS and isinstance(arg, SizeOf) else self.value(arg) for arg in e.args]
+        given = [(Const(0), U64) if name in ALLOCATORS and isinstance(arg, SizeOf) else self.argument(arg) for arg in e.args]
         known = prototype(name)
         if known is None:
             args = tuple([value for value, _ in given])
             return (e if all(map(_same, args, e.args)) else Call(name, args, e.tags, e.span)), UNKNOWN
         return self.primitive(e, known, given)
+
+    def argument(self, e: Node) -> tuple[Expr, CType]:
+        """The value of an argument of a primitive, which may go to memory through it."""
+        value, t = self.value(e)
+        return (self.part(value, t.to) if isinstance(t, Pointer) and t.parts else value), t
 
     def called(self, call: Call) -> tuple[Expr, CType] | None:
         """The value of a function of the file; None where the file has none of that name."""
@@ -495,7 +522,7 @@ class Values:
         """smp_cond_load_relaxed(p, condition on VAL): VAL is what the table's `__cond_load` reads."""
         if "VAL" in self.names:
             raise Unsupported(f"'{e.name}' inside the condition of another", e.span, hint="keep its value in a variable first")
-        addr, t = self.value(e.args[0])
+        addr, t = self.argument(e.args[0])
         of = t.to if isinstance(t, Pointer) else LONG
         self.names["VAL"] = (Reg("VAL"), of)
         try:

@@ -10,17 +10,18 @@ for, initial values are converted to the type of what they initialise, and a loc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from typing import Any
 
 from msgspec.structs import replace
 
-from checker.core.source import CheckerError, Span, SyntaxProblem, UnknownName
+from checker.core.source import NOWHERE, CheckerError, Span, SyntaxProblem, UnknownName, Unsupported
 from checker.parse.c_layout import Layouts
 from checker.parse.c_lower import Function
-from checker.parse.c_types import INT, LONG, U32, U64, CType, Integer, Other, Tagged, convert
+from checker.parse.c_types import INT, LONG, U32, U64, CType, Integer, Other, Pointer, Tagged, convert
 from checker.parse.question import change, retyped
 from checker.parse.state import Entry, Members, Tail
-from checker.program.ir import Address, Compare, Const, Global, Loc, MemLoc, RegLoc, Test, Value
+from checker.program.ir import Address, Compare, Const, Global, Loc, MemLoc, RegLoc, Test, Value, View
 
 Constant = Callable[[str], "int | None"]
 
@@ -33,6 +34,9 @@ class World:
         self.structures: dict[str, CType] = {}
         self.places: dict[str, tuple[tuple[str, CType], ...]] = {}
         self.members: dict[str, Address] = {}
+        self.views: dict[str, dict[str, tuple[int, CType]]] = {}
+        """Of what is laid out in bytes, its members as they are written: where each is, and its type. In a question each has an
+        address of its own."""
 
     # ------------------------------------------------------------ before the parts are put together
 
@@ -42,14 +46,13 @@ class World:
             self.declare(entries)
             spans = {e.loc.address.name: e.span for e in entries if isinstance(e.loc, MemLoc)}
             declared = {e.loc.address.name for e in entries if isinstance(e.loc, MemLoc) and e.size < 0 and self.structured(e)}
-            made = [self.entry(e) for e in entries]
+            made = [made for e in entries for made in self.entry(e)]
             for f in self.functions:
                 for name in f.pointed:
                     if name in self.structures and name not in declared:
                         declared.add(name)
                         kind = f"struct {self.structures[name].tag}"  # type: ignore[union-attr]
-                        at = Address(name, 0, self.names(name))
-                        made.append(Entry(MemLoc(at), kind, len(self.places[name]), (), spans.get(name, f.span)))
+                        made += self.entry(Entry(MemLoc(Address(name)), kind, -1, (), spans.get(name, f.span)))
             entries = tuple(made)
         if not self.layouts.members and not any(map(self.replaced, _addresses(entries, tail))):
             return entries, tail
@@ -69,7 +72,12 @@ class World:
                 found[e.loc.address.name] = self.layouts.type(e.type, e.span)
         for name, t in found.items():
             self.structures[name] = t
-            self.places[name] = tuple(self.layouts.places(name, t))
+            places = tuple(self.layouts.places(name, t))
+            if t.tag in self.layouts.in_bytes:  # type: ignore[union-attr]
+                self.views[name] = {text: (at, of) for text, at, of in places}
+                self.members.update({text: Address(text) for text, _, _ in places})
+                continue
+            self.places[name] = tuple([(text, of) for text, _, of in places])
             for i, (text, _) in enumerate(self.places[name]):
                 self.members.setdefault(text, Address(name, i, self.names(name)))
             self.inner(name, t, 0, name)
@@ -83,26 +91,36 @@ class World:
 
     def structured(self, e: Entry) -> bool:
         words = e.type.split()
-        return len(words) == 2 and words[0] == "struct" and words[1] in self.layouts.members
+        return len(words) == 2 and words[0] in ("struct", "union") and words[1] in self.layouts.members
 
     def names(self, name: str) -> tuple[str, ...]:
         return tuple([text for text, _ in self.places.get(name, ())])
 
-    def entry(self, e: Entry) -> Entry:
-        """An entry of the initial state, with a structure as an array of its locations."""
+    def entry(self, e: Entry) -> list[Entry]:
+        """An entry of the initial state, with a structure as an array of its locations, or as one entry a member."""
         if not isinstance(e.loc, MemLoc):
-            return e
+            return [e]
         if not self.structured(e):
             found = self.address(e.loc.address, e.span)
-            return replace(e, loc=MemLoc(found)) if found is not e.loc.address else e
+            return [replace(e, loc=MemLoc(found)) if found is not e.loc.address else e]
         name = e.loc.address.name
         if e.size >= 0 or e.loc.address.offset:
             raise SyntaxProblem(f"an array of structures ('{name}')", e.span, hint="declare them one by one")
+        if name in self.views:
+            given = dict(e.members or ())
+            for member in given:
+                if f"{name}.{member}" not in self.views[name]:
+                    raise UnknownName(
+                        f"'{name}' has no member '{member}'" if member else f"values without names for '{name}', which has a union",
+                        e.span, hint=f"write .{next(iter(self.views[name])).partition('.')[2]} = value",
+                    )  # fmt: skip
+            at = {text: given.get(text.partition(".")[2]) for text in self.views[name]}
+            return [Entry(MemLoc(Address(text)), "", -1, () if v is None else (v,), e.span) for text, v in at.items()]
         places = self.places[name]
         values: tuple[Any, ...] = ()
         if e.members is not None:
             values = self.initialised(name, self.structures[name], e.members, len(places), e.span)
-        return Entry(MemLoc(Address(name, 0, self.names(name))), e.type, len(places), values, e.span)
+        return [Entry(MemLoc(Address(name, 0, self.names(name))), e.type, len(places), values, e.span)]
 
     def initialised(self, name: str, t: CType, given: Members, size: int, span: Span) -> tuple[Any, ...]:
         """The values of a whole structure: in order, or with their names; what is not said is 0."""
@@ -133,7 +151,7 @@ class World:
         text = address.name + (f"[{address.offset}]" if address.offset else "")
         found = self.members.get(text)
         if found is None and (found := self.members.get(f"{text}[0]")) is None:
-            near = ", ".join(text for text, _ in self.places[name][:8])
+            near = ", ".join([text for text in self.members if text.partition(".")[0] == name][:8])
             raise UnknownName(f"there is no location '{text}'", span, hint=f"known here: {near}")
         return found
 
@@ -141,7 +159,10 @@ class World:
         if not isinstance(value, Address):
             return value
         number = self.constant(value.name) if not value.offset else None
-        return number if number is not None else self.address(value, span)
+        found = number if number is not None else self.address(value, span)
+        if isinstance(found, Address) and found.name.partition(".")[0] in self.views and found.name not in self.views:
+            raise Unsupported(f"a pointer to {found.name}, which is in a union", span)
+        return found
 
     def question(self, tail: Tail) -> Tail:
         def place(p: Any, span: Span) -> Any:
@@ -171,6 +192,8 @@ class World:
         if isinstance(p, RegLoc) or p.text or p.address.name not in self.structures:
             return [p]
         name = p.address.name
+        if name in self.views:
+            return [MemLoc(Address(text)) for text, (_, t) in self.views[name].items() if isinstance(t, Integer | Pointer)]
         return [
             MemLoc(Address(name, i, self.names(name)), text)
             for i, (text, t) in enumerate(self.places[name])
@@ -181,18 +204,24 @@ class World:
 
     def typed(self, test: Test) -> Test:
         """The test with initial values in their types, and the question's numbers in those of what they are compared with."""
+        if self.views:
+            test = self.viewed(test)
         kinds = [self.kind(g.address, g.type, g.span) for g in test.globals]
         world = tuple([self.fitting(g, t) for g, t in zip(test.globals, kinds, strict=True)])
         types = {f.tid: f.types for f in self.functions}
         registers = tuple([(loc, _fitting(v, types.get(loc.tid, {}).get(loc.reg, LONG))) for loc, v in test.registers])
         if world != test.globals or registers != test.registers:
             test = replace(test, globals=world, registers=registers)
-        if not any(t == U64 or t == U32 for t in (*kinds, *[t for f in self.functions for t in f.types.values()])):
+        if not self.views and not any(
+            t == U64 or t == U32 for t in (*kinds, *[t for f in self.functions for t in f.types.values()])
+        ):
             return test
         of = {g.address: t for g, t in zip(test.globals, kinds, strict=True)}
 
         def type_of(loc: Loc) -> CType:
-            return types.get(loc.tid, {}).get(loc.reg, LONG) if isinstance(loc, RegLoc) else of.get(loc.address, LONG)
+            if isinstance(loc, RegLoc):
+                return types.get(loc.tid, {}).get(loc.reg, LONG)
+            return of.get(loc.address) or self.kind(loc.address, "", NOWHERE)
 
         def unsigned(c: Compare) -> Compare:
             left, right = c.left, c.right
@@ -202,13 +231,54 @@ class World:
 
         test = replace(test, condition=replace(test.condition, prop=change(test.condition.prop, unsigned)))
         test = replace(test, filter=change(test.filter, unsigned)) if test.filter else test
-        return retyped(test, lambda loc: 64 if type_of(loc) == U64 else 0, lambda loc, width: True)
+
+        def width(loc: Loc) -> int:
+            t = type_of(loc)
+            if isinstance(loc, MemLoc) and loc.address in viewed and isinstance(t, Integer) and t.signed:
+                return -t.bits  # its parts hold bits
+            return 64 if t == U64 else 0
+
+        viewed = {view.address for view in test.views}
+        return retyped(test, width, lambda loc, width: True)
+
+    def viewed(self, test: Test) -> Test:
+        """The test with what is laid out in bytes as the parts that no member has a part of."""
+        views = {text: (name, at, t) for name, of in self.views.items() for text, (at, t) in of.items()}
+        made = [g for g in test.globals if g.address.name not in views and g.address.name not in self.views]
+        told = {g.address.name: g for g in test.globals if g.address.name in views}
+        sizes = {text: self.layouts.bytes(t, told[text].span)[0] for text, (_, _, t) in views.items()}
+        for name, of in self.views.items():
+            ends = sorted({end for text, (at, _) in of.items() for end in (at, at + sizes[text])})
+            for begin, end in pairwise(ends):
+                over = [(text, at) for text, (at, _) in of.items() if at <= begin < at + sizes[text]]
+                if not over:
+                    continue  # padding
+                value: Value = 0
+                for text, at in over:
+                    said = told[text].value
+                    if isinstance(said, int):
+                        said = _fitting(said, of[text][1]) >> 8 * (begin - at) & (1 << 8 * (end - begin)) - 1  # type: ignore[operator]
+                        said = said if end - begin < 8 or said < 1 << 63 else said - (1 << 64)
+                    if said != 0 and value not in (0, said):
+                        raise SyntaxProblem(f"two initial values for '{text}'", told[text].span, hint="give one member of a union")
+                    value = said or value
+                kind = next((f"{_pointer(of[text][1])}" for text, at in over if sizes[text] == end - begin), "")
+                made.append(Global(Address(name, begin), value, kind, told[over[0][0]].span, end - begin))
+        shown = tuple(
+            [View(Address(text), Address(name, at), sizes[text], told[text].span) for text, (name, at, _) in views.items()]
+        )
+        return replace(test, globals=tuple(made), views=shown)
 
     def fitting(self, g: Global, t: CType) -> Global:
         value = _fitting(g.value, t)
         return g if value == g.value and not self.places else replace(g, value=value, type=self.said(g.address, g.type))
 
     def kind(self, address: Address, text: str, span: Span) -> CType:
+        for text, (_, t) in self.views.get(address.name.partition(".")[0], {}).items():
+            if text == address.name:
+                return t
+        if address.name in self.views:
+            return LONG  # a part, which has been given the bits of its value
         if address.name in self.places:
             return self.places[address.name][address.offset][1]
         try:
@@ -231,6 +301,11 @@ def _fitting(value: Value, t: CType) -> Value:
     found = convert(Const(value), INT if -(1 << 31) <= value < 1 << 31 else LONG, t)
     assert isinstance(found, Const)
     return found.value
+
+
+def _pointer(t: CType) -> str:
+    """A type's name, for those who ask whether something is a pointer."""
+    return "void *" if isinstance(t, Pointer) else ""
 
 
 def _addresses(entries: tuple[Entry, ...], tail: Tail) -> list[Address]:

@@ -173,7 +173,7 @@ class _Reader:
             return target
         value = self.value()
         words = target.type.split()
-        if isinstance(value, list) and target.size < 0 and len(words) == 2 and words[0] == "struct":
+        if isinstance(value, list) and target.size < 0 and len(words) == 2 and words[0] in ("struct", "union"):
             members = [v if isinstance(v, tuple) else ("", v) for v in value]
             return Entry(target.loc, target.type, -1, (), target.span, tuple(members))
         values = value if isinstance(value, list) else [value]

@@ -90,13 +90,13 @@ def execute(
     spans = _spans(test, codes, coherent=coherent, deadline=deadline)
     parts = None
     try:
-        check_sizes(codes, spans.addresses, {g.address: g for g in test.globals})
+        check_sizes(codes, spans.addresses, test)
     except SeveralSizes:
         if not mixed:
             raise
         test, codes, parts = in_parts(test, codes, spans.addresses)
         spans = _spans(test, codes, coherent=coherent, deadline=deadline)
-        check_parts(codes, spans.addresses, test.globals, parts.units)
+        check_parts(codes, spans.addresses, parts)
         observed = parts.all_of(observed)
     return _execute(test, codes, observed, spans, parts, compiled=compiled, coherent=coherent, deadline=deadline)
 
@@ -151,6 +151,7 @@ class _Threads:
         tid = self.draft.test.threads[t].tid
         env = {name: Register(known(value), NONE, NONE) for name, value in self.draft.envs[t].items()}
         code = self.draft.codes[t]
+        self.assumed = len(self.draft.assumed)
         self.tree = Tree(self.circuit, sum([isinstance(i, Branch) for i in code]))
         self.draft.trees.append(self.tree)
         path: _Path | None = _Path(self.tree.root, 0, env, {})
@@ -189,16 +190,23 @@ class _Threads:
             case Branch():
                 return self.branch(instr, path, pending)
             case Cut(span, after, idle, lost):
-                self.draft.cut.append((path.place.guard, span, lost))
+                here = self.reached(path.place.guard)
+                self.draft.cut.append((here, span, lost))
                 if idle >= 0:
-                    self.draft.idle.append((path.place.guard, idle))
+                    self.draft.idle.append((here, idle))
                 if after:
-                    self.draft.unfinished.append(path.place.guard)
+                    self.draft.unfinished.append(here)
                     pending.setdefault(after, []).append(path)
                 return None
             case _:
                 raise AssertionError(f"not an instruction: {instr}")
         return path
+
+    def reached(self, guard: Lit) -> Lit:
+        """That this thread gets to where it is on a path with `guard`: all that it waited for before has come. (What is behind a
+        wait is no reason why the wait may be in vain.)"""
+        waited = [self.circuit.either2(-before, cond) for before, cond in self.draft.assumed[self.assumed :]]
+        return self.circuit.both([guard, *waited]) if waited else guard
 
     def steered(self, register: Register, path: _Path) -> Register:
         """`register` as assigned here: the branches around decide it too."""
@@ -452,7 +460,7 @@ class _Threads:
                     f"memory is accessed through {value}, which is no address", span,
                     hint="is the location a parameter of this process, and its pointer initialised?",
                 )  # fmt: skip
-            self.draft.wild.append((self.circuit.both2(guard, lit), span, str(value)))
+            self.draft.wild.append((self.circuit.both2(self.reached(guard), lit), span, str(value)))
 
     def read(self, access: Access, t: int, i: int) -> Symbolic:
         """The value of a load: one choice of a store; where every store writes one known value, the choice is the value."""

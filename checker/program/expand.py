@@ -367,8 +367,14 @@ class Expander:
         self.made[dst] = frozenset({turn.unit})
         if pair:
             self.paired[pair] = turn
-        self.code.append(Load(dst, _bare(addr), tags, span, pair=pair, group=self.group, turn=turn))
-        return Reg(dst)
+        size = _size(addr)
+        self.code.append(Load(dst, _bare(addr), tags, span, size=abs(size), pair=pair, group=self.group, turn=turn))
+        if size not in (-1, -2, -4):
+            return Reg(dst)
+        number = self.temp()
+        self.made[number] = self.made[dst]
+        self.code.append(Assign(number, Op(f"int{-8 * size}", (Reg(dst),)), span))
+        return Reg(number)
 
     def store(self, addr: Expr, value: Expr, tags: frozenset[str], span: Span, *, pair: int = 0, last: bool = False) -> None:
         """`last`: it comes after all that its operands did, for herd too."""
@@ -381,7 +387,9 @@ class Expander:
             turn = Turn(turn.unit, operands, points)
         if isinstance(addr, Op) and addr.op in NARROW and not (isinstance(value, Op) and value.op == addr.op):
             value = Op(addr.op, (value,))  # a location that is narrower than what a table computes
-        self.code.append(Store(_bare(addr), value, tags, span, pair=pair, group=self.group, turn=turn))
+        if 0 < (size := abs(_size(addr))) < 8:
+            value = Op(f"zext{8 * size}", (value,))  # a member of a union holds the bits that its number is made of
+        self.code.append(Store(_bare(addr), value, tags, span, size=size, pair=pair, group=self.group, turn=turn))
 
     def mark(self, tags: frozenset[str], span: Span, addr: Expr | None = None, dst: str = "", value: Expr | None = None) -> None:
         turn = self.turn(*[e for e in (addr, value) if e is not None])
@@ -416,8 +424,18 @@ def called(call: Call) -> str:
 
 
 def _bare(addr: Expr) -> Expr:
-    """An address without the remark how narrow the location is."""
-    return addr.args[0] if isinstance(addr, Op) and addr.op in NARROW else addr
+    """An address without the remarks how narrow the location is, and how large."""
+    return _bare(addr.args[0]) if isinstance(addr, Op) and (addr.op in NARROW or addr.op == "part") else addr
+
+
+def _size(addr: Expr) -> int:
+    """How many bytes the remark on an address says that the location has, negative for a signed number; 0 where it says nothing."""
+    match addr:
+        case Op("part", (_, Const(int() as size))):
+            return size
+        case Op(op, (inner,)) if op in NARROW:
+            return _size(inner)
+    return 0
 
 
 def _text(macro: Macro) -> Iterator[Stmt | Expr]:

@@ -121,6 +121,7 @@ OPERATORS: dict[str, int] = {
     "first": 2,  # the value of the first operand, depending on both
     "weak": 2,  # the value of the first operand, depending on it; on the second only weakly ("pick")
     "pick": 3,  # 'ite' as a conditional select does it: depends on what it selects; on the condition only weakly ("pick")
+    "part": 2,  # an address, of so many bytes: -4 is a signed number of four
     "ref": 1,  # the address of a local variable; only __try_cmpxchg takes one
     "sext8": 1, "sext16": 1, "sext32": 1, "zext8": 1, "zext16": 1, "zext32": 1,
     # C's conversions: of a number as above, of what is no number (an address kept in an int) none
@@ -425,6 +426,18 @@ class Global(Struct, frozen=True):
     value: Value = 0
     type: str = ""
     span: Span = NOWHERE
+    bytes: int = 0
+    """How large it is, where the type does not say so."""
+
+
+class View(Struct, frozen=True):
+    """A member of a union, or of a structure that has one: the `size` bytes at `of`, which others may be parts of or have as
+    theirs. Its `address` is its name in questions."""
+
+    address: Address
+    of: Address
+    size: int
+    span: Span
 
 
 class Test(Struct, frozen=True):
@@ -448,6 +461,7 @@ class Test(Struct, frozen=True):
     warnings: tuple[tuple[str, Span], ...] = ()
     source: Source = field(default_factory=lambda: Source("<none>", ""))
     widths: tuple[tuple[Loc, int], ...] = ()
+    views: tuple[View, ...] = ()
 
 
 # ---------------------------------------------------------------- what a .def file says

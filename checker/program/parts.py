@@ -24,57 +24,77 @@ from checker.program.sizes import size_of
 _V = TypeVar("_V")
 MOST = 16  # bytes of an access
 PAIRS = 16  # the parts of an access, at most: what numbers of pairs are multiplied by
+Pattern = tuple[tuple[int, int], ...]
+"""The parts of an access: how many bytes behind its first, and of how many."""
+WHOLE: Pattern = ((0, 0),)
 
 
 class Parts(Struct, frozen=True):
-    """`units`: how many bytes each thing in memory is cut into, by its name. `of`: each location that is larger, as its units, the
-    lowest first."""
+    """`of`: each location that is accessed in parts, or a member of a union, as its parts, the lowest first. `cells`: what memory
+    consists of, each with its size in bytes."""
 
-    units: dict[str, int]
     of: dict[Address, tuple[Address, ...]]
+    cells: dict[Address, int]
 
     def all_of(self, places: Iterable[Address]) -> frozenset[Address]:
-        """The units of some locations."""
+        """The parts of some locations."""
         return frozenset([part for place in places for part in self.of.get(place, (place,))])
 
     def joined(self, whole: Address, values: Sequence[_V], op: Callable[[str, _V, _V], _V], number: Callable[[int], _V]) -> _V:
-        """The number whose units are `values`, the lowest first, by operators on what the values are."""
-        return joined(values, self.units[whole.name], op, number)
+        """The number whose parts are `values`, by operators on what the values are."""
+        first = self.of[whole][0]
+        return joined([part.offset - first.offset for part in self.of[whole]], values, op, number)
 
 
-def joined(values: Sequence[_V], unit: int, op: Callable[[str, _V, _V], _V], number: Callable[[int], _V]) -> _V:
-    """The number whose units of `unit` bytes are `values`, the lowest first."""
+def joined(offsets: Sequence[int], values: Sequence[_V], op: Callable[[str, _V, _V], _V], number: Callable[[int], _V]) -> _V:
+    """The number whose parts are `values`, each so many bytes above the lowest."""
     whole = values[0]
-    for k, value in enumerate(values[1:], 1):
-        whole = op("or", whole, op("shl", value, number(8 * unit * k)))
+    for k, value in zip(offsets[1:], values[1:], strict=True):
+        whole = op("or", whole, op("shl", value, number(8 * k)))
     return whole
 
 
 def in_parts(
     test: Test, codes: Sequence[tuple[Instr, ...]], addresses: Mapping[Site, Values]
 ) -> tuple[Test, list[tuple[Instr, ...]], Parts]:
-    """The test with its memory in units, and the code with each access as one of each unit. `addresses` are those of the code as
-    it is. What is never accessed by different sizes, nor by what may access a thing that is, stays whole."""
-    units = _units(test, codes, addresses)
-    cut: dict[Address, tuple[Address, ...]] = {}
-    cells: list[Global] = []
+    """The test with its memory in parts, and the code with each access as one of each part. `addresses` are those of the code as
+    it is. What is never accessed by different sizes, nor by what may access a thing that is, stays whole.
+
+    Raises Unsupported for an access beyond what is declared, or that is not aligned."""
+    units, viewed = _units(test, codes, addresses), {view.of.name for view in test.views}
+    of: dict[Address, tuple[Address, ...]] = {}
+    made: list[Global] = []
     for place in test.globals:
         size, at = size_of(place), place.address
         unit = units.get(at.name, size)
-        if size <= unit:
-            cells.append(place)
+        if size <= unit or at.name in viewed:
+            made.append(place)
             continue
         if not isinstance(place.value, int):
             raise Unsupported(
                 f"{at} holds the address {place.value}, and is accessed in parts of {unit} bytes", place.span,
                 hint="an address is read and written whole",
             )  # fmt: skip
-        cut[at] = tuple([Address(at.name, at.offset + k) for k in range(0, size, unit)])
-        for k, part in enumerate(cut[at]):
-            cells.append(replace(place, address=part, value=place.value >> 8 * unit * k & (1 << 8 * unit) - 1))
-    sites = {site: units[a.name] for site, where in addresses.items() for a in where if isinstance(a, Address) and a.name in units}
-    made = [tuple(_cut(code, {i: unit for (of, i), unit in sites.items() if of == t})) for t, code in enumerate(codes)]
-    return replace(test, globals=tuple(cells)), made, Parts(units, cut)
+        of[at] = tuple([Address(at.name, at.offset + k) for k in range(0, size, unit)])
+        value = place.value
+        made += [
+            replace(place, address=part, value=value >> 8 * unit * k & (1 << 8 * unit) - 1, bytes=unit)
+            for k, part in enumerate(of[at])
+        ]
+    cells = {place.address: size_of(place) for place in made}
+    for view in test.views:
+        of[view.address] = tuple([Address(view.of.name, view.of.offset + k) for k, _ in _pattern(cells, view.of, view.size) or ()])
+    patterns: dict[Site, Pattern] = {}
+    for (t, i), where in sorted(addresses.items()):
+        instr = codes[t][i]
+        if isinstance(instr, Load | Store):
+            found = {_checked(cells, a, instr): a for a in sorted(x for x in where if isinstance(x, Address))}
+            if len(found) > 1:
+                one, other = list(found.values())[:2]
+                raise Unsupported(f"an access to {one} or to {other}, which have other parts", instr.span)
+            patterns[t, i] = next(iter(found), WHOLE)
+    cut = [tuple(_cut(code, {i: pattern for (at, i), pattern in patterns.items() if at == t})) for t, code in enumerate(codes)]
+    return replace(test, globals=tuple(made)), cut, Parts(of, cells)
 
 
 def _units(test: Test, codes: Sequence[tuple[Instr, ...]], addresses: Mapping[Site, Values]) -> dict[str, int]:
@@ -98,59 +118,87 @@ def _units(test: Test, codes: Sequence[tuple[Instr, ...]], addresses: Mapping[Si
     return sizes
 
 
-def _cut(code: tuple[Instr, ...], units: Mapping[int, int]) -> Iterable[Instr]:
-    """The code with each access in units, of the sizes given by place. The events of an access are a group: nothing orders them."""
+def _pattern(cells: Mapping[Address, int], at: Address, size: int) -> Pattern | None:
+    """How far behind its first byte each part of an access is, and how large; None where it has others than memory has."""
+    found: list[tuple[int, int]] = []
+    done = 0
+    while done < size:
+        step = cells.get(Address(at.name, at.offset + done), 0)
+        if not step or done + step > size:
+            return None
+        found.append((done, step))
+        done += step
+    return tuple(found)
+
+
+def _checked(cells: Mapping[Address, int], at: Address, instr: Load | Store) -> Pattern:
+    """The parts of an access, which are there."""
+    size = instr.size
+    if not size:  # in C: of something that is no member of a union
+        return WHOLE
+    if at.offset % size:
+        raise Unsupported(
+            f"an access of {size} bytes to {at.name} at offset {at.offset}: it is not aligned",
+            instr.span,
+            hint="align it to its size",
+        )
+    found = _pattern(cells, at, size)
+    if found is None:
+        raise Unsupported(
+            f"{size} bytes of {at.name} at offset {at.offset}: so much is not declared there", instr.span,
+            hint=f"declare all of it, as in 'uint64_t {at.name}' or 'uint8_t {at.name}[16]'",
+        )  # fmt: skip
+    return found
+
+
+def _cut(code: tuple[Instr, ...], patterns: Mapping[int, Pattern]) -> Iterable[Instr]:
+    """The code with each access in its parts. The events of an access are a group: nothing orders them."""
     numbers = count(1 + max([i.group for i in code if isinstance(i, Load | Store)], default=0))
     for at, i in enumerate(code):
         if not isinstance(i, Load | Store):
             yield i
             continue
-        unit, access = units.get(at, i.size or 1), next(numbers)
+        pattern, access = patterns.get(at, WHOLE), next(numbers)
         parts = [
-            replace(
-                i, addr=_add(i.addr, k * unit), access=access, part=k, group=i.group or access, pair=i.pair and PAIRS * i.pair + k
-            )
-            for k in range(max(1, i.size // unit))
+            replace(i, addr=_add(i.addr, k), access=access, part=n, group=i.group or access, pair=i.pair and PAIRS * i.pair + n)
+            for n, (k, _) in enumerate(pattern)
         ]
         if len(parts) == 1:
             yield parts[0]
         elif isinstance(i, Load):
-            names = [f"%{i.dst}.{k}" for k in range(len(parts))]
+            names = [f"%{i.dst}.{n}" for n in range(len(parts))]
             yield from [replace(part, dst=name) for part, name in zip(parts, names, strict=True)]
             values: list[Expr] = [Reg(name) for name in names]
-            yield Assign(i.dst, joined(values, unit, lambda op, a, b: Op(op, (a, b)), Const), i.span)
+            yield Assign(i.dst, joined([k for k, _ in pattern], values, lambda op, a, b: Op(op, (a, b)), Const), i.span)
         else:
             yield Assign("%stored", i.value, i.span)
-            yield from [replace(part, value=_piece(Reg("%stored"), k, unit)) for k, part in enumerate(parts)]
+            stored = [_piece(Reg("%stored"), k, size) for k, size in pattern]
+            yield from [replace(part, value=value) for part, value in zip(parts, stored, strict=True)]
 
 
 def _add(address: Expr, offset: int) -> Expr:
     return Op("add", (address, Const(offset))) if offset else address
 
 
-def _piece(value: Expr, k: int, unit: int) -> Expr:
-    """Unit `k` of a value, the lowest first."""
-    return Op(f"zext{8 * unit}", (Op("shr", (value, Const(8 * unit * k))) if k else value,))
+def _piece(value: Expr, k: int, size: int) -> Expr:
+    """The `size` bytes of a value that are `k` above its lowest."""
+    above = Op("shr", (value, Const(8 * k))) if k else value
+    return Op(f"zext{8 * size}", (above,)) if size < 8 else above
 
 
-def check_parts(
-    codes: Sequence[tuple[Instr, ...]], addresses: Mapping[Site, Values], declared: Sequence[Global], units: Mapping[str, int]
-) -> None:
-    """Raise Unsupported for an access beyond what is declared, and for one that is not aligned."""
-    cells = {place.address for place in declared}
+def check_parts(codes: Sequence[tuple[Instr, ...]], addresses: Mapping[Site, Values], parts: Parts) -> None:
+    """Raise Unsupported for an access that goes where nothing is declared, now that it is known what parts make of addresses, and
+    for one in C to a part of a union whose size its type does not say."""
+    viewed = {part.name for view, found in parts.of.items() for part in found if view.name != part.name}
     for (t, i), where in sorted(addresses.items()):
         instr = codes[t][i]
         if not isinstance(instr, Load | Store):
             continue
         for a in sorted(x for x in where if isinstance(x, Address)):
-            begin = a.offset - instr.part * units.get(a.name, instr.size)
-            if begin % instr.size:
+            if instr.size and a not in parts.cells:
+                raise Unsupported(f"an access to {a.name} at offset {a.offset}: nothing is declared there", instr.span)
+            if not instr.size and a.name in viewed:
                 raise Unsupported(
-                    f"an access of {instr.size} bytes to {a.name} at offset {begin}: it is not aligned", instr.span,
-                    hint="align it to its size",
-                )  # fmt: skip
-            if a not in cells:
-                raise Unsupported(
-                    f"{instr.size} bytes of {a.name} at offset {begin}: so much is not declared there", instr.span,
-                    hint=f"declare all of it, as in 'uint64_t {a.name}' or 'uint8_t {a.name}[16]'",
+                    f"an access to a part of {a.name} through a pointer to it", instr.span,
+                    hint="name the member where it is accessed: in a structure with a union, that says how much is read or written",
                 )  # fmt: skip

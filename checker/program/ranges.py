@@ -307,7 +307,7 @@ def _values(e: Expr, env: dict[str, Values], span: Span, *, tokens: bool) -> Val
 def simplified(op: str, args: tuple[Expr, ...], told: list[bool]) -> bool:
     """Whether an operator can be applied to what nothing determines: where one operand is `told` by the text alone, whatever
     the reads return (`r | 0`), or both are one (`r ^ r`). herd solves these before it knows what is read from where."""
-    return op in ("first", "weak", "pick", "ite") or len(args) < 2 or args[0] == args[1] or any(told)
+    return op in ("first", "weak", "pick", "part", "ite") or len(args) < 2 or args[0] == args[1] or any(told)
 
 
 def _used_twice(args: tuple[Expr, ...], env: dict[str, Values]) -> str:

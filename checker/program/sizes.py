@@ -1,6 +1,6 @@
 """Sizes of accesses: each location is accessed by one size, within what is declared. Anything else is refused, by name.
 
-Only machine code says how many bytes it accesses (`size` of a Load or Store); kernel C accesses whole locations.
+Machine code says how many bytes it accesses (`size` of a Load or Store); kernel C only where unions are, else whole locations.
 
     STR X0,[X1] | LDR W0,[X1]       "accesses of different sizes to x: 8 bytes here, 4 bytes in line 7"
 """
@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from checker.core.source import Span, Unsupported
-from checker.program.ir import Address, Global, Instr, Load, Store
+from checker.program.ir import Address, Global, Instr, Load, Store, Test
 from checker.program.ranges import Site, Values
 
 
@@ -26,7 +26,7 @@ BITS = {f"{prefix}int{bits}_t": bits for bits in (8, 16, 32, 64) for prefix in (
 
 def size_of(place: Global) -> int:
     """How many bytes a location has; as many as an int where its type is not said, or not known."""
-    return 8 if "*" in place.type else BITS.get(place.type, 32) // 8
+    return place.bytes or (8 if "*" in place.type else BITS.get(place.type, 32) // 8)
 
 
 class Access(NamedTuple):
@@ -34,8 +34,14 @@ class Access(NamedTuple):
     span: Span
 
 
-def check_sizes(codes: list[tuple[Instr, ...]], addresses: Mapping[Site, Values], declared: Mapping[Address, Global]) -> None:
-    """Raise SeveralSizes where two accesses differ in size, overlap in part, or go beyond a declared location."""
+def check_sizes(codes: list[tuple[Instr, ...]], addresses: Mapping[Site, Values], test: Test) -> None:
+    """Raise SeveralSizes where two accesses differ in size, overlap in part, or go beyond a declared location, and for unions."""
+    if test.views:
+        raise SeveralSizes(
+            f"{test.views[0].address} is in a union", test.views[0].span,
+            hint="this model says nothing of accesses to parts of a location; those of machines do (-m aarch64, x86-tso, riscv)",
+        )  # fmt: skip
+    declared = {g.address: g for g in test.globals}
     seen: dict[Address, Access] = {}
     for (t, i), where in sorted(addresses.items()):
         instr = codes[t][i]

@@ -218,7 +218,7 @@ def _within(e: Expr, env: dict[str, Expr]) -> Expr:
             return env.get(name, Reg(f"@{name}"))
         case Op(op, args):
             inner = tuple([_within(a, env) for a in args])
-            return inner[0] if op in ("weak", "first") else Op(op, inner)
+            return inner[0] if op in ("weak", "first", "part") else Op(op, inner)
     return e
 
 

@@ -162,7 +162,7 @@ def _remark(test: Test, graph: EventGraph, loc: Loc, value: Value) -> str:
     if isinstance(loc, RegLoc):
         domain = graph.finals[loc]
     else:
-        domain = {v: TRUE for w in graph.final_write[loc.address] for v in graph.events[w].value or ()}
+        domain = {v: TRUE for w in graph.final_write.get(loc.address, ()) for v in graph.events[w].value or ()}
     if value in domain or any(isinstance(v, Free) for v in domain) or value in final_value(graph, test, loc):
         return ""
     if isinstance(loc, MemLoc):
