@@ -103,6 +103,8 @@ def gp(
     from checker.gp import STRATEGIES, simulate
     from checker.srcu import Machine, Readers
 
+    if more["kernel"] == "5.18" and not (more["max_nodelay_phase"] is more["max_nodelay"] is None):
+        raise click.UsageError("Linux 5.18 has no limit that --max-nodelay-phase or --max-nodelay could set")
     fields = ("scan", "phase", "register", "update", "vcpu", "kernel", "max_nodelay_phase", "max_nodelay")
     times = {name: more[name] for name in fields}
     held_up = Readers(readers, section, pause)

@@ -231,14 +231,18 @@ class Srcu(Struct):
             self.again(0)  # the next grace period, which end() began: its first look comes at once, whoever asked for it
 
     def futile(self, until: float) -> float:
-        """How long runs take that are sure to find readers, not to sleep, and to end within this jiffy: all done in one step."""
+        """How long runs take that are sure to find readers and not to sleep: all done in one step, within this jiffy."""
         machine, now = self.machine, self.clock.now
         kernel, tick = KERNELS[machine.kernel], machine.tick(now)
-        if not self.expedited() or tick != self.runs_tick or (kernel.slack is not None and tick - kernel.slack > self.tick):
+        if kernel.slack is not None:
+            if tick != self.runs_tick or tick - kernel.slack > self.tick:
+                return 0
+            until = min(until, machine.when(tick + 1))
+        if not self.expedited():
             return 0
         one, asked = 3 * machine.scan + 2 * RETRY, 4 if kernel.each else 2
-        room = (min(until, machine.when(tick + 1)) - now) / one
-        rounds = max(int(min(room, (machine.looks - self.looks) / asked, machine.runs - self.runs)) - 1, 0)
+        room = min((until - now) / one, (machine.looks - self.looks) / asked, machine.runs - self.runs)
+        rounds = max(int(room) - 1, 0)
         self.looks += asked * rounds
         self.runs += rounds
         return one * rounds

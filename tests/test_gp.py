@@ -276,6 +276,54 @@ def test_a_normal_grace_period_that_follows_another_has_no_timer() -> None:
     assert (second.start, second.scan) == (first.end, first.end)
 
 
+def pauses(machine: Machine, *, expedited: bool) -> list[int]:
+    """The jiffies for which one grace period sleeps each time, while a reader stays for 50 ms."""
+    slept: list[int] = []
+    again = Srcu.again
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Srcu, "futile", lambda self, until: 0)
+        patch.setattr(Srcu, "again", lambda self, jiffies: (slept.append(jiffies), again(self, jiffies)))
+        clock = Clock()
+        Srcu(clock, machine).call(lambda: None, expedited=expedited)
+        clock.run()
+    return slept
+
+
+# By hand, from srcu_get_delay() and its commits of 2022: HZ=1000, a timer of n jiffies fires at the tick n + 1, until tick 50.
+@pytest.mark.parametrize(
+    ("kernel", "expedited", "wanted"),
+    [
+        ("5.18", False, [1] * 25),
+        ("282d8998e997", False, [1, 3, 7, 10, 10, 10, 10]),
+        ("8f870e6eb8c0", False, [1, 2, 5, 10, 10, 10, 10]),
+        ("7.2", False, [1, 2, 5, 10, 10, 10, 10]),
+        ("5.18", True, []),
+        ("282d8998e997", True, [1, 2, 5, 10, 10, 10, 10]),
+        ("8f870e6eb8c0", True, [1, 1, 3, 7, 10, 10, 10, 10]),
+        ("7.2", True, [1, 3, 7, 10, 10, 10, 10]),
+    ],
+)
+def test_a_grace_period_sleeps_for_longer_the_older_it_is(kernel: str, expedited: bool, wanted: list[int]) -> None:
+    machine = Machine(hz=1000, scan=1, kernel=kernel, readers=Readers(1, 50_000, 50_000))
+    assert [jiffies for jiffies in pauses(machine, expedited=expedited) if jiffies] == wanted
+
+
+@pytest.mark.parametrize(
+    ("kernel", "phase", "runs", "before"),
+    [("7.2", 10**6, 5, 6), ("7.2", 9, 10**6, 5), ("8f870e6eb8c0", None, None, 1), ("282d8998e997", 9, 10**6, 3)],
+)
+def test_looks_and_runs_without_a_delay_are_counted(kernel: str, phase: int | None, runs: int | None, before: int) -> None:
+    readers = Readers(1, 50_000, 50_000)
+    machine = Machine(hz=100, scan=1, kernel=kernel, readers=readers, max_nodelay_phase=phase, max_nodelay=runs)
+    assert pauses(machine, expedited=True).index(1) == before
+
+
+@pytest.mark.parametrize("kernel", sorted(KERNELS))
+def test_callbacks_of_a_normal_grace_period_wait_for_a_timer(kernel: str) -> None:
+    run = simulate(boot("arm64", 1, 0), CALL, Machine(hz=100, kernel=kernel))
+    assert 10 * MS <= run.old[0].freed - run.grace_periods[0].end <= 20 * MS
+
+
 def test_updates_in_a_row_wait_two_scans_each_however_many() -> None:
     run = simulate(boot("arm64", 0, 9000, gap=0), WAIT, Machine(hz=1000, scan=0.5, update=0))
     assert {round(step.waited, 3) for step in run.of(UPDATE)} == {1.0}
@@ -587,7 +635,16 @@ def test_a_boot_of_nothing_is_a_table_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("us", "text"), [(0, "0 µs"), (137, "137 µs"), (999.7, "1 ms"), (20_100, "20.1 ms"), (1_250_000, "1.25 s"), (4e9, "4000 s")]
+    ("us", "text"),
+    [
+        (0, "0 µs"),
+        (137, "137 µs"),
+        (999.7, "1 ms"),
+        (20_100, "20.1 ms"),
+        (1_250_000, "1.25 s"),
+        (999_970_000, "1000 s"),
+        (4e9, "4000 s"),
+    ],
 )
 def test_times_are_shown_with_a_unit_that_suits_them(us: float, text: str) -> None:
     assert span(us) == text
@@ -634,6 +691,7 @@ def test_a_file_that_cannot_be_written_is_an_error_without_a_traceback(tmp_path:
 @pytest.mark.parametrize(
     "bad",
     ["--scan=nan", "--phase=nan", "--phase=1", "--gap=inf", "--hz=5", "-n=-1", "--registers=3=1", "--registers=x", "--kernel=5.17",
+     "--kernel=5.18 --max-nodelay 5",
      "--strace=/nonexistent", f"--strace={__file__}", f"--strace={TRACE} -n 3", f"--strace={TRACE} --registers 1=a"],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(bad: str) -> None:

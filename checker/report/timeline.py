@@ -63,7 +63,7 @@ def _scaled(number: float, units: Sequence[str]) -> str:
     place = 0
     while number >= 999.5 and place < len(units) - 1:
         number, place = number / 1000, place + 1
-    return f"{number:.0f} {units[place]}" if number >= 1000 else f"{number:.3g} {units[place]}"
+    return f"{number:.0f} {units[place]}" if number >= 999.5 else f"{number:.3g} {units[place]}"
 
 
 def table(timelines: Sequence[Timeline]) -> str:
