@@ -68,6 +68,10 @@ _UNKNOWN = {
     "KVM_HYPERV_EVENTFD": "may wait for a grace period; that is not modelled",
     "KVM_XEN_HVM_SET_ATTR": "may wait for a grace period; that is not modelled",
 }
+_OTHERS = {
+    "x86": re.compile(r"KVM_ARM_\w+"),
+    "arm64": re.compile(r"KVM_(CREATE_PIT2?|SET_(TSS_ADDR|IDENTITY_MAP_ADDR|CPUID2?|LAPIC|MSRS|XSAVE|PIT2?)|X86_\w+)"),
+}  # calls that a machine does not have
 # What neither registers devices nor waits for readers of kvm->srcu: its time is part of the gap. KVM_IRQFD and
 # KVM_SET_GSI_ROUTING wait for those of kvm->irq_srcu, another domain.
 _QUIET = re.compile(
@@ -119,7 +123,7 @@ class _Reader(Struct):
     def events(self) -> Iterator[_Event]:
         """The ioctls that returned, in the order in which they did."""
         begun: dict[str, tuple[int, int, str]] = {}
-        for number, text in enumerate(self.source.text.splitlines(), 1):
+        for number, text in enumerate(self.source.text.split("\n"), 1):
             match = _LINE.fullmatch(text.rstrip())
             if match is None:
                 if "ioctl(" in text or "ioctl resumed" in text:
@@ -162,14 +166,18 @@ class _Reader(Struct):
         return _Event(line, pid, start, length, name, done[1], done[2])
 
     def take(self, event: _Event) -> None:
-        """What a call means for the model."""
-        if event.result.startswith("-1"):
+        """What a call means for the model. A guest that was interrupted has run; another call that failed did nothing."""
+        if event.result.startswith("-1") and not (event.name == "KVM_RUN" and "EINTR" in event.result):
             return
         self.taken.add(event.line)
         if event.name == "KVM_CREATE_VM" and event.name in self.seen:
             raise BadTrace("a second VM in one trace", self.span(event.line), hint="cut the trace to the lines of one VM")
+        if _OTHERS[self.arch].fullmatch(event.name):
+            raise BadTrace(f"{self.arch} has no {event.name}", self.span(event.line), hint="--arch says which machine it was")
         calls = self.calls(event)
         self.seen.add(event.name)
+        if calls and self.threads and bool(event.pid) == ("" in self.threads):
+            raise BadTrace("lines with and without a thread in one trace", self.span(event.line), hint=HOW)
         if calls:
             runs = event.name == "KVM_RUN"  # registers where it begins; then the guest runs
             self.add(event.pid, event.start, event.start + (0 if runs else event.length), calls)
