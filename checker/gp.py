@@ -4,7 +4,7 @@ A `Boot` (what each thread of a VMM does, in order) and a `Machine` (HZ, scan ti
 took, how much of it was waiting, and which old buses were held. docs/gp.md says what is modelled, after which source, and what
 is not. In short: one SRCU domain as kernel/rcu/srcutree.c runs it, `kvm->slots_lock`, one CPU for each thread.
 
-    simulate(boot("x86", 6, 1), "call_srcu", Machine(hz=100)).slowest(VCPU)                     19740 µs
+    simulate(boot("x86", 6, 1), "call_srcu", Machine(hz=100)).slowest(VCPU)                     19934 µs
     simulate(boot("x86", 6, 1), "synchronize_srcu_expedited", Machine()).slowest(VCPU)            137 µs
 """
 
@@ -110,7 +110,7 @@ class Timeline(Struct, frozen=True):
 
 def boot(
     arch: str, registrations: int, updates: int, *, interleave: bool = False, vcpus: int = 1, own_threads: bool = False,
-    gap: float = 50,
+    gap: float = 15,
 ) -> Boot:  # fmt: skip
     """The order of a boot. x86 registers its devices before the first vCPU (KVM_CREATE_IRQCHIP), arm64 after it (the vGIC).
 

@@ -78,7 +78,7 @@ _QUIET = re.compile(
     r"KVM_(GET_\w+|HAS_\w+|CHECK_\w+|ARM_\w+|CREATE_(VM|DEVICE|GUEST_MEMFD)|RUN|IRQFD|IRQ_LINE\w*|SIGNAL_MSI|INTERRUPT|NMI|SMI|"
     r"ENABLE_CAP|KVMCLOCK_CTRL|REINJECT_CONTROL|TPR_ACCESS_REPORTING|TRANSLATE|CLEAR_DIRTY_LOG|RESET_DIRTY_RINGS|"
     r"MEMORY_ENCRYPT_\w+|X86_SETUP_MCE|X86_SET_MCE|PRE_FAULT_MEMORY|"
-    r"SET_(REGS|S?REGS2|SREGS|FPU|MSRS|CPUID2?|LAPIC|XSAVE|XCRS|VCPU_EVENTS|DEBUGREGS|MP_STATE|ONE_REG|TSC_KHZ|SIGNAL_MASK|CLOCK|"
+    r"SET_(REGS|SREGS2?|FPU|MSRS|CPUID2?|LAPIC|XSAVE|XCRS|VCPU_EVENTS|DEBUGREGS|MP_STATE|ONE_REG|TSC_KHZ|SIGNAL_MASK|CLOCK|"
     r"IRQCHIP|PIT2?|BOOT_CPU_ID|TSS_ADDR|IDENTITY_MAP_ADDR|NR_MMU_PAGES|GUEST_DEBUG|NESTED_STATE|VAPIC_ADDR|GSI_ROUTING|"
     r"MEMORY_ATTRIBUTES))"
 )
@@ -183,6 +183,7 @@ class _Reader(Struct):
             self.add(event.pid, event.start, event.start + (0 if runs else event.length), calls)
 
     def calls(self, event: _Event) -> list[Call]:
+        """What a call that succeeded does, by the tables above."""
         name = event.name
         if event.line in self.registers:
             count = self.registers[event.line]

@@ -17,6 +17,7 @@ import xml.etree.ElementTree as ElementTree
 from contextlib import ExitStack
 from pathlib import Path
 
+import click
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -729,6 +730,12 @@ def test_the_command_prints_a_table_and_draws(tmp_path: Path) -> None:
 def test_the_command_says_which_of_its_numbers_are_fitted() -> None:
     last = CliRunner().invoke(command, ["--scan", "7", "--vcpu", "100"]).output.splitlines()[-2:]
     assert " ".join(last).endswith("Fitted to what was reported, not measured: gap, register, update.")
+
+
+def test_every_kernel_that_is_known_can_be_asked_for() -> None:
+    (option,) = [each for each in command.params if each.name == "kernel"]
+    assert isinstance(option.type, click.Choice)
+    assert tuple(option.type.choices) == tuple(KERNELS)
 
 
 def test_a_trace_is_replayed_and_what_was_assumed_is_said_beside_it() -> None:
