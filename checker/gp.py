@@ -1,204 +1,244 @@
 """What grace periods cost a boot: KVM registers devices and updates memslots, under four ways to free the old MMIO bus.
 
-A `Boot` (what a VMM does, in order) and a `Machine` (HZ, scan time …) in, a `Timeline` out: how long each step took and how
-much of it was waiting. One SRCU domain, as kernel/rcu/srcutree.c of Linux 7.2 runs it. What is modelled:
+A `Boot` (what each thread of a VMM does, in order) and a `Machine` (HZ, scan time …) in, a `Timeline` out: how long each step
+took, how much of it was waiting, and which old buses were held. docs/gp.md says what is modelled, after which source, and what
+is not. In short: one SRCU domain as kernel/rcu/srcutree.c runs it, `kvm->slots_lock`, one CPU for each thread.
 
-* One grace period at a time; what comes while one runs waits for the next. A grace period is two scans, which take the time
-  given, waiting for readers included.
-* A normal grace period begins after a timer of one jiffy, an expedited one at once. A timer once armed is not shortened: a
-  later expedited request waits for it, and that is the regression of February 2026. Once the timer fired, the expedited
-  request is known and what follows has no delay.
-* Timers never fire early: one of one jiffy fires at the second tick after it was armed, one to two jiffies later
-  (kernel/time/timer.c). `phase` is how far into a jiffy the boot begins; 0 is the worst case.
-* Grace periods without a delay may follow each other only so often in one jiffy (srcu_max_nodelay), then one waits.
-* kvm_swap_active_memslots() always calls synchronize_srcu_expedited(). One thread does everything, nothing else runs.
-
-Left out: rcu_nodes, readers that outlast a scan, the callbacks' workqueue. The times of the ioctls themselves are fitted to
-the unharmed figures of that thread: 137 µs for x86's first KVM_CREATE_VCPU, 16 µs for an update of the memslots on arm64.
-
-    boot("x86", 6, 1), "call_srcu", HZ=100: KVM_CREATE_VCPU 20 ms; "synchronize_srcu_expedited": 0.14 ms
+    simulate(boot("x86", 6, 1), "call_srcu", Machine(hz=100)).slowest(VCPU)                     19934 µs
+    simulate(boot("x86", 6, 1), "synchronize_srcu_expedited", Machine()).slowest(VCPU)            137 µs
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 from msgspec import Struct, field
+
+from checker.srcu import Actor, Clock, GracePeriod, Machine, Srcu
 
 STRATEGIES = ("synchronize_srcu_expedited", "call_srcu", "call_srcu_expedited", "keyed off created vCPUs")
 REGISTER, UPDATE, VCPU = "register", "memslot", "vcpu"
 
+HEADER, RANGE = 24, 24  # bytes of struct kvm_io_bus and struct kvm_io_range where pointers have 64 bits
+ADDRESS_SPACES = 2  # x86 with SMM has two, and the APIC's page is a memslot in each
 
-class Machine(Struct, frozen=True):
-    """`hz` ticks a second; times in µs: one scan, the gap between two ioctls, what each ioctl takes without any waiting."""
 
-    hz: int = 100
-    scan: float = 5
-    gap: float = 50
-    phase: float = 0
-    register: float = 2
-    update: float = 6
-    vcpu: float = 121
+class Call(Struct, frozen=True):
+    """One ioctl: `gap` µs after the thread's last one, `count` devices on one bus, or `count` updates of the memslots."""
 
-    @property
-    def jiffy(self) -> float:
-        return 1_000_000 / self.hz
+    kind: str
+    gap: float = 0
+    count: int = 1
+    bus: str = "mmio"
 
-    @property
-    def max_nodelay(self) -> int:
-        """SRCU_DEFAULT_MAX_NODELAY: grace periods without a delay in one jiffy."""
-        phase = min(max(2_000_000 // self.hz // 5, 3), 1000)
-        return max(phase, 100)
 
-    def timer(self, now: float) -> float:
-        """When a timer of one jiffy, armed now, fires: the second tick from here."""
-        tick = int((now + self.phase * self.jiffy) / self.jiffy + 1e-9)
-        return (tick + 2 - self.phase) * self.jiffy
+class Thread(Struct, frozen=True):
+    """What one thread of the VMM does in order. It begins when the first thread has done `after` calls."""
+
+    calls: tuple[Call, ...]
+    after: int = 0
 
 
 class Boot(Struct, frozen=True):
-    """What a VMM does, in order. A VCPU step on x86 has a memslot update inside: the APIC access page."""
+    """What a VMM does. The first vCPU has updates of the memslots inside on x86: the page of the APIC."""
 
     arch: str
-    steps: tuple[str, ...]
+    threads: tuple[Thread, ...]
 
 
 class Step(Struct, frozen=True):
-    """One ioctl: when it began, how long it took, how much of that it waited for a grace period. Times in µs."""
+    """One ioctl of a thread: when it began, how long it took, how much of that it waited for grace periods, and for the lock
+    that another held (`locked`). Times in µs."""
 
     kind: str
     start: float
     length: float
     waited: float
+    thread: int = 0
+    locked: float = 0.0
 
 
-class GracePeriod(Struct, frozen=True):
-    """From its request to its end; the scans begin at `scan`, after the timer if it had one."""
+class OldBus(Struct, frozen=True):
+    """An array that was replaced and later freed, and its size in bytes."""
 
-    start: float
-    scan: float
-    end: float
+    size: int
+    replaced: float
+    freed: float
 
 
 class Timeline(Struct, frozen=True):
+    arch: str
     strategy: str
     machine: Machine
     steps: tuple[Step, ...]
     grace_periods: tuple[GracePeriod, ...]
+    old: tuple[OldBus, ...]
     deferred: int
+
+    @property
+    def threads(self) -> int:
+        return 1 + max((step.thread for step in self.steps), default=0)
 
     def of(self, kind: str) -> list[Step]:
         return [step for step in self.steps if step.kind == kind]
 
+    def slowest(self, kind: str) -> float:
+        return max((step.length for step in self.of(kind)), default=0)
+
     @property
     def length(self) -> float:
-        return self.steps[-1].start + self.steps[-1].length if self.steps else 0
+        return max((step.start + step.length for step in self.steps), default=0)
 
     @property
     def waited(self) -> float:
         return sum(step.waited for step in self.steps)
 
+    @property
+    def share(self) -> float:
+        """How much of the boot registrations wait for grace periods; more than 1 if several threads do."""
+        return sum(step.waited for step in self.of(REGISTER)) / (self.length or 1)
 
-def boot(arch: str, registrations: int, updates: int, *, interleave: bool = False) -> Boot:
+    @property
+    def held(self) -> int:
+        """The most bytes of old buses that waited to be freed at one time."""
+        most = now = 0
+        for _, size in sorted([(bus.replaced, bus.size) for bus in self.old] + [(bus.freed, -bus.size) for bus in self.old]):
+            now += size
+            most = max(most, now)
+        return most
+
+
+def boot(
+    arch: str, registrations: int, updates: int, *, interleave: bool = False, vcpus: int = 1, own_threads: bool = False,
+    gap: float = 15,
+) -> Boot:  # fmt: skip
     """The order of a boot. x86 registers its devices before the first vCPU (KVM_CREATE_IRQCHIP), arm64 after it (the vGIC).
 
-    `interleave`: updates stand between the registrations, as when a guest sets up its devices one at a time.
+    `interleave`: updates stand between the registrations, as when a guest sets up its devices one at a time. `own_threads`:
+    each vCPU is created by a thread of its own, which the first thread starts where it would have created it.
     """
-    work = _mixed(registrations, updates) if interleave else (REGISTER,) * registrations + (UPDATE,) * updates
-    if arch == "x86" and not interleave:
-        return Boot(arch, (REGISTER,) * registrations + (VCPU,) + (UPDATE,) * updates)
-    return Boot(arch, (VCPU, *work))
+    work = _mixed(registrations, updates) if interleave else [REGISTER] * registrations + [UPDATE] * updates
+    before = registrations if arch == "x86" and not interleave else 0
+    kinds = work[:before] + ([] if own_threads else [VCPU] * vcpus) + work[before:]
+    main = tuple(Call(kind, gap if i else 0) for i, kind in enumerate(kinds))
+    others = (Thread((Call(VCPU, gap if before else 0),), before),) * (vcpus if own_threads else 0)
+    return Boot(arch, (Thread(main), *others))
 
 
-def _mixed(registrations: int, updates: int) -> tuple[str, ...]:
+def _mixed(registrations: int, updates: int) -> list[str]:
     rounds = max(registrations, updates)
-    return tuple(kind for i in range(rounds) for kind, count in ((REGISTER, registrations), (UPDATE, updates)) if i < count)
+    return [kind for i in range(rounds) for kind, count in ((REGISTER, registrations), (UPDATE, updates)) if i < count]
 
 
 def simulate(plan: Boot, strategy: str, machine: Machine) -> Timeline:
     """How the boot goes when registrations free the old bus by `strategy`."""
     assert strategy in STRATEGIES, strategy
-    srcu = _Srcu(machine)
-    steps: list[Step] = []
-    now, vcpus, deferred = 0.0, 0, 0
-    for kind in plan.steps:
-        start, waited = now, 0.0
-        now += {REGISTER: machine.register, UPDATE: machine.update, VCPU: machine.vcpu}[kind]
-        if kind == VCPU:
-            vcpus += 1
-            now += machine.update if plan.arch == "x86" else 0
-        waits = kind == UPDATE or (kind == VCPU and plan.arch == "x86")
-        if kind == REGISTER:
-            waits = strategy == STRATEGIES[0] or (strategy == STRATEGIES[3] and not vcpus)
-            if not waits:
-                deferred += 1
-                srcu.request(now, expedited=strategy == STRATEGIES[2])
-        if waits:
-            waited = srcu.wait(srcu.request(now, expedited=True)) - now
-            now += waited
-        steps.append(Step(kind, start, now - start, waited))
-        now += machine.gap
-    srcu.rest()
-    return Timeline(strategy, machine, tuple(steps), tuple(srcu.done), deferred)
+    clock = Clock()
+    vm = _Vm(plan, strategy, machine, clock, Srcu(clock, machine))
+    vm.start(0)
+    clock.run()
+    steps = sorted(vm.steps, key=lambda step: (step.start, step.thread))
+    return Timeline(plan.arch, strategy, machine, tuple(steps), tuple(vm.srcu.done), tuple(vm.old), vm.deferred)
 
 
-class _Srcu(Struct):
-    """One srcu_struct. Grace periods are numbered; `needed` and `needed_exp` are the last ones asked for.
+class _Bill(Struct):
+    """What a step waited for."""
 
-    A grace period that runs has a `start`; its scans begin at `scan`. `done` are those that ended.
-    """
+    waited: float = 0.0
+    locked: float = 0.0
 
+
+class _Vm(Struct):
+    """KVM, and the threads of the VMM that call it."""
+
+    plan: Boot
+    strategy: str
     machine: Machine
-    done: list[GracePeriod] = field(default_factory=list)
-    needed: int = 0
-    needed_exp: int = 0
-    start: float | None = None
-    scan: float = 0
-    this_jiffy: int = -1
-    without_delay: int = 0
+    clock: Clock
+    srcu: Srcu
+    steps: list[Step] = field(default_factory=list)
+    old: list[OldBus] = field(default_factory=list)
+    buses: dict[str, int] = field(default_factory=dict)  # how many ranges each has
+    deferred: int = 0
+    vcpus: int = 0
+    apic_page: bool = False
+    locked: bool = False  # kvm->slots_lock
+    blocked: list[Actor] = field(default_factory=list)
 
-    def request(self, now: float, *, expedited: bool) -> int:
-        """Ask for a grace period that starts from now on: its number (rcu_seq_snap(), srcu_funnel_gp_start())."""
-        self.advance(now)
-        target = len(self.done) + (1 if self.start is None else 2)
-        self.needed = max(self.needed, target)
-        if expedited:
-            self.needed_exp = max(self.needed_exp, target)
-        if self.start is None:
-            self.begin(now)
-        return target
+    def start(self, done: int) -> None:
+        """Start the threads that begin when the first has done that many calls, itself too."""
+        for number, thread in enumerate(self.plan.threads):
+            if thread.after == done and (number > 0 or done == 0):
+                self.clock.start(self.clock.now, self.thread(number, thread))
 
-    def begin(self, now: float) -> None:
-        """Start the next grace period: at once if an expedited one is asked for, else after a jiffy (srcu_get_delay())."""
-        self.start = now
-        if self.needed_exp <= len(self.done):
-            self.scan = self.machine.timer(now)
-            return
-        jiffy = int((now + self.machine.phase * self.machine.jiffy) / self.machine.jiffy)
-        self.without_delay = self.without_delay + 1 if jiffy == self.this_jiffy else 1
-        self.this_jiffy = jiffy
-        self.scan = self.machine.timer(now) if self.without_delay > self.machine.max_nodelay else now
+    def thread(self, number: int, thread: Thread) -> Actor:
+        does = {REGISTER: self.register, UPDATE: self.update, VCPU: self.create}
+        for done, call in enumerate(thread.calls, 1):
+            yield self.clock.now + call.gap
+            start, bill = self.clock.now, _Bill()
+            yield from does[call.kind](call, bill)
+            self.steps.append(Step(call.kind, start, self.clock.now - start, bill.waited, number, bill.locked))
+            if number == 0:
+                self.start(done)
 
-    def ends(self) -> Iterator[float]:
-        """The end of each grace period to come that is asked for already."""
-        while self.start is not None:
-            end = self.scan + 2 * self.machine.scan
-            yield end
-            self.done.append(GracePeriod(self.start, self.scan, end))
-            self.start = None
-            if self.needed > len(self.done):
-                self.begin(end)
+    def register(self, call: Call, bill: _Bill) -> Actor:
+        """kvm_io_bus_register_dev(), under the lock."""
+        yield from self.lock(bill)
+        for _ in range(call.count):
+            yield self.clock.now + self.machine.register
+            ranges = self.buses.get(call.bus, 0)
+            self.buses[call.bus] = ranges + 1
+            free = partial(self.free, HEADER + RANGE * ranges, self.clock.now)
+            if self.strategy == STRATEGIES[0] or (self.strategy == STRATEGIES[3] and not self.vcpus):
+                yield from self.synchronize(bill)
+                free()
+            else:
+                self.deferred += 1
+                self.srcu.call(free, expedited=self.strategy == STRATEGIES[2])
+        self.unlock()
 
-    def advance(self, now: float) -> None:
-        """Everything up to `now`."""
-        for end in self.ends():
-            if end > now:
-                return
+    def update(self, call: Call, bill: _Bill) -> Actor:
+        """kvm_set_memory_region(), under the lock."""
+        yield from self.lock(bill)
+        yield from self.swap(call.count, bill)
+        self.unlock()
 
-    def wait(self, target: int) -> float:
-        """When grace period `target`, which was asked for, ends."""
-        return next(end for end in self.ends() if len(self.done) + 1 == target)
+    def create(self, _: Call, bill: _Bill) -> Actor:
+        """kvm_vm_ioctl_create_vcpu(), on x86 with kvm_alloc_apic_access_page()."""
+        self.vcpus += 1
+        yield self.clock.now + self.machine.vcpu
+        if self.plan.arch == "x86":
+            yield from self.lock(bill)
+            if not self.apic_page:
+                self.apic_page = True
+                yield from self.swap(ADDRESS_SPACES, bill)
+            self.unlock()
 
-    def rest(self) -> None:
-        for _ in self.ends():
-            pass
+    def swap(self, count: int, bill: _Bill) -> Actor:
+        """kvm_swap_active_memslots(), that many times."""
+        for _ in range(count):
+            yield self.clock.now + self.machine.update
+            yield from self.synchronize(bill)
+
+    def synchronize(self, bill: _Bill) -> Actor:
+        """synchronize_srcu_expedited()."""
+        asked, waiting = self.clock.now, list[Actor]()
+        self.srcu.call(partial(self.clock.wake, waiting), expedited=True)
+        yield waiting
+        bill.waited += self.clock.now - asked
+
+    def free(self, size: int, replaced: float) -> None:
+        self.old.append(OldBus(size, replaced, self.clock.now))
+
+    def lock(self, bill: _Bill) -> Actor:
+        """Take the lock; who waits gets it in turn."""
+        asked = self.clock.now
+        if self.locked:
+            yield self.blocked
+        self.locked = True
+        bill.locked += self.clock.now - asked
+
+    def unlock(self) -> None:
+        self.locked = bool(self.blocked)
+        if self.blocked:
+            self.clock.start(self.clock.now, self.blocked.pop(0))
