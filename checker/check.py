@@ -20,6 +20,7 @@ from checker.program.events import Event, EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
 from checker.program.ir import ENDLESS, PROGRESS, Expectation, Instr, Test
+from checker.program.registers import ThreadsWithRegisters
 from checker.program.unroll import unroll
 from checker.result import Result
 from checker.solve.answer import Answer, all_unknown, unknown
@@ -104,8 +105,11 @@ def _stages(
     clock.lap("expand")
     observed = observed_memory(test)
     graph = change(
-        execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed, deadline=deadline)
-    )
+        execute(
+            test, codes, observed, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed,
+            threads=ThreadsWithRegisters if model.registers else None, deadline=deadline,
+        )
+    )  # fmt: skip
     clock.lap("execute")
     bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
     bounds.all_of(model.plan)
