@@ -20,7 +20,7 @@ from checker.program.events import Event, EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
 from checker.program.ir import ENDLESS, PROGRESS, Expectation, Instr, Test
-from checker.program.registers import ThreadsWithRegisters
+from checker.program.registers import ThreadsWithRegisters, carries
 from checker.program.unroll import unroll
 from checker.result import Result
 from checker.solve.answer import Answer, all_unknown, unknown
@@ -121,9 +121,9 @@ def _stages(
 
 def _rounds(test: Test, model: Model, codes: list[tuple[Instr, ...]]) -> int | None:
     """How often a loop that waits has to be followed, beyond what its code asks for; None where there is none, or it matters."""
-    if not any(loops_of(code) for code in codes):
+    if not any(loops_of(code) for code in codes) or (model.registers and any(map(carries, codes))):
         return None
-    return Dropped(Beyond(test, codes, ())).enough(model)
+    return Dropped(Beyond(test, codes, (), registers=model.registers)).enough(model)
 
 
 def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[Instr, ...]]:
@@ -134,8 +134,10 @@ def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[
 def unfollowed(problem: Problem, test: Test, model: Model, options: Options) -> Lit:
     """That a loop is cut short, for all that is known its further rounds matter, or memory is accessed through no address."""
     cut = problem.cut
-    if problem.graph.idle and Dropped(Beyond(test, expanded(test, model, problem.circuit.deadline), ())).never_breaks(model.axioms):
-        cut = matters(problem, options.unroll)
+    if problem.graph.idle:
+        beyond = Beyond(test, expanded(test, model, problem.circuit.deadline), (), registers=model.registers)
+        if Dropped(beyond).never_breaks(model.axioms):
+            cut = matters(problem, options.unroll)
     return problem.circuit.either2(cut, problem.wild)
 
 
@@ -145,7 +147,7 @@ def _decide(
     graph, _, problem = _stages(test, model, options, clock, refined=True)
 
     def beyond(taken: Iterable[Event]) -> Beyond:
-        return Beyond(test, expanded(test, model, clock.deadline), taken)
+        return Beyond(test, expanded(test, model, clock.deadline), taken, registers=model.registers)
 
     said = remarks(test, graph)
     if options.strict and said:

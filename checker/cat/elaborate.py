@@ -131,7 +131,8 @@ class _Elaborator:
                 term = self.term(exp, env)
                 if kind == "irreflexive" and term.op == "plus":
                     kind, term = "acyclic", term.args[0]
-                self.result.axioms.append(Axiom(kind, term, str(label or name or kind), negated, role, span))
+                if term.op != "empty" or negated != (role == "flag"):  # else it holds, or is never raised, whatever the test
+                    self.result.axioms.append(Axiom(kind, term, str(label or name or kind), negated, role, span))
             case s.Show():
                 pass
             case s.Include(name, span):

@@ -99,7 +99,9 @@ def execute(
         spans = _spans(test, codes, coherent=coherent, deadline=deadline)
         check_parts(codes, spans.addresses, test.globals, parts.units)
         observed = parts.all_of(observed)
-    return _execute(test, codes, observed, spans, parts, threads or Threads, compiled=compiled, coherent=coherent, deadline=deadline)
+    return _execute(
+        test, codes, observed, spans, parts, threads or Threads, compiled=compiled, coherent=coherent, deadline=deadline
+    )
 
 
 def _spans(test: Test, codes: list[tuple[Instr, ...]], *, coherent: bool, deadline: Deadline) -> Ranges:

@@ -23,11 +23,17 @@ from checker.core.source import NOWHERE, Span
 from checker.core.value import known, nonzero
 from checker.program.draft import Deps, Draft
 from checker.program.execute import NONE, UNSET, Path, Register, Threads
-from checker.program.ir import Address, Assign, Branch, Choose, Expr, Instr, Label, Load, Mark, Op, Reg, Store
+from checker.program.ir import Address, Assign, Branch, Choose, Cut, Expr, Instr, Label, Load, Mark, Op, Reg, Store
+from checker.program.unroll import unroll
 
 RELATIONS = ("rf-reg", "iico_data", "iico_ctrl", "iico_order")
 _READ, _WRITTEN = frozenset({"Rreg"}), frozenset({"Wreg"})
 _DECIDES, _BRANCHES = frozenset({"B"}), frozenset({"B", "BCC"})
+
+
+def carries(code: tuple[Instr, ...]) -> bool:
+    """Whether a loop's round takes a register's value from the round before: were that left out, its write would be another's."""
+    return any(isinstance(i, Cut) and i.idle > 0 for i in unroll(code, 1, NOWHERE))
 
 
 class _Made(NamedTuple):
@@ -69,6 +75,8 @@ class ThreadsWithRegisters(Threads):
             case Load() | Store() | Mark():
                 self.accessed(t, tid, i, instr, path, pending)
                 return path
+            case Cut(idle=idle) if idle > 0:  # see `carries`
+                instr = replace(instr, idle=-1)
             case Choose(dst):
                 self.keep(dst, _Made(), path, span)
             case Branch(cond, ctrl=True):
