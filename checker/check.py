@@ -128,6 +128,10 @@ def _rounds(test: Test, model: Model, codes: list[tuple[Instr, ...]]) -> int | N
 
 def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[Instr, ...]]:
     """The code of each thread in the model's loads, stores and fences, with its loops."""
+    if model.registers:
+        from checker.isa.front import with_all_reads
+
+        test = with_all_reads(test)
     return [expand(thread, model.primitives or {}, compiled=model.compiled, deadline=deadline) for thread in test.threads]
 
 

@@ -100,8 +100,6 @@ class ThreadsWithRegisters(Threads):
         if isinstance(instr, Store):
             self.link(eid, value)
             self.port("DATA", value.data)
-            for decision in value.ctrl:
-                self.port("DATA", self.decided[decision])
             read = self.draft.open_pairs.get((tid, instr.pair))
             if read is not None and not {read} & {*value.data, *[e for d in value.ctrl for e in self.decided[d]]}:
                 deps["iico_order"][read, eid] = TRUE
@@ -161,14 +159,15 @@ class ThreadsWithRegisters(Threads):
             case Op("pick", (cond, yes, no)):
                 decision = self.decision(self.made(cond, path, span), path, span)
                 taken = nonzero(self.computed(cond, path, span).value)
-                data, ctrl = [
-                    self.merged([(taken, a), (-taken, b)])
-                    for a, b in zip(self.made(yes, path, span), self.made(no, path, span), strict=True)
-                ]
+                cases = [(lit, self.made(e, path, span)) for lit, e in ((taken, yes), (-taken, no))]
+                data, ctrl = [self.merged([(lit, made[k]) for lit, made in cases]) for k in (0, 1)]
+                self.port("DATA", data)
                 return _Made(data, self.united(ctrl, decision))
             case Op("weak", (value, cond)):
                 decision = self.decision(self.made(cond, path, span), path, span)
                 data, ctrl = self.made(value, path, span)
+                for sources in (data, *[self.decided[eid] for eid in decision]):
+                    self.port("DATA", sources)
                 return _Made(data, self.united(ctrl, decision))
             case Op(_, args):
                 data, ctrl = NONE, NONE
