@@ -219,6 +219,8 @@ class Beyond:
                 return a.kind != "F" and (a == b or within)
             case "rmw" | "amo":
                 return within and (a.kind, b.kind) == ("R", "W")
+            case "same-low-order-bits":
+                return "F" not in (a.kind, b.kind)
             case "rf-reg":
                 return within and "Wreg" in a.tags and "Rreg" in b.tags
         return within  # int, po, and dependencies, which may begin and end at marks
