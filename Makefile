@@ -1,7 +1,8 @@
 # make run         check every scenario under litmus/ and print what came out and what was expected
 # make test        style, types, layers, tests
 # make gate        what a change must pass: every scenario against its expectations and litmus/baseline.json
-# make conformance CORPUS=folder   compare with the verdicts in folder/oracle.jsonl
+# make conformance CORPUS=folder   compare with the verdicts in folder/oracle.jsonl; with MODEL=path/to.cat under that model, and with
+#                  AGAINST=name as well with what another model says
 # make mutate      which small changes of the checker no test notices: MUTANTS=40 of them, drawn with SEED=1 (docs/mutants.md)
 # make nightly     the laws on TIMES=10 times as many texts, others every night
 # make bench       how fast, and what got slower
@@ -36,7 +37,7 @@ lint: $(READY)
 
 conformance: $(READY)
 	@test -n "$(CORPUS)" || { echo "say which corpus: make conformance CORPUS=folder" >&2; exit 2; }
-	$(BIN)/python -m tools.conformance $(CORPUS)
+	$(BIN)/python -m tools.conformance $(CORPUS) $(if $(MODEL),--model $(MODEL)) $(if $(AGAINST),--against $(AGAINST))
 
 mutate: $(READY)
 	$(BIN)/python -m tests.mutants --count $(MUTANTS) --seed $(SEED)

@@ -20,6 +20,7 @@ from checker.program.events import Event, EventGraph
 from checker.program.execute import execute
 from checker.program.expand import expand
 from checker.program.ir import ENDLESS, PROGRESS, Expectation, Instr, Test
+from checker.program.registers import ThreadsWithRegisters, carries
 from checker.program.unroll import unroll
 from checker.result import Result
 from checker.solve.answer import Answer, all_unknown, unknown
@@ -104,8 +105,11 @@ def _stages(
     clock.lap("expand")
     observed = observed_memory(test)
     graph = change(
-        execute(test, codes, observed, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed, deadline=deadline)
-    )
+        execute(
+            test, codes, observed, compiled=model.compiled, coherent=model.coherent, mixed=model.mixed,
+            threads=ThreadsWithRegisters if model.registers else None, deadline=deadline,
+        )
+    )  # fmt: skip
     clock.lap("execute")
     bounds = Bounds(graph, model.terms, model.in_order if model.coherent else frozenset())
     bounds.all_of(model.plan)
@@ -117,21 +121,27 @@ def _stages(
 
 def _rounds(test: Test, model: Model, codes: list[tuple[Instr, ...]]) -> int | None:
     """How often a loop that waits has to be followed, beyond what its code asks for; None where there is none, or it matters."""
-    if not any(loops_of(code) for code in codes):
+    if not any(loops_of(code) for code in codes) or (model.registers and any(map(carries, codes))):
         return None
-    return Dropped(Beyond(test, codes, ())).enough(model)
+    return Dropped(Beyond(test, codes, (), registers=model.registers)).enough(model)
 
 
 def expanded(test: Test, model: Model, deadline: Deadline = None) -> list[tuple[Instr, ...]]:
     """The code of each thread in the model's loads, stores and fences, with its loops."""
+    if model.registers:
+        from checker.isa.front import with_all_reads
+
+        test = with_all_reads(test)
     return [expand(thread, model.primitives or {}, compiled=model.compiled, deadline=deadline) for thread in test.threads]
 
 
 def unfollowed(problem: Problem, test: Test, model: Model, options: Options) -> Lit:
     """That a loop is cut short, for all that is known its further rounds matter, or memory is accessed through no address."""
     cut = problem.cut
-    if problem.graph.idle and Dropped(Beyond(test, expanded(test, model, problem.circuit.deadline), ())).never_breaks(model.axioms):
-        cut = matters(problem, options.unroll)
+    if problem.graph.idle:
+        beyond = Beyond(test, expanded(test, model, problem.circuit.deadline), (), registers=model.registers)
+        if Dropped(beyond).never_breaks(model.axioms):
+            cut = matters(problem, options.unroll)
     return problem.circuit.either2(cut, problem.wild)
 
 
@@ -141,7 +151,7 @@ def _decide(
     graph, _, problem = _stages(test, model, options, clock, refined=True)
 
     def beyond(taken: Iterable[Event]) -> Beyond:
-        return Beyond(test, expanded(test, model, clock.deadline), taken)
+        return Beyond(test, expanded(test, model, clock.deadline), taken, registers=model.registers)
 
     said = remarks(test, graph)
     if options.strict and said:

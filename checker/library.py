@@ -182,13 +182,13 @@ def _made_of_files(
             reader.looked.append(source.name)
         table = {**({} if plain else deferrals()), **parse_table(*sources)} if macros else OneALine(*sources)
     names = {k: v for k, v in made.env.items() if isinstance(v, Term)}
-    archs = shipped.archs if shipped else ("C", *ROOMS)
+    archs = shipped.archs if shipped else tuple(ROOMS) if made.registers else ("C", *ROOMS)  # C has no events of registers
     checks = plan(axiom.term for axiom in made.axioms if axiom.role == "check")
     model = Model(
         name if shipped else Path(name).stem, made.title, tuple(made.axioms), made.terms, names, table, checks,
         reader.digest.hexdigest()[:16], archs, bool(shipped and shipped.machine), _answers(name, made.title),
-        coherent(made.axioms), any(t.op == "leaf" and t.name in ("sm", "si") for t in checks), in_order(made.axioms, made.terms),
-        shipped.machine if shipped else "",
+        coherent(made.axioms), any(t.op == "leaf" and t.name in ("sm", "si") for t in checks), made.registers,
+        in_order(made.axioms, made.terms), shipped.machine if shipped else "",
     )  # fmt: skip
     return model, reader.looked
 

@@ -9,6 +9,8 @@ import pytest
 from kernel_c import contended
 
 from checker.check import Options
+from checker.library import forget, load_model
+from checker.parse.macros import MODELS
 from tools import conformance
 
 MP = """C MP
@@ -108,6 +110,26 @@ def test_a_difference_that_a_variant_of_the_model_makes_is_explained(
     assert run(monkeypatch, known, corpus, "--only", "states", "--jobs", 1) == 0
     assert f"known   states.litmus: {SAID['states']} (it is weaker)" in capsys.readouterr().out
     assert run(monkeypatch, known, corpus, "--only", "ok", "--jobs", 1) == 1
+
+
+def test_a_model_by_path_is_compared_with_another_on_every_test(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = tmp_path / "known.toml"
+    known.write_text('[lkmm]\n"ok.litmus" = "it is so"\n')
+    own = tmp_path / "own.cat"
+    table = str(MODELS / "lkmm" / "linux.def")
+    monkeypatch.setattr(conformance, "load_model", lambda name, **_: load_model(name, macros=table if name == str(own) else None))
+    for order, status in (("po", 0), ("po-loc", 1)):
+        own.write_text(f'"own"\ninclude "cos.cat"\nacyclic {order} | rf | co | fr as c\n')
+        forget()
+        only = ["--only", "silent", "--jobs", 1, "--model", own]
+        assert run(monkeypatch, known, corpus, *only) == 0
+        capsys.readouterr()
+        assert run(monkeypatch, known, corpus, *only, "--against", "sc") == status
+        told = capsys.readouterr().out
+        assert ("DIFFERS silent.litmus: Sometimes, under sc Never; states: " in told) == bool(status)
+    assert run(monkeypatch, known, corpus, "--only", "ok.l", "--jobs", 1, "--model", own) == 0
 
 
 def test_a_bug_of_ours_is_one_row_and_unknown_is_no_agreement(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -306,7 +306,7 @@ def load_buffering(between: str) -> str:
     code = ["P0 | P1 ;", "MOV W9,#1 | MOV W9,#1 ;", "LDR W0,[X1] | LDR W0,[X2] ;", *rows]
     code += [("" if "W9," in between or "STR" in between else "STR W9,[X2]") + "| DMB SY ;", "| STR W9,[X1] ;"]
     result = check(
-        parse_test(Source("t", litmus("0:X1=x; 0:X2=y; 1:X1=x; 1:X2=y;", "\n".join(code), "exists (0:X0=1 /\\ 1:X0=1)"))),
+        parse_test(Source("t", litmus("0:X1=x; 0:X2=y; 0:X4=z; 1:X1=x; 1:X2=y;", "\n".join(code), "exists (0:X0=1 /\\ 1:X0=1)"))),
         load_model("aarch64"),
     )
     return result.observation
@@ -327,6 +327,7 @@ def load_buffering(between: str) -> str:
         ("CMP W0,#1; CSET W3,EQ; ORR W3,W3,#1; STR W3,[X2]", "Never"),
         ("CMP W0,#1; MOV W3,#1; CSEL W3,W3,W3,EQ; STR W3,[X2]", "Never"),
         ("MOV W0,W0; MOV W3,#1; STR W3,[X2]", "Sometimes"),
+        ("MOV W3,W0; CAS W3,W9,[X4]; STR W9,[X2]", "Sometimes"),  # it compares, and branches nowhere
     ],
 )
 def test_a_write_waits_for_the_read_it_depends_on(between: str, expected: str) -> None:

@@ -15,7 +15,15 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from checker.cat import syntax as s
-from checker.cat.base import BASE_RELATIONS, BASE_SETS, REFUSED
+from checker.cat.base import (
+    BASE_RELATIONS,
+    BASE_SETS,
+    OF_NOTHING,
+    REFUSED,
+    REGISTER_RELATIONS,
+    REGISTER_SETS,
+    WITHOUT_MEMBERS,
+)
 from checker.cat.term import Axiom, Term, Terms
 from checker.cat.values import (
     PRIMITIVES,
@@ -47,12 +55,13 @@ class Unbound(UnknownName):
 
 
 class Elaboration(Struct):
-    """What elaborating a model's files leaves behind."""
+    """What elaborating a model's files leaves behind. `registers`: it says `catdep`, and may use events of registers."""
 
     terms: Terms = field(default_factory=Terms)
     axioms: list[Axiom] = field(default_factory=list)
     env: dict[str, Value] = field(default_factory=dict)
     title: str = ""
+    registers: bool = False
 
 
 def elaborate(files: list[s.File], include: Callable[[str, Span], s.File], variants: frozenset[str]) -> Elaboration:
@@ -79,6 +88,10 @@ class _Elaborator:
             env[name] = self.terms.make("leaf", "set", name=name)
         for name in BASE_RELATIONS:
             env[name] = self.terms.make("leaf", "rel", name=name)
+        for name in WITHOUT_MEMBERS:
+            env[name] = self.terms.empty_set
+        env["Exp"] = env["M"]  # an access that the program makes, not the hardware
+        env["PTEtoPA"] = self.terms.empty_rel
         env["id"] = self.terms.identity
         for name in PRIMITIVES:
             env[name] = Primitive(name)
@@ -86,13 +99,24 @@ class _Elaborator:
     # ------------------------------------------------------------ instructions
 
     def file(self, file: s.File) -> None:
-        if file.catdep:
-            raise Unsupported(
-                "this model computes dependencies from register events (catdep)", Span(file.source, 1, 1),
-                hint="use the shipped model 'aarch64', which takes addr, data and ctrl as given",
-            )  # fmt: skip
+        if file.catdep and not self.result.registers:
+            self.registers(file)
         self.result.title = file.title or self.result.title
         self.body(file.body, "")
+
+    def registers(self, file: s.File) -> None:
+        """Have what `catdep` adds."""
+        if self.including:
+            raise Unsupported(
+                "an included file says 'catdep', the model does not", Span(file.source, 1, 1), hint="say it in the model as well"
+            )
+        self.result.registers = True
+        env = self.result.env
+        for name in REGISTER_SETS:
+            env[name] = self.terms.make("leaf", "set", name=name)
+        for name in REGISTER_RELATIONS:
+            env[name] = self.terms.make("leaf", "rel", name=name)
+        env["NDATA"] = self.terms.diff(self.terms.universe, self.terms.make("leaf", "set", name="DATA"))
 
     def body(self, body: tuple[s.Ins, ...], label: str) -> None:
         for ins in body:
@@ -105,7 +129,10 @@ class _Elaborator:
                 env.update(self.bindings(bindings, rec, env, ins.span))
             case s.Check(kind, exp, name, negated, role, span):
                 term = self.term(exp, env)
-                self.result.axioms.append(Axiom(kind, term, str(label or name or kind), negated, role, span))
+                if kind == "irreflexive" and term.op == "plus":
+                    kind, term = "acyclic", term.args[0]
+                if term.op != "empty" or negated != (role == "flag"):  # else it holds, or is never raised, whatever the test
+                    self.result.axioms.append(Axiom(kind, term, str(label or name or kind), negated, role, span))
             case s.Show():
                 pass
             case s.Include(name, span):
@@ -292,10 +319,8 @@ class _Elaborator:
     def primitive(self, name: str, args: tuple[Value, ...], span: Span) -> Value:
         terms = self.terms
         match name, args:
-            case "domain", (r,):
-                return terms.make("domain", "set", (self.relation(r, span),), span=span)
-            case "range", (r,):
-                return terms.make("range", "set", (self.relation(r, span),), span=span)
+            case (("domain" | "range"), (r,)):
+                return terms.projection(name, self.relation(r, span), span)
             case "different-values", (r,):
                 return terms.make("values", "rel", (self.relation(r, span),), span=span)
             case (("tag2events" | "tag2instrs"), (TagValue(tag),)):
@@ -319,6 +344,10 @@ class _Elaborator:
                 return SetValue((terms.empty_rel,))
             case "map", (function, over):
                 return self.mapped(function, over, span)
+            case name, (of,) if name in OF_NOTHING:
+                if any(self.as_term(a, span).op == "empty" for a in (of.args if isinstance(of, TupleValue) else (of,))):
+                    return terms.empty_rel
+                raise Unsupported(f"'{name}' of what may be there", span, hint="translation tables are not modelled")
         raise Unsupported(f"'{name}' of such a value", span, hint="over a test's events, only the forms of cos.cat and lock.cat")
 
     def mapped(self, function: Value, over: Value, span: Span) -> Value:
@@ -387,6 +416,8 @@ class _Elaborator:
                 return self.binary(op, self.value(left, env), self.value(right, env), span)
 
     def match_set(self, value: Value, e: s.MatchSet, env: dict[str, Value]) -> Value:
+        if isinstance(value, Term) and value.op == "empty":
+            value = SetValue(())
         if not isinstance(value, SetValue):
             raise Unsupported(
                 "a match on a set that depends on the test's events", e.span,
@@ -405,7 +436,7 @@ class _Elaborator:
     def unary(self, op: str, value: Value, span: Span) -> Value:
         terms = self.terms
         if op == "[]":
-            return terms.make("id", "rel", (self.set(value, span),), span=span)
+            return terms.diagonal(self.set(value, span), span)
         if op == "~":
             term = self.as_term(value, span)
             everything = terms.universe if term.kind == "set" else terms.make("product", "rel", (terms.universe, terms.universe))

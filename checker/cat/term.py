@@ -93,8 +93,15 @@ class Terms:
         if b.op == "empty" or a is self.identity:
             return b
         if a.op == "id" and b.op == "id":
-            return self.make("id", "rel", (self.inter(a.args[0], b.args[0], span),), span=span)
+            return self.diagonal(self.inter(a.args[0], b.args[0], span), span)
         return self.make("seq", "rel", (a, b), span=span)
+
+    def diagonal(self, a: Term, span: Span = NOWHERE) -> Term:
+        return self.empty_rel if a.op == "empty" else self.make("id", "rel", (a,), span=span)
+
+    def projection(self, op: str, r: Term, span: Span = NOWHERE) -> Term:
+        """The domain or the range of a relation."""
+        return self.empty_set if r.op == "empty" else self.make(op, "set", (r,), span=span)
 
     def inverse(self, a: Term, span: Span = NOWHERE) -> Term:
         if a.op in ("empty", "id"):
@@ -114,6 +121,8 @@ class Terms:
 
     def fix(self, names: tuple[str, ...], bodies: tuple[Term, ...], span: Span) -> tuple[Term, ...]:
         """The components of `let rec names = bodies`, where the bodies use the variables `names`."""
+        if len(names) == 1 and (same := self._closure(names[0], bodies[0], span)):
+            return (same,)
         group = "+".join(names)
         monotone = all(_monotone(b, frozenset(names)) for b in bodies)
         made = []
@@ -128,6 +137,15 @@ class Terms:
         for term, body in zip(made, bodies, strict=True):
             term.unfolded = self.substitute(body, fixed)
         return tuple(made)
+
+    def _closure(self, name: str, body: Term, span: Span) -> Term | None:
+        """What `let rec r = … | r; r` defines: r+ of the rest."""
+        parts = body.args if body.op == "union" else (body,)
+        rest = tuple([p for p in parts if name not in p.free])
+        loops = [p for p in parts if name in p.free]
+        if rest and all(p.op == "seq" and all(a.op == "var" and a.name == name for a in p.args) for p in loops):
+            return self.plus(self.union(rest, span), span) if loops else body
+        return None
 
     def substitute(self, term: Term, values: dict[str, Term]) -> Term:
         """`term` with its free variables replaced. The result is interned like any other term."""
@@ -203,7 +221,8 @@ class Model(Struct, frozen=True):
     the names under which a test may speak of it, the nearest first; `machine` is the folder of isa/ that `primitives` are made for.
     `compiled`: C is taken as machine code made of it (the accesses of an expression come in some order that C allows), not as
     herd has it (what C leaves open has no order). `coherent` and `in_order`: see the functions of these names. `mixed`: it says
-    what the parts of an access are to each other (`sm`, `si`), so accesses of several sizes can be asked about.
+    what the parts of an access are to each other (`sm`, `si`), so accesses of several sizes can be asked about. `registers`: it is
+    about events of registers too.
     """
 
     name: str
@@ -219,6 +238,7 @@ class Model(Struct, frozen=True):
     answers: tuple[str, ...] = ()
     coherent: bool = False
     mixed: bool = False
+    registers: bool = False
     in_order: frozenset[int] = frozenset()
     machine: str = ""
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from checker.cat import syntax as s
+from checker.cat.base import OF_NOTHING
 from checker.cat.term import Term
 from checker.core.source import Span
 
@@ -102,6 +103,7 @@ Value: TypeAlias = (
 PRIMITIVES: dict[str, int] = {
     "domain": 1, "range": 1, "classes-loc": 1, "partition": 1, "linearisations": 1, "tag2events": 1, "tag2instrs": 1,
     "different-values": 1, "map": 2, "cross": 1, "co_locs": 1, "generate_orders": 1, "generate_cos": 1,
+    **dict.fromkeys(OF_NOTHING, 1),
 }  # fmt: skip
 
 

@@ -69,6 +69,8 @@ class Emitter:
     """
 
     signs = False
+    folds = True
+    """Do known values of registers stand where these are read?"""
     flag_names: Mapping[str, str] = {}
 
     def __init__(self, instructions: Sequence[Instruction], initial: Mapping[str, Value], *, plain: bool) -> None:
@@ -96,6 +98,10 @@ class Emitter:
         if self.moved:
             self.assign(*self.moved)
             self.moved = None
+
+    def read_all(self) -> None:
+        """Have registers read wherever an instruction names them, whatever is known of their values."""
+        self.folds, self.known = False, None
 
     def end(self) -> None:
         """What comes behind the last instruction."""
@@ -326,6 +332,8 @@ class Emitter:
 
     def label(self, name: str) -> None:
         self.code.append(Label(name))
+        if not self.folds:
+            return
         came = self.arriving.get(name, [])
         if len(came) < self.jumps[name]:  # some branch goes back to here, or is never reached
             self.known = dict.fromkeys(self.mentioned())

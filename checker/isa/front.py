@@ -22,8 +22,10 @@ from checker.isa.asm import Column, Line, check_labels, columns
 from checker.isa.emit import Emitter
 from checker.isa.operand import Memory, Problem, nearest
 from checker.isa.table import Instruction, Machine
-from checker.parse.code import Code
+from checker.parse.code import ROOMS, Code
+from checker.parse.code import machine as machine_of
 from checker.parse.question import bytewise, declared_widths, refuse_variants, retyped, whole, width_of
+from checker.parse.sections import split
 from checker.parse.state import Entry
 from checker.program.ir import Global, Loc, MemLoc, RegLoc, Test, Thread, Value
 
@@ -81,17 +83,37 @@ def _finish(test: Test, entries: tuple[Entry, ...], read: list[tuple[Column, Lin
     test = bytewise(test, entries)
     if emitter.signs:
         test = _signed(test, machine.word)
+    return _typed(replace(test, threads=_threads(test, read, emitter)), entries, read, machine)
+
+
+def with_all_reads(test: Test) -> Test:
+    """The test with every register read that an instruction names, where its code has known values instead: for models that are
+    about events of registers. A test that is no longer what its text says stays as it is."""
+    spoken: Machine = machine_of(test.arch)
+    code = split(test.source, ROOMS).code
+    read = [(column, _read(test.source, column, spoken)) for column in columns(test.source, spoken.text(code))]
+    if _threads(test, read, spoken.emitter) != test.threads:
+        return test
+    return replace(test, threads=_threads(test, read, spoken.emitter, folded=False))
+
+
+def _threads(test: Test, read: list[tuple[Column, Lines]], emitter: type[Emitter], *, folded: bool = True) -> tuple[Thread, ...]:
+    """The threads, from the registers and the memory that the test begins with."""
     initial: dict[int, dict[str, Value]] = {}
     for loc, value in test.registers:
         initial.setdefault(loc.tid, {})[loc.reg] = value
     plain = not emitter.signs and all([isinstance(g.value, int) and 0 <= g.value < 256 for g in test.globals])
     plain = plain and not any([_writes_all(i) for _, lines in read for _, i in lines if i])
-    threads = [_thread(test.source, column, lines, emitter, initial.get(column.tid, {}), plain) for column, lines in read]
-    return _typed(replace(test, threads=tuple(threads)), entries, read, machine)
+    made = []
+    for column, lines in read:
+        emit = emitter([i for _, i in lines if i], initial.get(column.tid, {}), plain=plain)
+        if not folded:
+            emit.read_all()
+        made.append(_thread(test.source, column, lines, emit))
+    return tuple(made)
 
 
-def _thread(source: Source, column: Column, lines: Lines, emitter: type[Emitter], initial: dict[str, Value], plain: bool) -> Thread:
-    emit = emitter([i for _, i in lines if i], initial, plain=plain)
+def _thread(source: Source, column: Column, lines: Lines, emit: Emitter) -> Thread:
     for line, i in lines:
         if i is None:
             emit.label(line.text)

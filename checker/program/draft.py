@@ -59,6 +59,7 @@ class Draft(Struct):
     accesses: dict[tuple[int, int], list[int]] = field(default_factory=dict)
     turns: dict[int, Turn] = field(default_factory=dict)
     deps: dict[str, dict[tuple[int, int], Lit]] = field(default_factory=lambda: {name: {} for name in DEPENDENCIES})
+    ports: dict[str, int] = field(default_factory=dict)  # sets of events that what is done with them decides
     together: set[tuple[int, int]] = field(default_factory=set)
     rmw: dict[tuple[int, int], Lit] = field(default_factory=dict)
     open_pairs: dict[tuple[int, int], int] = field(default_factory=dict)

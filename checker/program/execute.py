@@ -66,7 +66,7 @@ class Register(NamedTuple):
 UNSET = Register(known(0), NONE, NONE)
 
 
-class _Path(Struct):
+class Path(Struct):
     """Where a path stands: its place among the branches, its registers, and by scope the reads its branches depended on."""
 
     place: Place
@@ -83,10 +83,11 @@ def execute(
     compiled: bool = False,
     coherent: bool = True,
     mixed: bool = False,
+    threads: type[Threads] | None = None,
     deadline: Deadline = None,
 ) -> EventGraph:
     """The event structure of the test's threads, whose straight code is `codes`. `observed`: locations whose end value matters;
-    `compiled`, `coherent` and `mixed` say what the model takes tests for (see cat/term.py)."""
+    `compiled`, `coherent` and `mixed` say what the model takes tests for (see cat/term.py); `threads` makes the events."""
     spans = _spans(test, codes, coherent=coherent, deadline=deadline)
     parts = None
     try:
@@ -98,7 +99,9 @@ def execute(
         spans = _spans(test, codes, coherent=coherent, deadline=deadline)
         check_parts(codes, spans.addresses, parts)
         observed = parts.all_of(observed)
-    return _execute(test, codes, observed, spans, parts, compiled=compiled, coherent=coherent, deadline=deadline)
+    return _execute(
+        test, codes, observed, spans, parts, threads or Threads, compiled=compiled, coherent=coherent, deadline=deadline
+    )
 
 
 def _spans(test: Test, codes: list[tuple[Instr, ...]], *, coherent: bool, deadline: Deadline) -> Ranges:
@@ -117,8 +120,8 @@ def _environments(test: Test) -> list[dict[str, Value]]:
 
 
 def _execute(
-    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], spans: Ranges, parts: Parts | None, *, compiled: bool,
-    coherent: bool, deadline: Deadline,
+    test: Test, codes: list[tuple[Instr, ...]], observed: frozenset[Address], spans: Ranges, parts: Parts | None,
+    threads: type[Threads], *, compiled: bool, coherent: bool, deadline: Deadline,
 ) -> EventGraph:  # fmt: skip
     memory: dict[Address, Value] = {g.address: g.value for g in test.globals}
     envs = _environments(test)
@@ -128,9 +131,9 @@ def _execute(
         for a in spans.addresses[site]:
             if isinstance(a, Address):
                 draft.by_address.setdefault(a, []).append(site)
-    threads = _Threads(draft)
+    made = threads(draft)
     for t in range(len(codes)):
-        threads.thread(t)
+        made.thread(t)
     unfinished = draft.unfinished + [lit for lit, _, _ in draft.wild]
     for guard, cond in draft.assumed:  # a thread may wait in vain for what an unfinished one would do
         draft.circuit.require((-guard, cond, *unfinished))
@@ -139,7 +142,7 @@ def _execute(
     return graph(draft, rf, {a: final_write(draft, a) for a in sorted(observed)})
 
 
-class _Threads:
+class Threads:
     """The threads of a draft, run one by one."""
 
     def __init__(self, draft: Draft) -> None:
@@ -154,8 +157,8 @@ class _Threads:
         self.assumed = len(self.draft.assumed)
         self.tree = Tree(self.circuit, sum([isinstance(i, Branch) for i in code]))
         self.draft.trees.append(self.tree)
-        path: _Path | None = _Path(self.tree.root, 0, env, {})
-        pending: dict[str, list[_Path]] = {}
+        path: Path | None = Path(self.tree.root, 0, env, {})
+        pending: dict[str, list[Path]] = {}
         for i, instr in enumerate(code):
             if isinstance(instr, Label):
                 arriving = pending.pop(instr.name, [])
@@ -167,13 +170,13 @@ class _Threads:
         if path is not None:
             self.end(tid, [path])
 
-    def end(self, tid: int, paths: list[_Path]) -> None:
+    def end(self, tid: int, paths: list[Path]) -> None:
         path = self.joined(paths, "")
         if path is not None:
             for name, register in path.env.items():
                 self.draft.finals[RegLoc(tid, name)] = register.value
 
-    def step(self, t: int, tid: int, i: int, instr: Instr, path: _Path, pending: dict[str, list[_Path]]) -> _Path | None:
+    def step(self, t: int, tid: int, i: int, instr: Instr, path: Path, pending: dict[str, list[Path]]) -> Path | None:
         look(self.circuit.deadline)
         match instr:
             case Load() | Store() | Mark():
@@ -208,7 +211,7 @@ class _Threads:
         waited = [self.circuit.either2(-before, cond) for before, cond in self.draft.assumed[self.assumed :]]
         return self.circuit.both([guard, *waited]) if waited else guard
 
-    def steered(self, register: Register, path: _Path) -> Register:
+    def steered(self, register: Register, path: Path) -> Register:
         """`register` as assigned here: the branches around decide it too."""
         if not path.ctrl:
             return register
@@ -217,7 +220,7 @@ class _Threads:
             add(self.circuit, ctrl, through)
         return register._replace(ctrl=ctrl)
 
-    def branch(self, instr: Branch, path: _Path, pending: dict[str, list[_Path]]) -> _Path | None:
+    def branch(self, instr: Branch, path: Path, pending: dict[str, list[Path]]) -> Path | None:
         circuit = self.circuit
         cond = self.evaluate(instr.cond, path, instr.span)
         taken = nonzero(self.determined(cond.value, path))
@@ -241,7 +244,7 @@ class _Threads:
             return None
         return replace(path, place=here, env=dict(path.env) if there is not None else path.env)
 
-    def joined(self, paths: list[_Path], label: str) -> _Path | None:
+    def joined(self, paths: list[Path], label: str) -> Path | None:
         """The one path that goes on where `paths` meet; the scope `label` ends here."""
         if not paths:
             return None
@@ -272,7 +275,7 @@ class _Threads:
         for scope in scopes:
             both = [(path.place.guard, path.ctrl.get(scope, (NONE, NONE))) for path in paths]
             ctrl[scope] = (self.merged([(g, d[0]) for g, d in both]), self.merged([(g, d[1]) for g, d in both]))
-        return _Path(place, reduce(or_, [path.before for path in paths]), env, ctrl)
+        return Path(place, reduce(or_, [path.before for path in paths]), env, ctrl)
 
     def merged(self, cases: list[tuple[Lit, Deps]]) -> Deps:
         """Dependencies after a join: each holds when a path was taken on which it does."""
@@ -290,7 +293,7 @@ class _Threads:
 
     # ------------------------------------------------------------ expressions
 
-    def evaluate(self, e: Expr, path: _Path, span: Span) -> Register:
+    def evaluate(self, e: Expr, path: Path, span: Span) -> Register:
         """The value of an operand. Where it is undefined it is noted, and 0, as `ranges` has it."""
         found = self.computed(e, path, span)
         if type(e) is not Op or Undefined not in map(type, found.value):
@@ -303,7 +306,7 @@ class _Threads:
                 zero.append(value.pop(v))
         return found._replace(value={**value, 0: self.circuit.either(zero)})
 
-    def computed(self, e: Expr, path: _Path, span: Span) -> Register:
+    def computed(self, e: Expr, path: Path, span: Span) -> Register:
         match e:
             case Const(constant):
                 return Register(known(constant), NONE, NONE)
@@ -330,7 +333,7 @@ class _Threads:
                 return Register(value, data, ctrl, pick)
         raise AssertionError(f"not an instruction's operand: {e}")
 
-    def determined(self, value: Symbolic, path: _Path) -> Symbolic:
+    def determined(self, value: Symbolic, path: Path) -> Symbolic:
         """`value` without what nothing determines: no execution computes with it, or goes where it leads."""
         nothing = [v for v in value if undetermined(v)]
         if not nothing:
@@ -358,7 +361,7 @@ class _Threads:
 
     # ------------------------------------------------------------ events
 
-    def access(self, t: int, tid: int, i: int, instr: Load | Store | Mark, path: _Path) -> None:
+    def access(self, t: int, tid: int, i: int, instr: Load | Store | Mark, path: Path) -> None:
         span = instr.span
         addr = self.evaluate(instr.addr, path, span) if instr.addr is not None else None
         if addr is not None:
@@ -405,7 +408,7 @@ class _Threads:
             base = self.evaluate(instr.value, path, span)
             path.env[instr.dst] = self.steered(Register(base.value, {**base.data, eid: TRUE}, base.ctrl), path)
 
-    def depend(self, eid: int, addr: Register, data: Register, path: _Path) -> None:
+    def depend(self, eid: int, addr: Register, data: Register, path: Path) -> None:
         for name, deps in (("addr", addr.data), ("data", data.data)):
             for source, lit in deps.items():
                 self.draft.deps[name][source, eid] = lit
@@ -431,7 +434,7 @@ class _Threads:
             self.draft.rmw[read, eid] = TRUE
             self.draft.together.add((read, eid))
 
-    def monitored(self, instr: Load | Store, eid: int, path: _Path) -> None:
+    def monitored(self, instr: Load | Store, eid: int, path: Path) -> None:
         """The monitor holds the load that armed it; a store executes only when that load was of its location and size.
         Each part of an access that is cut has one.
 

@@ -145,7 +145,7 @@ class Expander:
                 self.statements(body)
                 self.code.append(Branch(Const(1), head, ctrl=False, span=span))
                 self.code.append(Label(end))
-            case Branch(cond, target, scope, span=span) if not isinstance(cond, Const):
+            case Branch(cond, target, scope, ctrl=True, span=span) if not isinstance(cond, Const):
                 self.branch(cond, target, scope, span, when=True)
             case _:
                 self.code.append(s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, groupby, permutations
+from itertools import combinations, groupby, permutations, product
 
 from checker.core.circuit import FALSE, TRUE, Lit
 from checker.core.rel import Rows, bits, mask_of
@@ -35,6 +35,9 @@ def graph(d: Draft, rf: dict[tuple[int, int], Lit], finals: dict[Address, dict[i
     leaves["ext"] = _exact(tuple([everything & ~threads[e.tid] for e in events]))
     leaves["sm"] = leaves["si"] = _exact(same_access(d))
     leaves["id"] = _exact(tuple([1 << a for a in range(n)]))
+    if d.ports:
+        leaves["same-instance"] = _exact(same_instance(d))
+        leaves["same-low-order-bits"] = leaf(d, same_offset(d), relative=False)
     return EventGraph(
         tuple(events), d.circuit, sets(d), leaves, d.finals, finals, tuple(d.cut), tuple(d.wild),
         implied_by(d, at), len(d.codes), tuple([(lit, span, what) for lit, span, what in d.undefined if lit != FALSE]),
@@ -53,6 +56,30 @@ def sets(d: Draft) -> dict[str, int]:
             found["IW"] |= bit
         for tag in e.tags:
             found[tag] = found.get(tag, 0) | bit
+    return found | d.ports
+
+
+def same_instance(d: Draft) -> Rows:
+    """The events of one instruction, each also with itself."""
+    masks: dict[tuple[int, int], int] = {}
+    for e in d.events:
+        masks[d.group_of[e.eid]] = masks.get(d.group_of[e.eid], 0) | 1 << e.eid
+    return tuple([masks[d.group_of[e.eid]] if e.tid != INIT_TID else 0 for e in d.events])
+
+
+def same_offset(d: Draft) -> dict[tuple[int, int], Lit]:
+    """For each two accesses when they are at the same distance from where what they access begins."""
+    at: dict[int, dict[int, Lit]] = {}
+    for e in d.events:
+        for address, lit in (e.addr or {}).items() if e.kind != "F" else ():
+            if isinstance(address, Address):
+                here = at.setdefault(address.offset, {})
+                here[e.eid] = d.circuit.either2(here.get(e.eid, FALSE), lit)
+    found: dict[tuple[int, int], Lit] = {}
+    for here in at.values():
+        for (a, x), (b, y) in product(here.items(), repeat=2):
+            both = d.circuit.both((x, y, d.events[a].guard, d.events[b].guard))
+            found[a, b] = d.circuit.either2(found.get((a, b), FALSE), both)
     return found
 
 

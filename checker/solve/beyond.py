@@ -21,6 +21,8 @@ from checker.program.ir import Assign, Branch, Choose, Instr, Label, Load, Mark,
 from checker.solve.proposition import observed_memory
 
 _SHAPE = frozenset({"po", "int", "ext", "id"})  # what the code alone decides
+_OF_REGISTERS = (("Rreg",), ("Rreg", "ADDR"), ("Rreg", "DATA"), ("Rreg", "ADDR", "DATA"), ("Wreg",), ("B",), ("B", "BCC"))
+"""The sets that an event of a register is in (program/registers.py)."""
 
 
 ANYWHERE = "?"
@@ -38,13 +40,14 @@ class _Kind(Struct, frozen=True):
 class Beyond:
     """The kinds of events of a test's code, and what they may be related by."""
 
-    def __init__(self, test: Test, codes: Sequence[tuple[Instr, ...]], taken: Iterable[Event]) -> None:
+    def __init__(self, test: Test, codes: Sequence[tuple[Instr, ...]], taken: Iterable[Event], *, registers: bool = False) -> None:
         """`codes` have their loops still; `taken` are events that took part in what was followed, two of each statement that
-        did so twice."""
+        did so twice. `registers`: there are events of registers as well."""
         kinds = {_Kind(INIT_TID, "IW", frozenset(), g.address.name): None for g in test.globals}
         self.observed = {ANYWHERE, *[address.name for address in observed_memory(test)]}
         seen = Counter([(e.tid, e.span, e.tags) for e in taken])
-        self.all_seen = True
+        self.all_seen = not registers
+        self.of_loops: set[_Kind] = set()  # what rounds of loops are made of, beside what their code says
         self.shape = _SHAPE | {"loc"}
         self.code: list[tuple[Sequence[Instr], list[range], dict[int, _Kind]]] = []
         for thread, code in zip(test.threads, codes, strict=True):
@@ -52,6 +55,11 @@ class Beyond:
             fixed = set(thread.params) - assigned
             loops = loops_of(code)
             self.code.append((code, loops, {}))
+            for tags in _OF_REGISTERS if registers else ():
+                of_register = _Kind(thread.tid, "F", frozenset(tags), ANYWHERE)
+                kinds[of_register] = None
+                if loops:
+                    self.of_loops.add(of_register)
             for i, instr in enumerate(code):
                 if isinstance(instr, Load | Store | Mark):
                     kind = "R" if isinstance(instr, Load) else "W" if isinstance(instr, Store) else "F"
@@ -211,6 +219,10 @@ class Beyond:
                 return a.kind != "F" and (a == b or within)
             case "rmw" | "amo":
                 return within and (a.kind, b.kind) == ("R", "W")
+            case "same-low-order-bits":
+                return "F" not in (a.kind, b.kind)
+            case "rf-reg":
+                return within and "Wreg" in a.tags and "Rreg" in b.tags
         return within  # int, po, and dependencies, which may begin and end at marks
 
     def of_shape(self, term: Term) -> bool:

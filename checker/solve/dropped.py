@@ -37,7 +37,7 @@ class Dropped:
 
     def __init__(self, beyond: Beyond) -> None:
         self.beyond = beyond
-        self.gone = 0
+        self.gone = sum(1 << beyond.kinds.index(kind) for kind in beyond.of_loops)
         for _, loops, kinds in beyond.code:
             for i, kind in kinds.items():
                 if kind.kind != "W" and any(i in loop for loop in loops):
@@ -65,6 +65,8 @@ class Dropped:
         """How many rounds of each loop that waits tell all there is to tell of a model; None where more may always tell more."""
         needed = 1
         for axiom in model.axioms:
+            if not axiom.negated and self.nothing(axiom.term):  # an assertion, say, about what is not in the test
+                continue
             rounds = self.rounds(axiom) if axiom.role == "flag" else 1 if axiom.role == "check" and self.holds(axiom) else None
             if rounds is None:
                 return None
@@ -102,6 +104,8 @@ class Dropped:
                 return Steps(down, up)
             case "diff":
                 return Steps(parts[0].down and parts[1].up, parts[0].up and parts[1].down)
+            case "seq" if self.takes_nothing(*term.args):
+                return parts[1]
             case "seq":
                 ends = any(a.op == "id" for a in term.args)  # what is in the middle is an end as well
                 return Steps(down, up and (ends or not self.through(term.args[0], term.args[1])))
@@ -120,6 +124,13 @@ class Dropped:
     def nothing(self, term: Term) -> bool:
         """Whether a term is empty in every execution of the code."""
         return not (self.beyond.set(term)[1] if term.kind == "set" else any(self.beyond.rel(term)))
+
+    def takes_nothing(self, first: Term, second: Term) -> bool:
+        """Whether a composition is `[~S] ; r` where r never begins in S."""
+        less = first.args[0] if first.op == "id" else first
+        if less.op != "diff" or less.args[0].name != "_":
+            return False
+        return not self.beyond.set(less.args[1])[1] & domain(self.beyond.rel(second))
 
     def through(self, first: Term, second: Term) -> bool:
         """Whether an event that may go can stand between two relations."""

@@ -217,7 +217,8 @@ class _Questions(Struct, frozen=True):
         self.condition(engine, heard)
         if heard.said[POSITIVE].no and heard.said[NEGATIVE].no and problem.cut != FALSE and not (heard.unfinished or heard.idle):
             heard.unfinished = f"no execution ends within {self.wanted.unroll} rounds of its loops (--unroll)"
-        late = bool(heard.idle) and not all(self.raised_early(heard, FLAG + name) for name in self.flags)
+        flags_only = all(axiom.role in ("check", "flag") for axiom in self.model.axioms)
+        late = bool(heard.idle) and not (flags_only and all(self.raised_early(heard, FLAG + name) for name in self.flags))
         if (heard.unfinished or late) and heard.lost is None:  # of what is left out nothing is known
             heard.beyond = self.wanted.beyond(self.taken(engine))
         heard.said.update(dict.fromkeys([FLAG + name for name in self.flags], NO))

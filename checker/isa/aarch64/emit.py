@@ -201,5 +201,6 @@ class AArch64Emitter(Emitter):
         self.label(end)
 
     def _read_elsewhere(self, register: Register) -> bool:
-        """Is the register named by any other instruction, so that what it depends on matters?"""
-        return bool(register.name) and [name for i in self.instructions for name in i.named].count(register.name) > 1
+        """Is the register named by any other instruction, or are its writes events, so that what it depends on matters?"""
+        named = [name for i in self.instructions for name in i.named]
+        return bool(register.name) and (not self.folds or named.count(register.name) > 1)
