@@ -94,6 +94,8 @@ class Functions(Mapping[str, Function]):
     def renamed(self, now: Functions) -> Iterator[tuple[str, str]]:
         """Static functions that are the same in `now` but for their name, which stands wherever the other one stood."""
         came = {now._nameless(name): name for name in now if name not in self}
+        if not came:
+            return
         text, new = (uncommented(functions.outline.data) for functions in (self, now))
         for name in [name for name in self if name not in now]:
             to = came.get(self._nameless(name), "")
