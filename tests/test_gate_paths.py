@@ -180,6 +180,24 @@ def test_what_is_lost_is_lost_in_any_surroundings(around: str) -> None:
             assert bool(lost(ops_of(around.format(before)), ops_of(around.format(after)))) is less, after
 
 
+TWINS = [
+    "if (c) {{ {0} }} else if (d) {{ {1} }}",
+    "if (c) {{ {1} }} else if (d) {{ {0} }}",
+    "if (c) {{ {0} }} if (d) {{ {1} }}",
+    "switch (k) {{ case 1: {0} break; case 2: {1} break; }}",
+    "{0} {1}",
+    "{1} {0}",
+]
+
+
+@pytest.mark.parametrize("twins", TWINS)
+def test_what_is_lost_is_lost_beside_a_path_that_keeps_it(twins: str) -> None:
+    for before, after, less in LOST:
+        if not any(word in before + after for word in ("return", "goto", "guard")):
+            was, now = (ops_of(twins.format(before, one)) for one in (before, after))
+            assert bool(lost(was, now)) is less, after
+
+
 POOL = [
     "s->a = 1;", "smp_wmb();", "s->b = 1;", "smp_mb();", "WRITE_ONCE(s->c, 1);", "g(s);", "smp_store_release(&s->d, 1);",
     "r = READ_ONCE(s->e);", "smp_rmb();",

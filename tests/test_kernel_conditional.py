@@ -543,3 +543,45 @@ def test_a_name_that_means_another_function_now_is_not_only_a_name(scenarios: Re
     new = new.replace(f"return {EMULATE}", "return weaker") if twin else new
     findings = judged(scenarios, tmp_path, {VMX: (text, new)}, tree)
     assert any(f.level == "block" for f in findings), said(findings)
+
+
+@pytest.mark.parametrize(
+    ("define", "told"),
+    [
+        ("#define kvm_get_bus_srcu(...) (kvm->buses[0])\n", True),
+        ("#define kvm_get_bus_srcu weaker\n", True),
+        ("#define bus_search(bus, addr) 0\n", True),
+        ("#define kvm_get_bus_srcu kvm_get_bus_srcu\n", False),
+        ("#define kvm_get_bus_weakly(...) (kvm->buses[0])\n", False),
+        ("#ifdef CONFIG_S390\n#define kvm_get_bus_srcu weaker\n#endif\n", False),
+    ],
+)
+def test_a_macro_with_a_functions_name_needs_review(scenarios: Report, tmp_path: Path, define: str, told: bool) -> None:
+    first = "int kvm_io_bus_write("
+    findings = judged(scenarios, tmp_path, {MAIN: (first, define + first)})
+    assert bool([f for f in findings if f.kind == "review" and "#define of " in f.message]) is told, said(findings)
+
+
+def test_a_function_that_becomes_a_macro_is_compared_with_it(scenarios: Report, tmp_path: Path) -> None:
+    found = "static int bus_search(struct kvm_io_bus *bus, gpa_t addr)\n"
+    text = (TREE / MAIN).read_text()
+    begin = text.index(found)
+    whole = text[begin : text.index("\n}\n", begin) + 3]
+    findings = judged(scenarios, tmp_path, {MAIN: (whole, "#define bus_search(bus, addr) search_in(bus->range, addr)\n")})
+    assert not any("#define of " in f.message for f in findings), said(findings)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds"),
+    [
+        ("\tpublish(kvm);\n\tcount(kvm);\n", "\tcount(kvm);\n", {"uncovered"}),
+        ("\tpublish(kvm);\n", "\tif (kvm->y)\n\t\tpublish(kvm);\n", {"uncovered"}),
+        ("\tpublish(kvm);\n\tcount", "\tkvm->b = 1;\n\tcount", {"uncovered"}),
+        ("\tpublish(kvm);\n\tcount", "\tsmp_mb();\n\tkvm->b = 1;\n\tcount", {"unasked"}),
+        ("\tpublish(kvm);\n\tcount(kvm);\n", "\tpublish(kvm);\n", set()),
+        ("\tcount(kvm);\n", "\tcount(kvm);\n\tcount(kvm);\n", set()),
+    ],
+)
+def test_a_call_that_ordered_is_missed(scenarios: Report, tmp_path: Path, old: str, new: str, kinds: set[str]) -> None:
+    findings = judged(scenarios, tmp_path, {MAIN: (old, new)}, grown(tmp_path, MAIN, HELPED))
+    assert {f.kind for f in findings} == kinds, said(findings)

@@ -23,13 +23,13 @@ from checker.campaign.variants import Answer, Verdicts, only_where, wanted
 from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
-from checker.kernel.carry import Carried, carry, halves, lost
+from checker.kernel.carry import Carried, carry, halves, lost, orders
 from checker.kernel.changes import Change, difference
 from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, SECTIONS, WRITE
+from checker.kernel.primitives import CALL, DEFER, FENCE, FREE, GRACE, JUMP, SECTIONS, WRITE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -361,9 +361,16 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
                         yield _finding("review", message, policy, kernel=change.place)
                 continue
             gone: Sequence[Change] = lost(was, now) if was else ()  # a new function is what its callers make of it
-            if now and (gone or any(c.kind == "move" or c.op.verb == JUMP for c in difference(was, now).changes)):
+            rest = difference(was, now).changes
+            called = any(c.op.verb == CALL and c.kind != "add" for c in rest)  # as much as that may have ordered
+            if now and (gone or called or any(c.kind == "move" or c.op.verb == JUMP for c in rest)):
                 found = _lost(codes, (old, new), name, policy)
-                gone = found if gone else [*[c for c in found if c.kind == "move" and c.op.verb == FENCE], *halves(found)]
+                less = [
+                    c
+                    for c in found
+                    if orders(c.op) and c.op.verb not in SECTIONS and (called or (c.kind, c.op.verb) == ("move", FENCE))
+                ]
+                gone = found if gone else [*less, *halves(found)]
             yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
 
 

@@ -92,6 +92,12 @@ class Code(Struct):
             self._renamed[path] = dict(was.functions.renamed(now.functions)) if was is not None and now is not None else {}
         return self._renamed[path]
 
+    def still(self, function: Function) -> bool:
+        """Whether a function, no macro, is defined here as it was in the tree before the patch."""
+        found = self.unit(function.path)
+        pieces = found.functions.outline.pieces.get(function.name, ()) if found is not None else ()
+        return any(not piece.macro for piece in pieces)
+
     def callee(self, caller: str, name: str) -> Function | None:
         """The function that a call in the file `caller` means, as far as that can be told without a compiler."""
         if (caller, name) not in self._callees:

@@ -31,6 +31,7 @@ TEXT = (*CODE, ".S", ".rs", ".inc")
 _WORD = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)(?=\s*\()")
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)\b(?:[^\n\\]|\\\r?\n|\\.)*", re.M)
 _DEFINED = re.compile(rb"[ \t]*#[ \t]*(?:define|undef)[ \t]*(\w*)")
+_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)\b(?!(?:\([^)]*\))?[ \t]+\1\b)", re.M)
 _JUMP = re.compile(rb"\b(?:if|else|for|while|do|switch|case|goto|return|break|continue)\b")
 _STRING = re.compile(rb"'(?:\\.|[^'\\\n])'|\"(?:\\.|[^\"\\\n])*\"")
 _NAME = re.compile(rb"[A-Za-z_]\w*")
@@ -67,6 +68,13 @@ class _Side(Struct):
     def functions(self) -> Functions | None:
         unit = self.code.unit(self.path) if self.path.endswith(CODE) else None
         return unit.functions if unit is not None else None
+
+    def defined(self) -> list[tuple[str, int]]:
+        """The macros that the file defines, but for those that stand for themselves, and the lines of that."""
+        functions = self.functions
+        data = functions.outline.data if functions is not None else b""
+        found = [(one[1].decode("utf-8", "replace"), one.start()) for one in _MACRO.finditer(data)]
+        return [(name, data.count(b"\n", 0, at) + 1) for name, at in found]
 
     def lying(self, name: str) -> list[list[bytes]]:
         """The lines of a function, with what stands in it under a false condition."""
@@ -113,6 +121,7 @@ class _File(Struct, frozen=True):
             if name not in {*renamed, *renamed.values()}:
                 yield from self._function(name, old, new)
         yield from self._texts()
+        yield from self._redefined()
         yield from self._includes(old, new)
 
     def _function(self, name: str, old: Functions | None, new: Functions | None) -> Iterator[tuple[Place, str]]:
@@ -163,6 +172,16 @@ class _File(Struct, frozen=True):
                             (side.path, side.line(name)),
                             f"#include of {name} is {what}, and {path} defines {', '.join(words[:3])}",
                         )
+
+    def _redefined(self) -> Iterator[tuple[Place, str]]:
+        """New macros with the name of a function that is still there: calls of it mean something else now."""
+        known = Counter(name for name, _ in self.before.defined())
+        for name, line in self.after.defined():
+            known[name] -= 1
+            meant = self.before.code.callee(self.before.path, name) if known[name] < 0 and self.before.path else None
+            place = (self.after.path, line)
+            if meant is not None and self.after.code.still(meant) and not self._told(place, name):
+                yield place, f"#define of {name}, which is a function in {meant.path}"
 
     def _told(self, place: Place, text: str) -> bool:
         """Whether something was told of an operation: at its line, or in the same function and with its text."""
