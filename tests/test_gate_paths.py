@@ -103,6 +103,11 @@ LOST: list[tuple[str, str, bool]] = [
     ("if (x) s->a = 1; smp_wmb();", "if (x) s->a = 1; if (y) goto over; smp_wmb();\nover: return;", True),
     ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) { smp_wmb(); s->b = 1; } else { smp_wmb(); s->b = 1; } }", False),
     ("s->b = 1; smp_mb();", "s->b = 1; if (x) smp_mb(); else smp_mb();", False),
+    ("if (x) smp_wmb(); s->b = 1;", "if (x) { if (y) smp_wmb(); } s->b = 1;", True),
+    ("s->b = 1; if (x) smp_wmb();", "s->b = 1; if (x) { if (y) smp_wmb(); }", True),
+    ("if (x) { smp_wmb(); s->b = 1; s->c = 1; }", "if (x) { if (y) smp_wmb(); s->c = 1; }", True),
+    ("if (x) { s->b = 1; s->c = 1; smp_wmb(); }", "if (x) { s->b = 1; if (y) smp_wmb(); }", True),
+    ("if (x) { smp_wmb(); WRITE_ONCE(s->b, 1); }", "if (x) { if (y) smp_wmb(); s->b = 1; }", True),
     (
         "switch (x) { case 1: s->a = 1; smp_wmb(); s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
         "switch (x) { case 1: s->a = 1; s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
