@@ -103,6 +103,11 @@ LOST: list[tuple[str, str, bool]] = [
     ("if (x) s->a = 1; smp_wmb();", "if (x) s->a = 1; if (y) goto over; smp_wmb();\nover: return;", True),
     ("if (x) { smp_wmb(); s->b = 1; }", "if (x) { if (y) { smp_wmb(); s->b = 1; } else { smp_wmb(); s->b = 1; } }", False),
     ("s->b = 1; smp_mb();", "s->b = 1; if (x) smp_mb(); else smp_mb();", False),
+    ("if (x) smp_wmb(); s->b = 1;", "if (x) { if (y) smp_wmb(); } s->b = 1;", True),
+    ("s->b = 1; if (x) smp_wmb();", "s->b = 1; if (x) { if (y) smp_wmb(); }", True),
+    ("if (x) { smp_wmb(); s->b = 1; s->c = 1; }", "if (x) { if (y) smp_wmb(); s->c = 1; }", True),
+    ("if (x) { s->b = 1; s->c = 1; smp_wmb(); }", "if (x) { s->b = 1; if (y) smp_wmb(); }", True),
+    ("if (x) { smp_wmb(); WRITE_ONCE(s->b, 1); }", "if (x) { if (y) smp_wmb(); s->b = 1; }", True),
     (
         "switch (x) { case 1: s->a = 1; smp_wmb(); s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
         "switch (x) { case 1: s->a = 1; s->b = 1; break; case 2: s->a = 1; s->b = 1; }",
@@ -178,6 +183,24 @@ def test_what_is_lost_is_lost_in_any_surroundings(around: str) -> None:
     for before, after, less in LOST:
         if not ("return" in after or "guard" in after):
             assert bool(lost(ops_of(around.format(before)), ops_of(around.format(after)))) is less, after
+
+
+TWINS = [
+    "if (c) {{ {0} }} else if (d) {{ {1} }}",
+    "if (c) {{ {1} }} else if (d) {{ {0} }}",
+    "if (c) {{ {0} }} if (d) {{ {1} }}",
+    "switch (k) {{ case 1: {0} break; case 2: {1} break; }}",
+    "{0} {1}",
+    "{1} {0}",
+]
+
+
+@pytest.mark.parametrize("twins", TWINS)
+def test_what_is_lost_is_lost_beside_a_path_that_keeps_it(twins: str) -> None:
+    for before, after, less in LOST:
+        if not any(word in before + after for word in ("return", "goto", "guard")):
+            was, now = (ops_of(twins.format(before, one)) for one in (before, after))
+            assert bool(lost(was, now)) is less, after
 
 
 POOL = [

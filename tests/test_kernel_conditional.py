@@ -464,3 +464,124 @@ def test_a_helper_that_gets_an_empty_twin_needs_review(scenarios: Report, tmp_pa
     assert twin != helper
     findings = judged(scenarios, tmp_path, {MAIN: (helper, f"#ifdef CONFIG_KVM_SAFE\n{helper}#else\n{twin}#endif\n")})
     assert any(f.level == "block" for f in findings), said(findings)
+
+
+LOCKED = """
+void g(struct srcu_struct *ssp)
+{
+	raw_spin_lock_irq_rcu_node(ssp->sup);
+	ssp->a = 1;
+	raw_spin_unlock_irq_rcu_node(ssp->sup);
+}
+"""
+
+
+def test_a_lock_that_no_table_has_becomes_another_lock(scenarios: Report, tmp_path: Path) -> None:
+    other = LOCKED.replace("ssp->sup)", "ssp->other)")
+    findings = judged(scenarios, tmp_path, {MAIN: (LOCKED, other)}, grown(tmp_path, MAIN, LOCKED))
+    assert {f.kind for f in findings if f.level == "warning"} == {"uncovered"}, said(findings)
+    assert any("raw_spin_lock_irq_rcu_node(ssp->sup) is removed" in f.message for f in findings), said(findings)
+
+
+FALSE = """
+void g(struct kvm *kvm)
+{
+#ifdef CONFIG_X86
+	cpu_relax();
+#elif defined(CONFIG_S390)
+	kvm->a = kvm->b;
+	smp_rmb();
+	kvm->c = kvm->d;
+	smp_rmb();
+	kvm->e = 1;
+#endif
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "count"),
+    [
+        ("\tkvm->a = kvm->b;\n\tsmp_rmb();\n\tkvm->c = kvm->d;\n", "\tkvm->c = kvm->d;\n\tsmp_rmb();\n\tkvm->a = kvm->b;\n", 2),
+        ("\tkvm->e = 1;\n", "\tkvm->e = 2;\n", 1),
+        ("\tsmp_rmb();\n\tkvm->e", "\tsmp_wmb();\n\tkvm->e", 2),
+        ("\tsmp_rmb();\n\tkvm->e", "\n\tsmp_rmb();  /* once more */\n\n\tkvm->e", 0),
+        ("\tcpu_relax();\n", "\tcpu_relax();\n\tcpu_relax();\n", 0),
+    ],
+)
+def test_what_stands_beside_a_fence_that_no_function_shows_does_not_change_in_silence(
+    scenarios: Report, tmp_path: Path, old: str, new: str, count: int
+) -> None:
+    findings = judged(scenarios, tmp_path, {VMX: (FALSE, FALSE.replace(old, new))}, grown(tmp_path, VMX, FALSE))
+    assert [f.kind for f in findings] == ["review"] * count, said(findings)
+
+
+EMULATE = "handle_invalid_guest_state"
+
+
+def test_a_function_that_gets_another_name_is_what_it_was(scenarios: Report, tmp_path: Path) -> None:
+    text = (TREE / VMX).read_text()
+    findings = judged(scenarios, tmp_path, {VMX: (text, text.replace(EMULATE, "emulate"))})
+    assert {(f.kind, f.level) for f in findings} == {("drift", "warning")}, said(findings)
+    assert all(f"{VMX}:{EMULATE} is {VMX}:emulate" in f.message for f in findings)
+    weaker = text.replace(EMULATE, "emulate").replace("\tsmp_rmb();\n", "")
+    assert any(f.level == "block" for f in judged(scenarios, tmp_path, {VMX: (text, weaker)}))
+
+
+USED = "\nint kvm_x(struct kvm_vcpu *vcpu)\n{\n\treturn handle_invalid_guest_state(vcpu);\n}\n"
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_a_name_that_means_another_function_now_is_not_only_a_name(scenarios: Report, tmp_path: Path, twin: bool) -> None:
+    tree = grown(tmp_path, VMX, USED)
+    text = (tree / VMX).read_text()
+    begin = text.index(f"static int {EMULATE}")
+    whole = text[begin : text.index("\n}\n", begin) + 3]
+    assert "\tsmp_rmb();\n" in whole
+    weaker = whole.replace("\tsmp_rmb();\n", "")
+    new = text.replace(whole, whole.replace(EMULATE, "emulate") + "\n" + (weaker.replace(EMULATE, "weaker") if twin else ""))
+    new = new.replace(f"return {EMULATE}", "return weaker") if twin else new
+    findings = judged(scenarios, tmp_path, {VMX: (text, new)}, tree)
+    assert any(f.level == "block" for f in findings), said(findings)
+
+
+@pytest.mark.parametrize(
+    ("define", "told"),
+    [
+        ("#define kvm_get_bus_srcu(...) (kvm->buses[0])\n", True),
+        ("#define kvm_get_bus_srcu weaker\n", True),
+        ("#define bus_search(bus, addr) 0\n", True),
+        ("#define kvm_get_bus_srcu kvm_get_bus_srcu\n", False),
+        ("#define kvm_get_bus_weakly(...) (kvm->buses[0])\n", False),
+        ("#ifdef CONFIG_S390\n#define kvm_get_bus_srcu weaker\n#endif\n", False),
+    ],
+)
+def test_a_macro_with_a_functions_name_needs_review(scenarios: Report, tmp_path: Path, define: str, told: bool) -> None:
+    first = "int kvm_io_bus_write("
+    findings = judged(scenarios, tmp_path, {MAIN: (first, define + first)})
+    assert bool([f for f in findings if f.kind == "review" and "#define of " in f.message]) is told, said(findings)
+
+
+def test_a_function_that_becomes_a_macro_is_compared_with_it(scenarios: Report, tmp_path: Path) -> None:
+    found = "static int bus_search(struct kvm_io_bus *bus, gpa_t addr)\n"
+    text = (TREE / MAIN).read_text()
+    begin = text.index(found)
+    whole = text[begin : text.index("\n}\n", begin) + 3]
+    findings = judged(scenarios, tmp_path, {MAIN: (whole, "#define bus_search(bus, addr) search_in(bus->range, addr)\n")})
+    assert not any("#define of " in f.message for f in findings), said(findings)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds"),
+    [
+        ("\tpublish(kvm);\n\tcount(kvm);\n", "\tcount(kvm);\n", {"uncovered"}),
+        ("\tpublish(kvm);\n", "\tif (kvm->y)\n\t\tpublish(kvm);\n", {"uncovered"}),
+        ("\tpublish(kvm);\n\tcount", "\tkvm->b = 1;\n\tcount", {"uncovered"}),
+        ("\tpublish(kvm);\n\tcount", "\tsmp_mb();\n\tkvm->b = 1;\n\tcount", {"unasked"}),
+        ("\tpublish(kvm);\n\tcount(kvm);\n", "\tpublish(kvm);\n", set()),
+        ("\tcount(kvm);\n", "\tcount(kvm);\n\tcount(kvm);\n", set()),
+    ],
+)
+def test_a_call_that_ordered_is_missed(scenarios: Report, tmp_path: Path, old: str, new: str, kinds: set[str]) -> None:
+    findings = judged(scenarios, tmp_path, {MAIN: (old, new)}, grown(tmp_path, MAIN, HELPED))
+    assert {f.kind for f in findings} == kinds, said(findings)

@@ -23,13 +23,13 @@ from checker.campaign.variants import Answer, Verdicts, only_where, wanted
 from checker.campaign.verdicts import tool
 from checker.core.source import CheckerError, Source
 from checker.kernel.binding import Binding, Process, bindings, bound_skeleton, processes
-from checker.kernel.carry import Carried, carry, halves, lost
+from checker.kernel.carry import Carried, carry, halves, lost, orders
 from checker.kernel.changes import Change, difference
 from checker.kernel.kept import Kept
 from checker.kernel.matching import Match, match
 from checker.kernel.mentions import untold
 from checker.kernel.patch import Applied, opened
-from checker.kernel.primitives import DEFER, FENCE, FREE, GRACE, JUMP, SECTIONS, WRITE
+from checker.kernel.primitives import CALL, DEFER, FENCE, FREE, GRACE, JUMP, SECTIONS, WRITE
 from checker.kernel.signal import other_signal
 from checker.kernel.skeleton import Code, Op, own_ops, skeleton
 from checker.kernel.strength import weakens
@@ -188,7 +188,10 @@ def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, C
         elif not binding.variant:
             scene.drift += [_drift(scene, binding, problem, op, policy) for problem, op in found.problems]
         return None
-    after = bound_skeleton(codes[1], binding, policy.depth) if codes[1] is not None else before
+    named = _named_now(binding, codes[1])
+    after = bound_skeleton(codes[1], named, policy.depth) if codes[1] is not None else before
+    if named != binding:
+        scene.drift.append(_finding("drift", f"with the patch, {binding} is {named}: the test is to say so", policy, **place))
     if isinstance(after, str):
         message = f"with the patch, {after}: P{binding.tid} stands for nothing"
         scene.drift.append(_finding("review", message, policy, **place))
@@ -200,6 +203,14 @@ def _held(scene: Scene, binding: Binding, process: Process, codes: tuple[Code, C
     wants = wanted(scene.source, binding.tid) if before.ops != after.ops else {}
     carried = carry(process, scene.processes, text, found, before.ops, after.ops, binding.outside, wants)
     return Bound(binding, process, found, before.ops, after.functions, carried)
+
+
+def _named_now(binding: Binding, code: Code | None) -> Binding:
+    """The binding with the names that a patch gives its functions."""
+    parts = tuple(
+        [(path, code.renamed(path).get(name, name)) if code is not None else (path, name) for path, name in binding.parts]
+    )
+    return replace(binding, parts=parts)
 
 
 def _agrees_after(binding: Binding, process: Process, code: Code, policy: Policy) -> bool:
@@ -334,7 +345,8 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
         before_unit = codes[0].unit(old) if old.endswith((".c", ".h")) else None
         after_unit = after.unit(new) if new.endswith((".c", ".h")) else None
         names = {**(before_unit.functions if before_unit else {}), **(after_unit.functions if after_unit else {})}
-        for name in names:
+        renamed = after.renamed(new) if old == new else {}
+        for name in [name for name in names if name not in {*renamed, *renamed.values()}]:
             if before_unit and after_unit and before_unit.functions.written(name) == after_unit.functions.written(name):
                 continue
             was = own_ops(before_unit.functions[name]) if before_unit and name in before_unit.functions else []
@@ -349,9 +361,16 @@ def _uncovered(codes: tuple[Code, Code | None], patch: Applied, scenes: list[Sce
                         yield _finding("review", message, policy, kernel=change.place)
                 continue
             gone: Sequence[Change] = lost(was, now) if was else ()  # a new function is what its callers make of it
-            if now and (gone or any(c.kind == "move" or c.op.verb == JUMP for c in difference(was, now).changes)):
+            rest = difference(was, now).changes
+            called = any(c.op.verb == CALL and c.kind != "add" for c in rest)  # as much as that may have ordered
+            if now and (gone or called or any(c.kind == "move" or c.op.verb == JUMP for c in rest)):
                 found = _lost(codes, (old, new), name, policy)
-                gone = found if gone else [*[c for c in found if c.kind == "move" and c.op.verb == FENCE], *halves(found)]
+                less = [
+                    c
+                    for c in found
+                    if orders(c.op) and c.op.verb not in SECTIONS and (called or (c.kind, c.op.verb) == ("move", FENCE))
+                ]
+                gone = found if gone else [*less, *halves(found)]
             yield from _unjudged(name, was, now, gone, bool({(old, name), (new, name)} & claimed), policy)
 
 

@@ -159,10 +159,10 @@ def _crossed(flat: Difference, before: Sequence[Op], after: Sequence[Op]) -> lis
     """Fences, locks, acquires and releases that stay while other code is moved past them: to that code it is they that move."""
     moved = [c for c in flat.changes if c.kind == "move" and c.op.verb != JUMP and not c.op.concerns]
     passed = {old for change in moved for old in flat.passed(change)}
-    return [Change("move", i, k, before[i], after[k]) for i, k in flat.kept if i in passed and _orders(before[i])]
+    return [Change("move", i, k, before[i], after[k]) for i, k in flat.kept if i in passed and orders(before[i])]
 
 
-def _orders(op: Op) -> bool:
+def orders(op: Op) -> bool:
     """Whether it orders what stands beside it."""
     strength = op.strength.rpartition(" ")[2]
     return op.verb in ORDERING | SECTIONS or (op.verb == CALL and op.concerns) or strength in ("acquire", "release", "full", "mb")

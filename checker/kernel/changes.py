@@ -129,7 +129,7 @@ def _same_freed(a: Op, b: Op) -> bool:
 def _moved(a: Op, b: Op) -> bool:
     if a.verb in ORDERING:
         return a.sort == b.sort
-    return (a.verb, a.strength, a.place, a.name) == (b.verb, b.strength, b.place, b.name)
+    return (*a.sort, a.name) == (*b.sort, b.name)
 
 
 Key: TypeAlias = tuple[object, ...]

@@ -51,6 +51,7 @@ class Code(Struct):
     _arounds: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _surroundings: dict[str, str] = field(default_factory=dict)
     _callees: dict[tuple[str, str], Function | None] = field(default_factory=dict)
+    _renamed: dict[str, dict[str, str]] = field(default_factory=dict)
     skeletons: dict[tuple[str, str, int], Any] = field(default_factory=dict)
     """What `skeleton` made of functions, by path, name and depth."""
     consulted: set[tuple[str, str]] = field(default_factory=set)
@@ -80,6 +81,22 @@ class Code(Struct):
         """The function `name` of the file `path`."""
         found = self.unit(path)
         return found.functions.get(name) if found is not None else None
+
+    def renamed(self, path: str) -> dict[str, str]:
+        """The static functions of a file that have another name than before the patch, and nothing else in them changed.
+
+        Everywhere in that file: else what was called by the name may be something else now.
+        """
+        if path not in self._renamed:
+            was, now = (code.unit(path) if code is not None and path.endswith(".c") else None for code in (self.base, self))
+            self._renamed[path] = dict(was.functions.renamed(now.functions)) if was is not None and now is not None else {}
+        return self._renamed[path]
+
+    def still(self, function: Function) -> bool:
+        """Whether a function, no macro, is defined here as it was in the tree before the patch."""
+        found = self.unit(function.path)
+        pieces = found.functions.outline.pieces.get(function.name, ()) if found is not None else ()
+        return any(not piece.macro for piece in pieces)
 
     def callee(self, caller: str, name: str) -> Function | None:
         """The function that a call in the file `caller` means, as far as that can be told without a compiler."""

@@ -18,18 +18,20 @@ from msgspec.structs import replace
 
 from checker.kernel.changes import difference
 from checker.kernel.conditional import conditions
+from checker.kernel.outline import uncommented
 from checker.kernel.primitives import CALL, primitive, says_order
 from checker.kernel.skeleton import Code, own_ops
 from checker.kernel.syntax import Function, Functions
 
 Place = tuple[str, int]
 Told = tuple[Place, str]
+MOST_BESIDE = 10_000
 CODE = (".c", ".h")
 TEXT = (*CODE, ".S", ".rs", ".inc")
-_COMMENT = re.compile(rb'("(?:\\.|[^"\\\n])*")|/\*.*?(?:\*/|\Z)|//[^\n]*', re.S)
 _WORD = re.compile(rb"(?<![\w.>])([A-Za-z_]\w*)(?=\s*\()")
 _DIRECTIVE = re.compile(rb"^[ \t]*#[ \t]*(?:define|undef)\b(?:[^\n\\]|\\\r?\n|\\.)*", re.M)
 _DEFINED = re.compile(rb"[ \t]*#[ \t]*(?:define|undef)[ \t]*(\w*)")
+_MACRO = re.compile(rb"^[ \t]*#[ \t]*define[ \t]+(\w+)\b(?!(?:\([^)]*\))?[ \t]+\1\b)", re.M)
 _JUMP = re.compile(rb"\b(?:if|else|for|while|do|switch|case|goto|return|break|continue)\b")
 _STRING = re.compile(rb"'(?:\\.|[^'\\\n])'|\"(?:\\.|[^\"\\\n])*\"")
 _NAME = re.compile(rb"[A-Za-z_]\w*")
@@ -60,11 +62,27 @@ class _Side(Struct):
     path: str
     shown: set[tuple[str, int]] = field(default_factory=set)
     same: list[range] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
 
     @property
     def functions(self) -> Functions | None:
         unit = self.code.unit(self.path) if self.path.endswith(CODE) else None
         return unit.functions if unit is not None else None
+
+    def defined(self) -> list[tuple[str, int]]:
+        """The macros that the file defines, but for those that stand for themselves, and the lines of that."""
+        functions = self.functions
+        data = functions.outline.data if functions is not None else b""
+        found = [(one[1].decode("utf-8", "replace"), one.start()) for one in _MACRO.finditer(data)]
+        return [(name, data.count(b"\n", 0, at) + 1) for name, at in found]
+
+    def lying(self, name: str) -> list[list[bytes]]:
+        """The lines of a function, with what stands in it under a false condition."""
+        functions = self.functions
+        if functions is None:
+            return []
+        self.lines = self.lines or (self.code.data(self.path) or b"").split(b"\n")
+        return [self.lines[one.start - 1 : one.stop - 1] for one in functions.lines(name)]
 
     def includes(self) -> set[str]:
         summary = self.code.summary(self.path) if self.path.endswith(CODE) else None
@@ -96,15 +114,21 @@ class _File(Struct, frozen=True):
 
     def untold(self) -> Iterator[tuple[Place, str]]:
         old, new = self.before.functions, self.after.functions
+        renamed = self.after.code.renamed(self.after.path) if self.before.path == self.after.path else {}
+        for side, functions, names in ((self.before, old, renamed), (self.after, new, renamed.values())):
+            side.same.extend(lines for name in names for lines in (functions.lines(name) if functions is not None else ()))
         for name in dict.fromkeys((*(old or ()), *(new or ()))):
-            yield from self._function(name, old, new)
+            if name not in {*renamed, *renamed.values()}:
+                yield from self._function(name, old, new)
         yield from self._texts()
+        yield from self._redefined()
         yield from self._includes(old, new)
 
     def _function(self, name: str, old: Functions | None, new: Functions | None) -> Iterator[tuple[Place, str]]:
         """The changed operations of one function that nothing was told of."""
         sides = ((self.before, old), (self.after, new))
         same = old is not None and new is not None and old.written(name) == new.written(name)
+        same = same and self.before.lying(name) == self.after.lying(name)
         lines = [
             (side.path, line) for side, functions in sides for line in (functions.lines(name) if functions is not None else ())
         ]
@@ -149,6 +173,16 @@ class _File(Struct, frozen=True):
                             f"#include of {name} is {what}, and {path} defines {', '.join(words[:3])}",
                         )
 
+    def _redefined(self) -> Iterator[tuple[Place, str]]:
+        """New macros with the name of a function that is still there: calls of it mean something else now."""
+        known = Counter(name for name, _ in self.before.defined())
+        for name, line in self.after.defined():
+            known[name] -= 1
+            meant = self.before.code.callee(self.before.path, name) if known[name] < 0 and self.before.path else None
+            place = (self.after.path, line)
+            if meant is not None and self.after.code.still(meant) and not self._told(place, name):
+                yield place, f"#define of {name}, which is a function in {meant.path}"
+
     def _told(self, place: Place, text: str) -> bool:
         """Whether something was told of an operation: at its line, or in the same function and with its text."""
         return any(
@@ -159,12 +193,16 @@ class _File(Struct, frozen=True):
     def _texts(self) -> Iterator[tuple[Place, str]]:
         """Mentions that are there on one side only, and that no skeleton shows."""
         old, new = self.before.mentions(), self.after.mentions()
+        said = Counter[tuple[str, ...]]()
         for found, others, path, what in ((new, old, self.after.path, "new"), (old, new, self.before.path, "gone")):
             left = Counter(mention.key for mention in others)
             for mention in found:
                 if left[mention.key] > 0:
                     left[mention.key] -= 1
+                elif what == "gone" and said[mention.written] > 0:
+                    said[mention.written] -= 1  # it is there still, and was told of
                 elif not self._told((path, mention.line), f"{mention.word}("):
+                    said[mention.written] += 1
                     yield (path, mention.line), f"{mention.word} is {what}, or is not as it was: {mention.text[:80]}"
 
 
@@ -187,15 +225,21 @@ class Mention(Struct, frozen=True):
     under: tuple[str, ...]
     line: int
     jumps: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """The lines ahead of it and behind it in its function: what it is to order stands there."""
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        return self.word, self.text, *self.under
 
     @property
     def key(self) -> tuple[object, ...]:
-        return self.word, self.text, self.under, self.jumps
+        return self.written, self.jumps, self.beside
 
 
 def mentions(data: bytes, *, assembly: bool = False) -> Iterator[Mention]:
     """The words of a file that order memory, in order of their kind and place."""
-    text = _COMMENT.sub(lambda m: m[1] if m[1] else re.sub(rb"[^\n]", b" ", m[0]), data)
+    text = uncommented(data)
     starts, stacks = conditions(data)
     ends = [found.start() for found in re.finditer(rb"\n", text)]
 
@@ -221,8 +265,10 @@ def mentions(data: bytes, *, assembly: bool = False) -> Iterator[Mention]:
         if (number < 0 or found.start() >= directives[number][1]) and _orders(found[1]):
             one = mention(found[1], found.start(), _line_end(text, found.end()))
             begin = text.rfind(b"\n{", 0, found.start())
-            jumps = _JUMP.findall(text, begin + 1, found.start()) if text.rfind(b"\n}", 0, found.start()) < begin else []
-            yield replace(one, jumps=tuple([word.decode() for word in jumps]))
+            if text.rfind(b"\n}", 0, found.start()) < begin:
+                jumps = tuple([word.decode() for word in _JUMP.findall(text, begin + 1, found.start())])
+                one = replace(one, jumps=jumps, beside=_beside(text, found.start(), found.end()))
+            yield one
     for found in _ASM.finditer(text):
         end = _closing(text, found.end())
         body = text[found.start() : end]
@@ -247,6 +293,14 @@ def _line(text: bytes, at: int) -> int:
 def _line_end(text: bytes, at: int) -> int:
     end = text.find(b"\n", at)
     return end if end >= 0 else len(text)
+
+
+def _beside(text: bytes, start: int, end: int) -> tuple[str, ...]:
+    """The last line with anything in it ahead of a word's, and the first behind it."""
+    start, end = _line(text, start), _line_end(text, end)
+    ahead, behind = text[max(0, start - MOST_BESIDE) : start].rstrip(), text[end : end + MOST_BESIDE].lstrip()
+    lines = (ahead[ahead.rfind(b"\n") + 1 :], behind[: _line_end(behind, 0)])
+    return tuple([" ".join(line.decode("utf-8", "replace").split()) for line in lines])
 
 
 def _closing(text: bytes, at: int) -> int:

@@ -27,6 +27,7 @@ _NOTE = re.compile(
     rb"|no_sanitize\w*|asm__|declspec|diagnose_as|cold_if|returns_nonnull|realloc_size)"
     rb"|_*(?:asm|if|while|for|switch|return|sizeof|typeof|int|void|long|char|bool|unsigned|struct|noinline_for_\w+)"
 )  # fmt: skip
+_COMMENT = re.compile(rb'("(?:\\.|[^"\\\n])*")|/\*.*?(?:\*/|\Z)|//[^\n]*', re.S)
 _QUOTED = re.compile(rb'/\*.*?(?:\*/|\Z)|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.S)
 
 
@@ -56,6 +57,11 @@ class Outline(Struct, frozen=True):
     """The file with what is not there blanked."""
     unread: tuple[tuple[int, bytes], ...] = ()
     """Where conditional code begins that may be there and is not read, and what it is."""
+
+
+def uncommented(data: bytes) -> bytes:
+    """The text with comments blanked, line for line."""
+    return _COMMENT.sub(lambda m: m[1] if m[1] else re.sub(rb"[^\n]", b" ", m[0]), data)
 
 
 def outline(data: bytes, arch: tuple[str, ...], path: str = "") -> Outline:

@@ -78,30 +78,33 @@ def paths(ops: Sequence[Op], families: Iterable[Family], also: Mapping[int, int]
 
 
 def turns(old: Sequence[Path], new: Sequence[Path], flat: Difference, gone: frozenset[int]) -> tuple[Turn, ...]:
-    """The paths that are new in `new`, each beside the nearest path of `old`; `flat` says which operation is which.
+    """The paths that are new in `new`, each beside the path of `old` that it was; `flat` says which operation is which.
 
-    A path of `old` that is no more, and on which an operation was that is `gone`, may have become one that there was
-    before, too: it stands beside the nearest of all, or of those with what has come in its place.
+    One that is made of other operations stands beside the nearest. A path of `old` that is no more, and on which an operation
+    was that is `gone`, may have become one that there was before, too: it stands beside the nearest of all, or of those with
+    what has come in its place.
     """
     bases, ends = {path.shape: path for path in reversed(old)}, {path.shape: path for path in reversed(new)}
     same = set(flat.kept)
     still = frozenset(i for i, _ in same)
     became = {c.old: c.new for c in flat.changes if c.before and c.after and c.before.inside == c.after.inside}
+    now = dict(flat.kept) | became
+    were = {tuple(now[i] for i in base.indices): base for base in old if now.keys() >= set(base.indices)}
     made: dict[tuple[object, ...], Turn] = {}
     nearest: dict[tuple[object, ...], Turn] = {}
     for path in new:
         if path.shape in bases:
             continue
-        if path.shape not in nearest:
+        if path.indices not in were and path.shape not in nearest:
             found = [_turn(base, path, same) for base in bases.values()]
             nearest[path.shape] = min(found, key=lambda turn: _distance(turn, still))
-        base = nearest[path.shape].before
-        made[path.shape, path.signs] = _turn(base, path, same)
+        base = were[path.indices] if path.indices in were else nearest[path.shape].before
+        made[base.shape, path.shape, path.signs] = _turn(base, path, same)
     known = {turn.before.shape for turn in made.values()}
     for base in bases.values():
         if base.shape not in ends and base.shape not in known and gone & set(base.indices):
-            now = {became[i] for i in base.indices if i in became}
-            found = [_turn(base, path, same) for path in ends.values() if now <= set(path.indices)]
+            come = {became[i] for i in base.indices if i in became}
+            found = [_turn(base, path, same) for path in ends.values() if come <= set(path.indices)]
             found = found or [_turn(base, path, same) for path in ends.values()]
             made["lost", base.shape] = min(found, key=lambda turn: _distance(turn, still))
     return tuple(made.values())

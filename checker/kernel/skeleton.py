@@ -529,7 +529,10 @@ class _Walk:
             whole = self._whole(f"*{word(args[0])}", here) or (place,)
             self._emit(node, here, WRITE, "plain", place, word(node), name, named=whole)
         elif name not in TRANSPARENT:
-            given = [place_of(word(arg)) for arg in args if arg.type == "pointer_expression" and word(arg).startswith("&")]
+            given = [
+                place_of(word(arg)) for arg in args
+                if says_order(name) or (arg.type == "pointer_expression" and word(arg).startswith("&"))
+            ]  # fmt: skip
             self._call(node, name or word(callee), here, args, tuple(given))
 
     def _primitive(self, node: Node, name: str, known: Primitive, args: list[Node], here: _Here) -> None:

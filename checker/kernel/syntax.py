@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from checker.core.source import CheckerError, LimitExceeded, Source, Span
 from checker.kernel.conditional import Arm
-from checker.kernel.outline import Outline, Piece, outline
+from checker.kernel.outline import Outline, Piece, outline, uncommented
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -89,6 +89,29 @@ class Functions(Mapping[str, Function]):
                 tuple(text for at, text in self.outline.unread if piece.start <= at < piece.end),
             )
             for piece in self.outline.pieces.get(name, ())
+        )
+
+    def renamed(self, now: Functions) -> Iterator[tuple[str, str]]:
+        """Static functions that are the same in `now` but for their name, which stands wherever the other one stood."""
+        came = {now._nameless(name): name for name in now if name not in self}
+        if not came:
+            return
+        text, new = (uncommented(functions.outline.data) for functions in (self, now))
+        for name in [name for name in self if name not in now]:
+            to = came.get(self._nameless(name), "")
+            counts = [len(re.findall(rb"\b%s\b" % word.encode(), data)) for data in (text, new) for word in (name, to)]
+            if to and counts == [counts[0], 0, 0, counts[0]]:
+                yield name, to
+
+    def _nameless(self, name: str) -> tuple[object, ...]:
+        """What is written of a static function without its name and blanks; of another one, with them."""
+        data, own = self.outline.data, re.compile(rb"\b%s\b" % name.encode())
+        pieces = self.outline.pieces[name]
+        if not all(data.startswith(b"static ", piece.start) for piece in pieces):
+            return (name,)
+        return tuple(
+            (b" ".join(own.sub(b" ", data[piece.start : piece.end]).split()), piece.under, tuple(arm.text for arm in piece.arms))
+            for piece in pieces
         )
 
     def alike(self, name: str, others: Functions) -> bool:
