@@ -146,7 +146,7 @@ class Calls(Draft):
             return UNKNOWN
         if pointer is not None:
             return self.pointed_to(e, pointer, values, frame, at, wish)
-        found = self.types.callee(frame.path, e.name) if e.name else None
+        found = self.types.anywhere(frame.path, e.name) if e.name else None
         if found is None:
             self.not_followed(e, frame, at)
             return UNKNOWN
@@ -216,7 +216,7 @@ class Calls(Draft):
         """Whether a call gets a function that touches a place: then it is lost."""
         if not isinstance(arg, Name) or path is None or path.type:
             return False
-        named = self.types.callee(frame.path, arg.name)
+        named = self.types.anywhere(frame.path, arg.name)
         if named is None or not self.world.touching(named.path, named.name):
             return False
         self.lost(at, f"{said} is not followed, and may call {arg.name}(), which touches a place of this test")
@@ -449,7 +449,7 @@ class Calls(Draft):
     def deferred(self, e: Call, frame: Frame, at: At) -> None:
         """call_rcu() and the like: what the callback does is no part of the process."""
         for arg in e.args:
-            callback = self.types.callee(frame.path, arg.name) if isinstance(arg, Name) else None
+            callback = self.types.anywhere(frame.path, arg.name) if isinstance(arg, Name) else None
             if callback is not None and self.world.touching(callback.path, callback.name):
                 self.lost(at, f"{callback.name}(), called after a grace period, touches a place of this test")
                 return

@@ -56,6 +56,7 @@ class Defined(Struct):
     kept: Kept | None = None
     _buckets: dict[int, _Bucket] = field(default_factory=dict)
     _changed: dict[str, _Bucket] | None = None
+    _files: tuple[tuple[str, int, int], ...] = ()
     _stamp: str = ""
 
     def functions(self, name: str) -> tuple[str, ...]:
@@ -86,19 +87,20 @@ class Defined(Struct):
                 tree = tree.below
             if not isinstance(tree, FolderTree):
                 return _Bucket()
-            files = list(_files(str(tree.root), self.arch))
-            self._stamp = self._stamp or f"defined {self.arch} {_digest(files)}"
+            if not self._files:
+                self._files = tuple(_files(str(tree.root), self.arch))
+                self._stamp = f"defined {self.arch} {_digest(self._files)}"
             found = self.kept.get(f"{self._stamp} {n}", _Bucket) if self.kept is not None else None
             if found is None:
-                self._scan(tree, [path for path, _, _ in files])
+                self._scan(tree)
             else:
                 self._buckets[n] = found
         return self._buckets[n]
 
-    def _scan(self, tree: FolderTree, files: list[str]) -> None:
+    def _scan(self, tree: FolderTree) -> None:
         functions: dict[str, list[str]] = {}
         operations: dict[str, dict[Given, None]] = {}
-        for path in files:
+        for path, _, _ in self._files:
             one = _one(path, tree.read(path))
             for name in one.functions:
                 functions.setdefault(name, []).append(path)
@@ -129,7 +131,7 @@ def _files(root: str, arch: str) -> Iterator[tuple[str, int, int]]:
                     yield path, stat.st_size, stat.st_mtime_ns
 
 
-def _digest(files: list[tuple[str, int, int]]) -> str:
+def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
     return hashlib.blake2b(repr(files).encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
 
 

@@ -55,7 +55,7 @@ def _given(types: Types, path: str, at: Path | None, text: str) -> Iterator[Give
         name = steps[-1].lstrip("->.")
         yield from [g for g in types.defined.operations(name) if not (g.tag and tag) or g.tag == tag]
     elif not at.type:
-        if types.callee(path, at.root) is not None:
+        if types.anywhere(path, at.root) is not None:
             yield Given("", at.root, path)
         yield from _table(types, path, at.root)
 
@@ -89,7 +89,7 @@ def _functions(types: Types, given: Given) -> Iterator[Function]:
         names = [_pasted(text.decode("utf-8", "replace").strip(), param.decode(), found[2]) for param, text in several]
     for name in names:
         if name.isidentifier() and not name.isupper():
-            function = types.callee(given.path, name)
+            function = types.anywhere(given.path, name)
             if function is not None:
                 yield function
 

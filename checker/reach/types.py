@@ -192,19 +192,26 @@ class Types(Struct):
         return None
 
     def callee(self, caller: str, name: str) -> Function | None:
-        """The function that a call in the file `caller` means: one near it, one in a header that any file may include, or one
-        elsewhere that a header declares."""
+        """The function that a call in the file `caller` means: one near it, or one in a header that any file may include."""
         key = ("callee", caller, name)
         if key not in self.found:
             found = self.code.callee(caller, name)
             if found is None:
                 files = [*self.headers.of(self.headers.functions, name), *self.headers.of(self.headers.macros, name)]
                 found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
-            if found is None and self.function(caller, name) is not None:
+            self.found[key] = found
+        return self.found[key]  # type: ignore[return-value]
+
+    def anywhere(self, caller: str, name: str) -> Function | None:
+        """The function that a call means, wherever in the tree it is: far away one that a header declares."""
+        found = self.callee(caller, name)
+        if found is not None:
+            return found
+        key = ("anywhere", caller, name)
+        if key not in self.found:
+            if self.function(caller, name) is not None:
                 folders = caller.split("/")
-                files = sorted(
-                    self.defined.functions(name), key=lambda one: -len(posixpath.commonprefix([one.split("/"), folders]))
-                )
+                files = sorted(self.defined.functions(name), key=lambda one: -len(posixpath.commonprefix([one.split("/"), folders])))
                 found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
             self.found[key] = found
         return self.found[key]  # type: ignore[return-value]

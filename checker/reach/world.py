@@ -176,7 +176,7 @@ class World(Struct):
 
     def _through_macro(self, path: str, name: str) -> bool:
         """Whether something is accessed through a macro that names a chosen place."""
-        found = self.types.callee(path, name)
+        found = self.types.anywhere(path, name)
         macro = self.types.macro(path, name) if found is not None else None
         return found is not None and macro is not None and self._touches((found.path, found.name), [], writes=False)
 
@@ -188,7 +188,7 @@ class World(Struct):
         """The functions that a call means; None where that is not known."""
         if step.name.startswith("*"):
             return targets(self.types, path, step.args[0], step.name[1:])
-        found = self.types.callee(path, step.name) if step.name.isidentifier() else None
+        found = self.types.anywhere(path, step.name) if step.name.isidentifier() else None
         return (found,) if found is not None else None
 
     def object(self, tag: str) -> str:
