@@ -104,6 +104,87 @@ static inline int look(struct thing *x) { return READ_ONCE(x->flag); }
     assert (process(made, 0), process(made, 1)) == (process(whole, 0), process(whole, 1))
 
 
+FAR = {
+    "lib/far.c": "#include <linux/thing.h>\nvoid far(struct thing *x)\n{\n\tx->data = 1;\n}\n",
+    "lib/blind.c": "void far(struct thing *x)\n{\n\tother(x);\n}\n",
+}
+OPS = """
+struct ops { int (*run)(struct thing *x); int (*stop)(struct thing *x); };
+static int one(struct thing *x) { x->data = 1; return 0; }
+static int two(struct thing *x)
+{
+	WRITE_ONCE(x->flag, 1);
+	return 0;
+}
+static int none(struct thing *x) { x->users.counter = 1; return 0; }
+#define my_op(name) one##name
+static int one_run(struct thing *x) { x->data = 7; return 0; }
+"""
+
+
+@pytest.mark.parametrize(("file", "does"), [("lib/far.c", "*data = 1; smp_wmb();"), ("lib/blind.c", "smp_wmb();")])
+def test_a_call_is_followed_wherever_the_tree_has_it_unless_it_cannot_know_the_structure(
+    file: str, does: str, tmp_path: Path
+) -> None:
+    for folder, text in ((tmp_path / "include/linux/far.h", "void far(struct thing *x);\n"), (tmp_path / file, FAR[file])):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.write_text(text)
+    made = extract(tmp_path, "far(t); smp_wmb(); WRITE_ONCE(t->flag, 1);", READER)
+    assert process(made, 0) == f"{does} WRITE_ONCE(*flag, 1);" and not made.lost
+
+
+@pytest.mark.parametrize(
+    ("tables", "call", "does"),
+    [
+        ("struct ops a = {\n\t.run = one,\n};", "o->run(t);", "*data = 1;"),
+        ("struct ops a = {\n\t.run = my_op(_run),\n};", "o->run(t);", "*data = 7;"),
+        ("struct ops a = {\n\t.run = one,\n};\nstruct ops b = {\n\t.run = two,\n};", "o->run(t);",
+         "if (__VERIFIER_nondet_bool()) { *data = 1; } else { WRITE_ONCE(*flag, 1); }"),
+        ("struct ops a = {\n\t.run = one,\n};\nstruct ops b = {\n\t.run = none,\n};", "(*o->run)(t);",
+         "if (__VERIFIER_nondet_bool()) { *data = 1; }"),
+        ("void set(struct ops *o) { o->run = two; }", "o->run(t);", "WRITE_ONCE(*flag, 1);"),
+        ("struct other a = {\n\t.run = one,\n};\nstruct ops b = {\n\t.run = none,\n};", "o->run(t);", ""),
+        ("struct ops ops = {\n\t.run = one,\n};\n#define key_op(name) static_call(key_##name)\n"
+         "#define SET(func) \\\n\tstatic_call_update(key_##func, ops.func);", "key_op(run)(t);", "*data = 1;"),
+        ("static int (*const table[])(struct thing *x) = {\n\t[0] = none,\n\t[3] = two,\n};", "table[n](t);",
+         "if (__VERIFIER_nondet_bool()) { WRITE_ONCE(*flag, 1); }"),
+        ("static int with(int (*fn)(struct thing *), struct thing *x) { return fn(x); }", "with(one, t);", "*data = 1;"),
+    ],
+)  # fmt: skip
+def test_a_call_through_a_pointer_is_of_what_the_tree_puts_there(tables: str, call: str, does: str, tmp_path: Path) -> None:
+    made = extract(
+        tmp_path,
+        f"{call} smp_mb(); WRITE_ONCE(t->flag, 2);",
+        READER,
+        extra=OPS + tables,
+        head="struct thing *t, int n, struct ops *o",
+    )
+    assert process(made, 0) == f"{does} smp_mb(); WRITE_ONCE(*flag, 2);".strip() and not made.lost
+
+
+def test_a_macro_that_names_a_place_is_written_through(tmp_path: Path) -> None:
+    extra = "#define FLAG(x) ((x)->flag)\n#define ADDRESS(x) (&(x)->data)"
+    made = extract(tmp_path, "*ADDRESS(t) = 1; smp_wmb(); WRITE_ONCE(FLAG(t), 1);", READER, extra=extra)
+    assert process(made, 0) == "*data = 1; smp_wmb(); WRITE_ONCE(*flag, 1);"
+
+
+def test_a_structure_of_its_own_is_no_place(tmp_path: Path) -> None:
+    made = extract(tmp_path, f"struct thing own; own.flag = 7; {WRITER}", READER)
+    assert process(made, 0) == "*data = 1; smp_wmb(); WRITE_ONCE(*flag, 1);"
+
+
+@pytest.mark.parametrize("text", ["int *p = &t->flag; if (n) p = &t->data; *p = 4;", "int *p = n ? &t->flag : &t->data; *p = 4;",
+                                  "int *p = &t->inner; while (n--) { WRITE_ONCE(*p, 4); p = &t->data; }"])  # fmt: skip
+def test_a_write_through_a_pointer_to_either_of_two_places_is_lost(text: str, tmp_path: Path) -> None:
+    made = extract(tmp_path, f"{text} {WRITER}", READER)
+    assert made.lost and any("a pointer may lead" in note.text for note in made.notes)
+
+
+def test_what_a_loop_counts_is_counted_when_it_is_used_behind_it(tmp_path: Path) -> None:
+    made = extract(tmp_path, "int v = 0; do { v ^= 1; if (n) break; } while (0); WRITE_ONCE(t->flag, v);", READER)
+    assert "v = v ^ 1;" in process(made, 0)
+
+
 def test_an_alias_and_an_embedded_structure_are_the_same_place(tmp_path: Path) -> None:
     head = "struct owner *o, struct thing *x"
     made = extract(
@@ -236,7 +317,7 @@ static void again(struct thing *x) { again(x); touch(x); }
 
 @pytest.mark.parametrize("text", LOSSES)
 def test_what_could_touch_a_place_makes_nothing_impossible(text: str, tmp_path: Path) -> None:
-    made = extract(tmp_path, f"{text} {WRITER}", READER, Wanted(("flag", "data"), depth=1), EXTRA)
+    made = extract(tmp_path, f"{text} {WRITER}", READER, Wanted(("flag", "data"), depth=0), EXTRA)
     if text.startswith("memset"):
         assert process(made, 0).startswith("*data = 0; *flag = 0;") and not made.lost
         return

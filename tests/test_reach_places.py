@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checker.kernel.kept import Kept
+from checker.kernel.trees import FolderTree, Overlay
 from checker.reach.accesses import accesses
 from checker.reach.declared import pointee
+from checker.reach.defined import Defined
 from checker.reach.summary import Path as Way
 from tests.kernel_trees import tree
 
@@ -130,3 +133,25 @@ def test_the_address_of_a_path_dereferenced_is_the_path(steps: list[str]) -> Non
 def test_what_a_pointer_points_to_is_what_it_was_made_of(derived: list[str], last: str) -> None:
     kind = "int" + "".join(derived)
     assert pointee(kind + last) == kind
+
+
+def test_what_lies_on_top_of_a_tree_is_in_its_index(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        {"a/a.c": "int f(void)\n{\n}\nvoid set(struct s *s)\n{\n\ts->op = f;\n}\n", "arch/arm64/b.c": "int g(void)\n{\n}\n"},
+    )
+    below = FolderTree(tmp_path)
+    assert Defined(below, "x86").functions("f") == ("a/a.c",) and not Defined(below, "x86").functions("g")
+    assert [one.text for one in Defined(below, "x86").operations("op")] == ["f"]
+    over = Defined(Overlay(below, {"a/a.c": b"static int f(void)\n{\n}\n", "c.c": b"long\nf(int a,\n\tint b)\n{\n}\n"}), "x86")
+    assert over.functions("f") == ("c.c",) and not over.operations("op")
+
+
+def test_the_index_of_a_tree_is_kept_until_a_file_changes(tmp_path: Path) -> None:
+    tree(tmp_path, {"a.c": "int f(void)\n{\n}\n"})
+    kept = Kept(tmp_path / "kept", "1")
+    for text, there in ((None, ("a.c",)), ("int h(void)\n{\n\treturn 1;\n}\n", ())):
+        if text:
+            (tmp_path / "a.c").write_text(text)
+        for _ in range(2):
+            assert Defined(FolderTree(tmp_path), "x86", kept).functions("f") == there

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from msgspec import Struct
-from msgspec.structs import astuple, replace
+from msgspec.structs import replace
 
 from checker.kernel.primitives import (
     ACCESSES,
@@ -35,23 +34,28 @@ from checker.kernel.primitives import (
 )
 from checker.kernel.syntax import Function
 from checker.reach.accesses import Effects, effects
+from checker.reach.body import body
 from checker.reach.constants import value as constant
 from checker.reach.draft import Draft
 from checker.reach.places import Place, located
-from checker.reach.process import At, Choice, Jump, Line, Rounds, Target
-from checker.reach.reading import statements
+from checker.reach.pointers import targets
+from checker.reach.process import CHOICE, At, Choice, Jump, Line, Rounds, Target
 from checker.reach.statements import (
     AddressOf,
     Call,
     Expr,
     Name,
     Set,
+    Stmt,
+    inside,
 )
-from checker.reach.summary import CONTAINERS, PER_CPU, Walk, summaries
-from checker.reach.world import TRACE, UNKNOWN, Frame, Value, number_type
+from checker.reach.summary import CONTAINERS, PER_CPU, Path, Walk, summaries
+from checker.reach.world import STRAY, TRACE, UNKNOWN, Frame, Value, number_type
 
 SHORT, MORE = 8, 2
 """A function of so few steps is followed so much deeper than others."""
+MOST_TARGETS = 3
+"""How many functions that touch a place a pointer may stand for and be followed."""
 MOST_ORDERS = 12
 """A function that orders more often, and touches no place of the test, is left out and told."""
 BEFORE_ATOMIC, AFTER_ATOMIC = "smp_mb__before_atomic", "smp_mb__after_atomic"
@@ -133,39 +137,100 @@ class Calls(Draft):
                 self.held.setdefault(f"srcu_read_lock({name})", f"srcu_read_unlock({name}, ")
 
     def other_call(self, e: Call, frame: Frame, at: At, wish: str) -> Value:
-        if e.function is not None:
+        pointer = frame.walk.pointer(e)
+        if e.function is not None and not (isinstance(e.function, Call) and pointer is not None and pointer[0] is None):
             self.value(e.function, frame)
         values = [self.value(arg, frame) for arg in e.args]
         if e.name in WHOLE and e.args:
             self.whole(e, frame, at)
             return UNKNOWN
-        found = self.types.callee(frame.path, e.name) if e.name else None
+        if pointer is not None:
+            return self.pointed_to(e, pointer, values, frame, at, wish)
+        found = self.types.anywhere(frame.path, e.name) if e.name else None
         if found is None:
             self.not_followed(e, frame, at)
             return UNKNOWN
+        return self.followed(e, found, values, frame, at, wish)
+
+    def followed(self, e: Call, found: Function, values: list[Value], frame: Frame, at: At, wish: str) -> Value:
+        """A call of a function whose code is at hand: it is written out as far as it matters."""
         touches = self.world.touching(found.path, found.name) or self.given_chosen(e, frame)
+        if not touches and not found.path.endswith(".h") and not self.world.sees(found.path):
+            self.elsewhere_called(e, frame, at)
+            return UNKNOWN
         if e.name in frame.active:
             self.beyond(e, found, at, touches=touches)
             return UNKNOWN
-        done = self.does(found)
-        orders = bool(done.orders)
+        orders = self.does(found).orders
         pure = any(v.text is not None and not v.truth for v in values) and not touches and not orders
-        deep = frame.level >= self.depth + (MORE if len(summaries(self.types, found.path)[found.name].steps) <= SHORT else 0)
-        if (deep and (touches or orders)) or (not touches and done.orders > MOST_ORDERS):
+        short = len(summaries(self.types, found.path)[found.name].steps) <= SHORT
+        deep = frame.level >= (self.deepest if touches else self.depth) + (MORE if short else 0)
+        if (deep and (touches or orders)) or (not touches and orders > MOST_ORDERS):
             self.beyond(e, found, at, touches=touches)
             return UNKNOWN
         if not (touches or orders) and (not pure or deep):
             return UNKNOWN
         return self.inlined(e, found, values, frame, at, wish)
 
+    def pointed_to(self, e: Call, pointer: tuple[Path | None, str], values: list[Value], frame: Frame, at: At, wish: str) -> Value:
+        """A call through a pointer: of the functions that the tree puts there, any may be meant."""
+        path, where = self.through(pointer[0], frame)
+        found = targets(self.types, where, path, pointer[1])
+        if found is None:
+            self.not_followed(e, frame, at)
+            return UNKNOWN
+        given = self.given_chosen(e, frame)
+        those = [one for one in found if given or self.world.touching(one.path, one.name)]
+        if len(found) == 1:
+            return self.followed(replace(e, name=found[0].name, function=None), found[0], values, frame, at, wish)
+        if len(those) > MOST_TARGETS:
+            self.lost(at, f"{pointer[1]} is one of {len(those)} functions that touch a place of this test")
+        elif those:
+            named = [f"{one.name}()" for one in those]
+            self.note("assumed", at, f"{pointer[1]} is {' or '.join(named)}{', or does nothing here' * (len(those) < len(found))}")
+            self.one_of(e, those, len(those) < len(found), values, frame, at)
+        else:
+            self.note("call", at, f"{pointer[1]}() is not followed")
+        return UNKNOWN
+
+    def one_of(self, e: Call, those: list[Function], more: bool, values: list[Value], frame: Frame, at: At) -> None:
+        """Any of several functions is called; with `more` perhaps none of them."""
+        first, *others = those
+
+        def followed() -> None:
+            self.followed(replace(e, name=first.name, function=None), first, values, frame, at, "")
+
+        then = self.apart(followed)
+        orelse = self.apart(lambda: self.one_of(e, others, more, values, frame, at)) if others else ()
+        if not others and not more:
+            self.out += then
+        else:
+            self.out.append(Choice(CHOICE, then, orelse, at))
+
+    def elsewhere_called(self, e: Call, frame: Frame, at: At) -> None:
+        """A call of code that knows no place of this test: it may still call what it is given."""
+        if not any(self.given_function(f"{e.name}()", arg, frame.walk.path(arg), frame, at) for arg in e.args):
+            self.note("order" if says_order(e.name) else "call", at, f"{e.name}() is not followed")
+
+    def given_function(self, said: str, arg: Expr, path: Path | None, frame: Frame, at: At) -> bool:
+        """Whether a call gets a function that touches a place: then it is lost."""
+        if not isinstance(arg, Name) or path is None or path.type:
+            return False
+        named = self.types.anywhere(frame.path, arg.name)
+        if named is None or not self.world.touching(named.path, named.name):
+            return False
+        self.lost(at, f"{said} is not followed, and may call {arg.name}(), which touches a place of this test")
+        return True
+
     def does(self, found: Function) -> Effects:
         """What a function touches and orders, two calls deeper than calls are followed."""
         return effects(self.types, found.path, found.name, self.depth + 2, self.world.effects)
 
     def given_chosen(self, e: Call, frame: Frame) -> bool:
-        """Whether a call gets the address of a chosen place."""
+        """Whether a call gets a chosen place, which a macro may write, or its address."""
         paths = [self.through(frame.walk.path(arg), frame) for arg in e.args]
-        return any(located(self.types, where, path.then("*"))[0] in self.chosen for path, where in paths if path is not None)
+        spots = [located(self.types, where, at)[0] for path, where in paths if path is not None for at in (path, path.then("*"))]
+        return any(spot in self.chosen for spot in spots)
 
     def inlined(self, e: Call, found: Function, values: list[Value], frame: Frame, at: At, wish: str) -> Value:
         self.count += 1
@@ -174,11 +239,11 @@ class Calls(Draft):
             found.path, found.name, walk, frame.level + 1, id=f"{frame.id}/{e.name}@{at[1]}.{e.start}",
             active=frame.active | {e.name}, end=self.label(f"{found.name}_end"), result_wish=wish or found.name,
         )  # fmt: skip
-        changed = set(_changed(statements(found)))
+        changed = set(_changed(body(self.types, found)))
         inner.result = self.fresh(f"{found.name}_ret", "long")
         for (name, kind), arg, value in zip(walk.locals.items(), e.args, values, strict=False):
             path, home = self.through(frame.walk.path(arg), frame)
-            if path is not None:
+            if path is not None and name not in changed:
                 inner.given[name] = (path, home)
             if value.text is not None and value.text in self.locals and name not in changed:
                 inner.variables[name] = value.text
@@ -205,11 +270,8 @@ class Calls(Draft):
             return
         for arg in e.args:
             path, where = self.through(frame.walk.path(arg), frame)
-            if isinstance(arg, Name) and path is not None and not path.type:
-                named = self.types.callee(frame.path, arg.name)
-                if named is not None and self.world.touching(named.path, named.name):
-                    self.lost(at, f"{said} is not followed, and may call {arg.name}(), which touches a place of this test")
-                    return
+            if self.given_function(said, arg, path, frame, at):
+                return
             if path is not None and self.world.reaches(where, path):
                 self.lost(at, f"{said} is not followed, and gets {path}")
                 return
@@ -261,6 +323,11 @@ class Calls(Draft):
         spot, kind = self.spot(place, frame, address=address) if place is not None else (None, "")
         chosen = spot is not None and spot in self.chosen
         if known.verb in ACCESSES and not chosen:
+            if place is not None and self.astray(place, frame, address=address):
+                if known.verb == READ:
+                    self.note("reads", at, STRAY)
+                else:
+                    self.lost(at, STRAY)
             return self.elsewhere(e, known, spot, kind, values, frame, at, wish)
         if known.verb in (CALL, DEFER, FREE) or not sayable(e.name):
             return self.unsayable(e, known, spot, kind, through, frame, at, wish)
@@ -382,19 +449,17 @@ class Calls(Draft):
     def deferred(self, e: Call, frame: Frame, at: At) -> None:
         """call_rcu() and the like: what the callback does is no part of the process."""
         for arg in e.args:
-            callback = self.types.callee(frame.path, arg.name) if isinstance(arg, Name) else None
+            callback = self.types.anywhere(frame.path, arg.name) if isinstance(arg, Name) else None
             if callback is not None and self.world.touching(callback.path, callback.name):
                 self.lost(at, f"{callback.name}(), called after a grace period, touches a place of this test")
                 return
         self.note("left out", at, f"{e.name}(): what it does later")
 
 
-def _changed(part: object) -> Iterator[str]:
-    """The variables that statements or expressions set, or take the address of."""
-    if isinstance(part, Set) and isinstance(part.target, Name):
-        yield part.target.name
-    if isinstance(part, AddressOf) and isinstance(part.base, Name):
-        yield part.base.name
-    inside = part if isinstance(part, tuple) else astuple(part) if isinstance(part, Struct) else ()
-    for one in inside:
-        yield from _changed(one)
+def _changed(body: tuple[Stmt, ...]) -> Iterator[str]:
+    """The variables that statements set, or take the address of."""
+    for one in inside(body):
+        if isinstance(one, Set) and isinstance(one.target, Name):
+            yield one.target.name
+        if isinstance(one, AddressOf) and isinstance(one.base, Name):
+            yield one.base.name

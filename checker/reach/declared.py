@@ -133,14 +133,16 @@ class _Walk:
         self.made = made
 
     def unit(self, node: Node) -> None:
-        for child in node.named_children:
+        todo = node.named_children[::-1]
+        while todo:
+            child = todo.pop()
             kind = child.type
             if kind in ("declaration", "type_definition"):
                 self.declaration(child, typedef=kind == "type_definition")
             elif kind in ("struct_specifier", "union_specifier", "enum_specifier"):
                 self.base(child, "")
             elif kind != "comment" and kind != "function_definition":
-                self.unit(child)  # what went wrong, or holds others: look inside
+                todo += child.named_children[::-1]  # what went wrong, or holds others: look inside
 
     def declaration(self, node: Node, *, typedef: bool) -> None:
         kind = node.child_by_field_name("type")

@@ -22,7 +22,20 @@ from checker.reach.statements import (
 )
 from checker.reach.summary import Path
 from checker.reach.types import Types
-from checker.reach.world import KEYWORDS, UNKNOWN, Frame, Note, TooLong, Value, World, bracketed, element, number_type, scalar
+from checker.reach.world import (
+    KEYWORDS,
+    STRAY,
+    UNKNOWN,
+    Frame,
+    Note,
+    TooLong,
+    Value,
+    World,
+    bracketed,
+    element,
+    number_type,
+    scalar,
+)
 
 MAX_PARTS = 600
 
@@ -34,6 +47,9 @@ class Draft(Struct):
     chosen: frozenset[Place]
     world: World
     depth: int = 3
+    """How deep calls are followed that only order something."""
+    deepest: int = 12
+    """How deep calls are followed that touch a place."""
     rounds: int = 1
     out: list[Part] = field(default_factory=list)
     first: list[Part] = field(default_factory=list)
@@ -112,6 +128,26 @@ class Draft(Struct):
         path, where = self.through(path, frame)
         return located(self.types, where, path) if path is not None else (None, "")
 
+    def astray(self, e: Expr, frame: Frame, *, address: bool = False) -> bool:
+        """Whether a write may be to a chosen place without saying so: through a local pointer to a number that was set to it among
+        others, or to nobody knows what of the type that a place has. It is to none of which the type says that."""
+        path = frame.walk.path(e)
+        path, where = self.through(path.then("*") if address and path is not None else path, frame)
+        if path is not None and self.world.may_be(located(self.types, where, path)[0]):
+            return True  # of a structure that no type says
+        if path is None or path.steps[:1] not in (("*",), ("[]",)) or path.type.endswith("[]") or not path.type:
+            return False
+        kind = located(self.types, where, path)[1]
+        set_to = frame.walk.several.get(path.root, [None])
+        for one in set_to:
+            if one is None or one.root == path.root or one.root.endswith("()"):
+                bare = self.types.bare(where, kind)
+                if any(self.types.bare(p.home, element(self.kind(p))) == bare for p in self.chosen) and "*" not in bare:
+                    return True
+            elif located(self.types, where, one.then("*"))[0] in self.chosen:
+                return True
+        return False
+
     def parts_of(self, e: Expr, frame: Frame) -> Value:
         """What it takes to find the place that an lvalue names is put out; the pointer that it goes through."""
         match e:
@@ -140,6 +176,8 @@ class Draft(Struct):
         through = self.parts_of(e, frame)
         spot, kind = self.spot(e, frame)
         if spot not in self.chosen or spot is None or not scalar(self.types, frame.path, kind):
+            if spot not in self.chosen and self.astray(e, frame):
+                self.note("reads", (frame.path, frame.line), STRAY)
             return UNKNOWN
         return self.kept(self.lvalue(e, spot, kind, through), spot, kind, frame, wish)
 
@@ -181,4 +219,7 @@ class Draft(Struct):
         if found.text is None:
             self.note("assumed", at, f"what is written to {spot} is 1")
             return "1"
-        return f"!!{bracketed(found)}" if found.truth and not found.text.isdigit() else found.text
+        if found.truth and not found.text.isdigit():
+            self.note("assumed", at, f"what is written to {spot} is 0 or 1")
+            return f"!!{bracketed(found)}"
+        return found.text

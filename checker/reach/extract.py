@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,6 +33,8 @@ MOST = 4
 """How many places a test has unless told."""
 MAX_LINES = 160
 """How long a process may be before calls are followed less deep."""
+DEEPER = 4
+"""How many times as deep calls are followed that touch a place."""
 NEAR = 4
 # Where the structures are declared that are a part of any other (lists, trees, locks): of these one object cannot stand for all.
 _GENERIC = re.compile(
@@ -91,7 +93,8 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
     objects = _objects(types, chosen)
     world = World(types, frozenset(chosen), objects, frozenset(p for p in chosen if p.tag in objects), without=wanted.without)
     made = [_process(world, chosen, at, wanted) for at in functions]
-    made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all have been looked at
+    if world.bits:
+        made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all were looked at
     slices, parts = [one for one, _ in made], [part for _, part in made]
     parts = [_held(part, one, parts) for part, one in zip(parts, slices, strict=True)]
     return _written(types, functions, wanted, chosen, world, slices, parts)
@@ -99,17 +102,25 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
 
 def _process(world: World, chosen: Sequence[Place], at: At, wanted: Wanted) -> tuple[Slice, tuple[Part, ...]]:
     """The process of a function, calls followed as deep as wanted or as leaves it short."""
-    for depth in range(wanted.depth, -1, -1):
-        one = Slice(world.types, frozenset(chosen), world, depth, wanted.rounds)
+    for depth, deepest in _depths(wanted.depth):
+        one = Slice(world.types, frozenset(chosen), world, depth, deepest, wanted.rounds)
         try:
             parts = pruned(one.function(*at))
         except TooLong:
-            if not depth:
+            if not deepest:
                 raise
             continue
-        if not depth or sum(1 for _ in every(parts)) <= MAX_LINES:
+        if not deepest or sum(1 for _ in every(parts)) <= MAX_LINES:
             break
     return one, parts
+
+
+def _depths(wanted: int) -> Iterator[tuple[int, int]]:
+    """How deep calls are followed that only order something, and those that touch a place: less deep each time."""
+    for depth in range(wanted, -1, -1):
+        yield depth, DEEPER * depth
+        if depth < wanted or depth == 1:
+            yield depth, 2 * depth
 
 
 def _done(types: Types, at: At, depth: int) -> tuple[Access, ...]:

@@ -47,9 +47,11 @@ def place(types: Types, path: str, at: Path) -> Place | None:
 
 
 def located(types: Types, path: str, at: Path) -> tuple[Place | None, str]:
-    """The place that a path leads to, and its type (empty where it is not known)."""
+    """The place that a path leads to, and its type (empty where it is not known). What is in a local variable is no place."""
     found, kind = _root(types, path, at)
+    own = at.type not in ("", "?")
     for step in at.steps:
+        own = own and (step[:1] == "." or (step in ("*", "[]") and kind.endswith("[]")))
         if step == "*" or step == "[]":
             bare = types.bare(path, kind) if kind and not pointee(kind) else kind
             if found is not None and kind and not kind.endswith("[]"):
@@ -69,7 +71,7 @@ def located(types: Types, path: str, at: Path) -> tuple[Place | None, str]:
                 found, kind = Place(member.tag, name, member.home), member.type
             else:
                 found, kind = Place("?", name), ""
-    return found, kind
+    return None if own else found, kind
 
 
 def _root(types: Types, path: str, at: Path) -> tuple[Place | None, str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -62,7 +63,7 @@ Part: TypeAlias = Line | Choice | Rounds | Jump | Target
 def pruned(parts: tuple[Part, ...], kept: frozenset[str] = frozenset()) -> tuple[Part, ...]:
     """The parts without what nothing depends on; the locals `kept` stay."""
     while True:
-        words = set(_words(parts)) | kept
+        words = Counter([*_words(parts), *kept])
         jumps = {part.label for part in every(parts) if isinstance(part, Jump) and part.kind == "goto"}
         made = _pruned(parts, words, jumps, ("",))
         if made == parts:
@@ -91,7 +92,7 @@ def _words(parts: Sequence[Part]) -> Iterator[str]:
             yield from _WORD.findall(part.cond)
 
 
-def _pruned(parts: tuple[Part, ...], words: set[str], jumps: set[str], follow: tuple[str, ...]) -> tuple[Part, ...]:
+def _pruned(parts: tuple[Part, ...], words: Counter[str], jumps: set[str], follow: tuple[str, ...]) -> tuple[Part, ...]:
     """`follow`: the labels right behind these parts."""
     made: list[Part] = []
     for part in reversed(parts):
@@ -116,7 +117,8 @@ def _pruned(parts: tuple[Part, ...], words: set[str], jumps: set[str], follow: t
                 part = replace(part, cond=cond, then=then, orelse=orelse)
             case Rounds(rounds, body):
                 body = _pruned(body, words, jumps, ())
-                if not any(_matters(p, rounds, labels) for p in every(body)):
+                inside = Counter(_words(body))
+                if not any(_matters(p, rounds, labels, words - inside) for p in every(body)):
                     continue
                 if rounds == 1 and not _leaves(body):
                     made += reversed(body)
@@ -129,10 +131,11 @@ def _pruned(parts: tuple[Part, ...], words: set[str], jumps: set[str], follow: t
     return tuple(made)
 
 
-def _matters(part: Part, rounds: int, labels: tuple[str, ...]) -> bool:
-    """Whether what is in a loop makes the loop matter: of one that waits, any line. `labels` are those right behind the loop."""
+def _matters(part: Part, rounds: int, labels: tuple[str, ...], outside: Counter[str]) -> bool:
+    """Whether what is in a loop makes the loop matter: of one that waits, any line. `labels` are those right behind the loop,
+    `outside` the words that are used outside of it."""
     if isinstance(part, Line):
-        return not (part.idle and rounds)
+        return not (part.idle and rounds) or part.sets in outside
     return isinstance(part, Jump) and part.kind in ("goto", "return") and part.label not in labels
 
 

@@ -12,11 +12,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from checker.kernel.syntax import Function
+from checker.reach.body import body, missing
 from checker.reach.calls import Calls
 from checker.reach.constants import value as constant
 from checker.reach.places import Place, located
 from checker.reach.process import CHOICE, At, Choice, Jump, Line, Part, Rounds, Target, every, negated
-from checker.reach.reading import statements, unread
 from checker.reach.statements import (
     AddressOf,
     Braced,
@@ -41,9 +41,11 @@ from checker.reach.statements import (
     Set,
     Stmt,
     Switch,
+    inside,
 )
 from checker.reach.statements import Jump as Jumps
-from checker.reach.world import UNKNOWN, Frame, Value, bracketed, number_type, scalar
+from checker.reach.summary import Walk
+from checker.reach.world import STRAY, UNKNOWN, Frame, Value, bracketed, number_type, scalar
 
 MAX_ROUNDS_OF_NAMES = 12
 _GUARDS = {
@@ -76,12 +78,12 @@ class Slice(Calls):
         return (*self.first, *self.out)
 
     def body(self, found: Function, frame: Frame) -> None:
-        rows = (self.types.code.data(found.path) or b"").decode("utf-8", "replace").split("\n")
-        for lines in unread(found):
-            text = " ".join(" ".join(rows[line - 1 : line]) for line in lines)
+        for lines, text in missing(self.types, found):
             if any(re.search(rf"\b{re.escape(p.name)}\b", text) for p in self.chosen):
                 self.lost((found.path, lines[0]), "a line that cannot be read")
-        self.block(statements(found), frame)
+        made = body(self.types, found)
+        _look_ahead(made, frame.walk)
+        self.block(made, frame)
 
     # ------------------------------------------------------------ statements
 
@@ -273,9 +275,9 @@ class Slice(Calls):
         self.out.append(Jump("goto", default, at))
         frame.ends = {**ends, "break": end}
         around, frame.around = frame.around, len(frame.guards)
-        for target, (_, body) in zip(targets, s.arms, strict=True):
+        for target, (_, arm) in zip(targets, s.arms, strict=True):
             self.out.append(Target(target))
-            self.block(body, frame)
+            self.block(arm, frame)
         frame.ends, frame.around = ends, around
         self.out.append(Target(end))
 
@@ -303,11 +305,11 @@ class Slice(Calls):
                 return self.operation(e, frame)
             case Set(op, target, inner, line, after):
                 return self.assignment(op, target, inner, frame, (frame.path, line or frame.line), after=after)
-            case Braced(body):
-                self.block(body[:-1], frame)
-                if body and isinstance(body[-1], Do):
-                    return self.value(body[-1].value, frame, wanted=wanted, wish=wish)
-                self.block(body[-1:], frame)
+            case Braced(some):
+                self.block(some[:-1], frame)
+                if some and isinstance(some[-1], Do):
+                    return self.value(some[-1].value, frame, wanted=wanted, wish=wish)
+                self.block(some[-1:], frame)
             case Other(text, args):
                 for arg in args:
                     self.value(arg, frame)
@@ -417,6 +419,8 @@ class Slice(Calls):
         if spot is None or spot not in self.chosen or not scalar(self.types, frame.path, kind):
             if self.world.holds(frame.path, kind):
                 self.lost(at, f"all of a {kind} is written")
+            elif spot not in self.chosen and self.astray(target, frame):
+                self.lost(at, STRAY)
             return found
         text = self.lvalue(target, spot, kind, through)
         if not op:
@@ -435,6 +439,17 @@ class Slice(Calls):
             value = Value(f"{old.text} {op} {bracketed(value)}") if known else UNKNOWN
         self.set_local(name, value, frame, at)
         return UNKNOWN if after else self.named(name, frame, "")
+
+
+def _look_ahead(made: tuple[Stmt, ...], walk: Walk) -> None:
+    """All that locals are set to: a loop comes back to what stands ahead of it."""
+    ahead = Walk(tuple(walk.locals.items()))
+    several = [one for one in inside(made) if isinstance(one, (Local, Set))]
+    ahead.locals.update({one.name: one.type for one in several if isinstance(one, Local)})
+    for one in several:
+        name = one.name if isinstance(one, Local) else one.target.name if isinstance(one.target, Name) else ""
+        if name and one.value is not None:
+            walk.several.setdefault(name, []).append(ahead.path(one.value))
 
 
 def _conjunct(v: Value) -> str:

@@ -9,9 +9,11 @@ expressions that are in it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 
 class Name(Struct, frozen=True):
@@ -179,3 +181,11 @@ class Label(Struct, frozen=True):
 
 
 Stmt: TypeAlias = Do | Local | Branch | Loop | Scope | Guard | Switch | Jump | Return | Label
+
+
+def inside(part: object) -> Iterator[Stmt | Expr]:
+    """All statements and expressions in something, with itself."""
+    if isinstance(part, Struct):
+        yield part  # type: ignore[misc]
+    for one in part if isinstance(part, tuple) else astuple(part) if isinstance(part, Struct) else ():
+        yield from inside(one)

@@ -84,7 +84,7 @@ class Path(Struct, frozen=True, array_like=True):
 class Step(Struct, frozen=True, array_like=True):
     """One thing that is done: `verb` and `strength` as in kernel/primitives.py, `name` the primitive or function called (empty: a
     plain access). `arms` are the branches and loops it stands in, "if@LINE", outermost first; `args` are the paths that a call
-    gets.
+    gets; of a call through a pointer, whose name begins with `*`, that pointer is the first of them.
     """
 
     verb: str
@@ -157,6 +157,8 @@ class Walk:
         self.locals = dict(params)
         self.aliases: dict[str, Path | None] = {}
         """What local variables were set to, where that is a path; None where they were set to several things."""
+        self.several: dict[str, list[Path | None]] = {}
+        """All that local variables are set to anywhere, where somebody looked ahead."""
         self.steps: list[Step] = []
         self.cut = False
         self.line = 0
@@ -218,7 +220,8 @@ class Walk:
 
     def alias(self, name: str, known: Path | None, *, given: bool) -> None:
         if given:
-            self.aliases[name] = known if name not in self.aliases else None
+            once = len(set(self.several.get(name, ()))) < 2
+            self.aliases[name] = known if once and self.aliases.get(name, known) == known else None
 
     def lock(self, kind: str, args: tuple[Expr, ...], line: int, arms: tuple[str, ...]) -> Step:
         at = self.path(args[0]) if args else None
@@ -313,7 +316,7 @@ class Walk:
         self.steps.append(Step(known.verb, known.of_null if null else known.strength, at, name, e.line, arms, args))
 
     def other_call(self, e: Call, arms: tuple[str, ...]) -> None:
-        if e.function is not None:
+        if e.function is not None and not (isinstance(e.function, Call) and e.function.args):  # ops(name)(…) says which function
             self.value(e.function, arms)
         for arg in e.args:
             self.value(arg, arms)
@@ -322,9 +325,21 @@ class Walk:
             if path is not None:
                 self.steps.append(Step(WRITE, "plain", path.then("*"), e.name, e.line, arms))
         elif e.name not in TRANSPARENT and e.name not in PER_CPU and e.name not in CONTAINERS:
-            name = e.name or str(self.path(e.function) or "") if e.function is not None else e.name
             args = tuple(self.path(a) for a in e.args)
-            self.steps.append(Step(CALL, "", None, name, e.line, arms, args))
+            if (pointer := self.pointer(e)) is not None:
+                self.steps.append(Step(CALL, "", None, f"*{pointer[1]}", e.line, arms, (pointer[0], *args)))
+            else:
+                self.steps.append(Step(CALL, "", None, e.name, e.line, arms, args))
+
+    def pointer(self, e: Call) -> tuple[Path | None, str] | None:
+        """Of a call through a pointer, where that is and how it is written; None for one of a function by its name."""
+        if e.function is None:
+            return (self.named(e.name), e.name) if e.name in self.locals else None
+        inner = e.function
+        if isinstance(inner, Call) and len(inner.args) == 1 and isinstance(inner.args[0], Name):
+            return None, f"{inner.name}({inner.args[0].name})"
+        at = self.path(inner)
+        return at, str(at or "what is computed")
 
     # ------------------------------------------------------------ paths
 
@@ -350,8 +365,10 @@ class Walk:
                 return Path(f"({kind})", kind) if at is None or kind.startswith("struct ") else at
             case Call():
                 return self.called(e)
-            case Op("?:", (_, then, _)):
-                return self.path(then)
+            case Op("?:", (_, then, other)):
+                one, two = self.path(then), self.path(other)
+                apart = one is not None and two is not None and one != two and "&" in (*one.steps[-1:], *two.steps[-1:])
+                return two if one is None else None if apart else one
             case Op("+" | "-", (left, _)):
                 return self.path(left)
             case Op(",", args) if args:

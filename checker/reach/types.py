@@ -23,11 +23,14 @@ from checker.kernel.outline import outline
 from checker.kernel.syntax import Function
 from checker.kernel.trees import Tree, folder_tree
 from checker.reach.declared import Declared, Macro, Prototype, declared, plain
+from checker.reach.defined import Defined
 from checker.reach.headers import Headers, Where, headers
 
 MAX_TYPEDEFS = 20
+ELSEWHERE = "?"
 MAX_BESIDE = 300
 """How many files calls are looked for in besides those that the caller's own file includes."""
+_INCLUDED = re.compile(rb'\n[ \t]*#[ \t]*include[ \t]*(["<])([^">\n]+)')
 _Made = TypeVar("_Made")
 
 
@@ -68,7 +71,9 @@ class Types(Struct):
     _headers: Headers | None = None
     _declared: dict[str, Declared] = field(default_factory=dict)
     _around: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    _found: dict[tuple[str, str, str], object] = field(default_factory=dict)
+    found: dict[tuple[str, str, str], object] = field(default_factory=dict)
+    """What was looked up, by the kind of question, the file it was asked in, and what was asked."""
+    _defined: Defined | None = None
 
     @property
     def headers(self) -> Headers:
@@ -76,6 +81,12 @@ class Types(Struct):
             folders = ("include", *[f"arch/{name}/include" for name in self.code.arch])
             self._headers = headers(self.code.tree, folders, self.code.kept)
         return self._headers
+
+    @property
+    def defined(self) -> Defined:
+        if self._defined is None:
+            self._defined = Defined(self.code.tree, self.code.arch[0] if self.code.arch else "x86", self.code.kept)
+        return self._defined
 
     def declared(self, path: str) -> Declared:
         """What a file declares; nothing where there is no such file."""
@@ -134,10 +145,10 @@ class Types(Struct):
 
     def _first(self, kind: str, path: str, where: str, name: str, get: Callable[[Declared], _Made | None]) -> _Made | None:
         key = (kind, path, name)
-        if key not in self._found:
+        if key not in self.found:
             files = self._everywhere(path, getattr(self.headers, where), name)
-            self._found[key] = next((made for one in files if (made := get(self.declared(one))) is not None), None)
-        return self._found[key]  # type: ignore[return-value]
+            self.found[key] = next((made for one in files if (made := get(self.declared(one))) is not None), None)
+        return self.found[key]  # type: ignore[return-value]
 
     # ------------------------------------------------------------ what names mean
 
@@ -160,9 +171,9 @@ class Types(Struct):
             return None
         tag = kind.removeprefix("struct ")
         key = ("member", path, f"{tag}.{name}")
-        if key not in self._found:
-            self._found[key] = self._member(path, tag, name)
-        return self._found[key]  # type: ignore[return-value]
+        if key not in self.found:
+            self.found[key] = self._member(path, tag, name)
+        return self.found[key]  # type: ignore[return-value]
 
     def _member(self, path: str, tag: str, name: str) -> Found | None:
         named = tag.partition(".")[0]
@@ -182,11 +193,70 @@ class Types(Struct):
 
     def callee(self, caller: str, name: str) -> Function | None:
         """The function that a call in the file `caller` means: one near it, or one in a header that any file may include."""
-        found = self.code.callee(caller, name)
-        if found is None:
-            files = [*self.headers.of(self.headers.functions, name), *self.headers.of(self.headers.macros, name)]
-            found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
-        return found
+        key = ("callee", caller, name)
+        if key not in self.found:
+            found = self.code.callee(caller, name)
+            if found is None:
+                files = [*self.headers.of(self.headers.functions, name), *self.headers.of(self.headers.macros, name)]
+                found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
+            self.found[key] = found
+        return self.found[key]  # type: ignore[return-value]
+
+    def anywhere(self, caller: str, name: str) -> Function | None:
+        """The function that a call means, wherever in the tree it is: far away one that a header declares."""
+        found = self.callee(caller, name)
+        if found is not None:
+            return found
+        key = ("anywhere", caller, name)
+        if key not in self.found:
+            if self.function(caller, name) is not None:
+                folders = caller.split("/")
+                files = sorted(self.defined.functions(name), key=lambda one: -len(posixpath.commonprefix([one.split("/"), folders])))
+                found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
+            self.found[key] = found
+        return self.found[key]  # type: ignore[return-value]
+
+    def reads(self, path: str) -> frozenset[str]:
+        """The file and the headers that it includes, with those that these include; several where it is not known which one is
+        meant, ELSEWHERE with them where one is in none of the places that are looked at."""
+        key = ("reads", path, "")
+        if key not in self.found:
+            done, todo = {path}, [path]
+            while todo:
+                at = todo.pop()
+                new = [one for one in self._included(at, path) if one not in done] if at != ELSEWHERE else []
+                done.update(new)
+                todo += new
+            self.found[key] = frozenset(done)
+        return self.found[key]  # type: ignore[return-value]
+
+    def _included(self, path: str, top: str) -> tuple[str, ...]:
+        """What one file includes; in quotes it may be in the folders above, and in those above the file `top`, too."""
+        key = ("included", path, str(PurePosixPath(top).parent) if not path.startswith("include/") else "")
+        if key not in self.found:
+            made: dict[str, None] = {}
+            for quote, found in _INCLUDED.findall(b"\n" + (self.code.data(path) or b"")):
+                name = found.decode("utf-8", "replace")
+                at = dict.fromkeys((PurePosixPath(path).parent, *PurePosixPath(top).parents)) if quote == b'"' else ()
+                found_here = [one for folder in at if self.code.data(one := posixpath.normpath(f"{folder}/{name}")) is not None]
+                several = (*found_here, *self._headers_called.get(name, ()))
+                made.update(dict.fromkeys(several or (() if name.startswith(("generated/", "asm/")) else (ELSEWHERE,))))
+            self.found[key] = tuple(made)
+        return self.found[key]  # type: ignore[return-value]
+
+    @property
+    def _headers_called(self) -> dict[str, list[str]]:
+        """The headers that any file may include, by the name that it includes them by."""
+        key = ("headers", "", "")
+        if key not in self.found:
+            named: dict[str, list[str]] = {}
+            for one in self.headers.files:
+                name = re.sub(r"^(?:arch/\w+/)?include/(?:uapi/)?", "", one)
+                named.setdefault(name, []).append(one)
+                if name.startswith("asm-generic/"):
+                    named.setdefault(name.replace("-generic", "", 1), []).append(one)
+            self.found[key] = named
+        return self.found[key]  # type: ignore[return-value]
 
     def function(self, path: str, name: str) -> Prototype | None:
         return self._first("function", path, "functions", name, lambda d: d.functions.get(name))
@@ -194,14 +264,14 @@ class Types(Struct):
     def variable(self, path: str, name: str) -> tuple[str, str] | None:
         """The file that declares a variable outside of functions, and its type."""
         key = ("variable", path, name)
-        if key not in self._found:
+        if key not in self.found:
             found = None
             for one in self._everywhere(path, self.headers.variables, name):
                 if name in (known := self.declared(one).variables):
                     found = one, known[name]
                     break
-            self._found[key] = found
-        return self._found[key]  # type: ignore[return-value]
+            self.found[key] = found
+        return self.found[key]  # type: ignore[return-value]
 
     def macro(self, path: str, name: str) -> Macro | None:
         return self._first("macro", path, "macros", name, lambda d: d.macros.get(name))

@@ -18,18 +18,21 @@ from checker.kernel.primitives import (
     READ,
     WRITE,
 )
+from checker.kernel.syntax import Function
 from checker.parse.c_types import Tagged, typed
 from checker.reach.accesses import Effects
 from checker.reach.declared import plain, pointee
 from checker.reach.places import Place, located
+from checker.reach.pointers import targets
 from checker.reach.process import CHOICE, At
-from checker.reach.summary import Path, Walk, summaries
-from checker.reach.types import Types
+from checker.reach.summary import Path, Step, Walk, summaries
+from checker.reach.types import ELSEWHERE, Types
 
 MOST_REACHED = 4000
 """How many functions a call may lead to before it is taken to touch anything."""
 TRACE = "trace_"
 """What tracepoints begin with, which change nothing: include/linux/tracepoint.h."""
+STRAY = "a pointer may lead to a place of this test"
 At2: TypeAlias = "tuple[str, str]"
 KEYWORDS = frozenset(
     (
@@ -84,6 +87,7 @@ class World(Struct):
     held: dict[str, bool] = field(default_factory=dict)
     touches: dict[At2, bool] = field(default_factory=dict)
     writes: dict[At2, bool] = field(default_factory=dict)
+    seen: dict[str, bool] = field(default_factory=dict)
     without: tuple[str, int] | None = None
     """The line of something that orders, which the processes leave out, or weaken."""
 
@@ -127,6 +131,14 @@ class World(Struct):
         found = self.types.structure(where, to.removeprefix("struct "))
         return found is not None and any(self.holds(found[0], pointee(one)) for one in found[1].values() if one.endswith("*"))
 
+    def sees(self, path: str) -> bool:
+        """Whether a file has the declaration of some chosen place: one that has not cannot name it."""
+        if path not in self.seen:
+            reads = self.types.reads(path)
+            own = ELSEWHERE in reads  # it includes from folders that only its Makefile knows
+            self.seen[path] = any(not p.home or p.home in reads or (own and "include/" not in p.home) for p in self.chosen)
+        return self.seen[path]
+
     def touching(self, path: str, name: str, *, writes: bool = False) -> bool:
         """Whether a function, or one that it calls, however deep, touches (writes) a chosen place, or may."""
         known = self.writes if writes else self.touches
@@ -134,7 +146,7 @@ class World(Struct):
         todo = [(path, name)]
         while todo:
             one = todo.pop()
-            if one in seen or known.get(one) is False:
+            if one in seen or known.get(one) is False or not (one[0].endswith(".h") or self.sees(one[0])):
                 continue
             seen.add(one)
             if known.get(one) or len(seen) > MOST_REACHED or self._touches(one, todo, writes=writes):
@@ -149,16 +161,35 @@ class World(Struct):
         made = summaries(self.types, path).get(name)
         for step in made.steps if made is not None else ():
             if step.verb == CALL and step.at is None:
-                found = self.types.callee(path, step.name) if step.name.isidentifier() else None
+                found = self.meant(path, step)
                 if found is not None:
-                    todo.append((found.path, found.name))
+                    todo += [(f.path, f.name) for f in found]
                 elif not step.name.startswith(TRACE) and any(a is not None and self.reaches(path, a) for a in step.args):
                     return True
+            elif step.at is not None and step.at.root.endswith("()") and self._through_macro(path, step.at.root[:-2]):
+                return True
             elif step.at is not None and step.verb in (*ACCESSES, CALL, DEFER) and not (writes and step.verb == READ):
                 spot, kind = located(self.types, path, step.at)
-                if spot in self.chosen or (step.verb == WRITE and spot is not None and self.holds(path, kind)):
+                if self.may_be(spot) or (step.verb == WRITE and spot is not None and self.holds(path, kind)):
                     return True
         return made is None or made.cut
+
+    def _through_macro(self, path: str, name: str) -> bool:
+        """Whether something is accessed through a macro that names a chosen place."""
+        found = self.types.anywhere(path, name)
+        macro = self.types.macro(path, name) if found is not None else None
+        return found is not None and macro is not None and self._touches((found.path, found.name), [], writes=False)
+
+    def may_be(self, spot: Place | None) -> bool:
+        """Whether a place is a chosen one, or may be: a member of that name, of a structure that its type does not say."""
+        return spot in self.chosen or (spot is not None and not spot.sure and any(p.name == spot.name for p in self.chosen))
+
+    def meant(self, path: str, step: Step) -> tuple[Function, ...] | None:
+        """The functions that a call means; None where that is not known."""
+        if step.name.startswith("*"):
+            return targets(self.types, path, step.args[0], step.name[1:])
+        found = self.types.anywhere(path, step.name) if step.name.isidentifier() else None
+        return (found,) if found is not None else None
 
     def object(self, tag: str) -> str:
         """The name of the object that stands for all of a structure type."""
