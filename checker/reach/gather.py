@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
@@ -89,7 +89,7 @@ def indexed(tree: Tree, paths: Sequence[str], kept: Kept | None, arch: str, each
     names = frozenset([name for both in around for side in both for name in side])
     named = _picked(tree, [path for path in own if not barriers[path]], names, each, step)
     more = worth({path: msgspec.msgpack.decode(data, type=list[str]) for path, data in named.items() if data}, around)
-    records = gathered(tree, (*first, *more), kept, arch, each, step)
+    records |= gathered(tree, [path for path in more if path not in records], kept, arch, each, step, records)
     return Index(records, frozenset((*first, *more)))
 
 
@@ -111,9 +111,10 @@ def scan(job: Job) -> tuple[bytes, ...]:
 
 
 def gathered(
-    tree: Tree, paths: Sequence[str], kept: Kept | None, arch: str, each: Each = map, step: Step | None = None
-) -> dict[str, Record]:
-    """The records of files, and of the headers that have functions they call."""
+    tree: Tree, paths: Sequence[str], kept: Kept | None, arch: str, each: Each = map, step: Step | None = None,
+    known: Mapping[str, Record] | None = None,
+) -> dict[str, Record]:  # fmt: skip
+    """The records of files, and of the headers that have functions they call, but for those `known`."""
     found: dict[str, Record] = {}
     store = _Store(tree, kept)
     todo = tuple(dict.fromkeys(paths))
@@ -131,7 +132,7 @@ def gathered(
             if step is not None:
                 step(done, len(todo))
         headers_of = dict.fromkeys(at for path in todo for at in found[path].inlines.values())
-        todo = tuple([at for at in headers_of if at not in found])
+        todo = tuple([at for at in headers_of if at not in found and at not in (known or ())])
     return found
 
 
