@@ -204,7 +204,7 @@ def _nearest(steps: Sequence[Access], where: range, n: int, kinds: set[str]) -> 
 
 
 def _exclude(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether no run comes to both of two branches: then and else of an if, two cases of a switch."""
+    """Whether no run comes to both of two branches: then and else of an if. (A case of a switch may fall through to the next.)"""
     for a, b in zip(one, other, strict=False):
         if a != b:
             (kind, _, where), (kind2, _, where2) = a.partition("@"), b.partition("@")
