@@ -39,6 +39,8 @@ class Tree(Protocol):
     def folders(self, folder: str) -> tuple[str, ...]:
         """The names of the folders in `folder`, sorted."""
 
+    def __hash__(self) -> int: ...
+
 
 def tame(path: str) -> bool:
     """Whether `path` stays below where it starts."""
@@ -136,7 +138,7 @@ class GitTree(Struct, frozen=True, dict=True):
         return tuple(sorted(row.partition("\t")[2] for row in rows if row.startswith(mode)))
 
 
-class Overlay(Struct, frozen=True):
+class Overlay(Struct, frozen=True, eq=False):
     """A tree in which some files are others; None is a file that is gone."""
 
     below: Tree

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from checker.kernel.kept import Kept
-from checker.kernel.trees import FolderTree, Tree
+from checker.kernel.trees import FolderTree, Overlay, Tree
 
 _STRUCT = re.compile(rb"\n(?:typedef[ \t]+)?(?:struct|union)[ \t]+(\w+)[^;(){}=]*\{")
 _ENDS = re.compile(rb"\n\}[^;(){}\n]*?(\w+)(?:[ \t]+__\w+(?:\([^\n]*\))?)*[ \t]*;")
@@ -46,34 +46,91 @@ class Headers(Struct, frozen=True):
         return tuple([self.files[n] for n in where.get(name, ())])
 
 
+class _Latest(Struct, frozen=True):
+    """An index, and what the files were like that it is of."""
+
+    stamps: dict[str, str]
+    made: Headers
+
+
 def headers(tree: Tree, folders: tuple[str, ...], kept: Kept | None = None) -> Headers:
-    """The index of the headers below `folders`."""
-    stamped = _stamped(tree, folders) if isinstance(tree, FolderTree) else None
-    key = f"headers {' '.join(folders)} {_digest(stamped)}" if stamped is not None else ""
-    if key and kept is not None and (found := kept.get(key, Headers)) is not None:
+    """The index of the headers below `folders`; where one was kept, only what changed since is read."""
+    stamps = _stamped(tree, folders)
+    if kept is None or stamps is None:
+        return _scanned(tree, list(stamps if stamps is not None else [p for f in folders for p in _below(tree, f)]))
+    key = _key(folders, stamps)
+    if (found := kept.get(key, Headers)) is not None:
         return found
-    files = [path for path, _ in stamped] if stamped is not None else [p for f in folders for p in _below(tree, f)]
-    made = _scanned(tree, [f for f in files if not f.startswith(_SKIPPED)])
-    if key and kept is not None:
-        kept.put(key, made)
+    latest = kept.get(f"headers latest {' '.join(folders)}", _Latest)
+    made = _scanned(tree, list(stamps)) if latest is None else _brought_up(tree, latest, stamps)
+    kept.put(key, made)
+    kept.put(f"headers latest {' '.join(folders)}", _Latest(stamps, made))
+    kept.put(f"{key} digest", _content(made))
     return made
 
 
-def _stamped(tree: FolderTree, folders: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Every header below the folders, with what changes when it does."""
-    found = []
+def stamp(tree: Tree, folders: tuple[str, ...], kept: Kept | None = None) -> str:
+    """A digest of the index of the headers below `folders`, without reading it where it is kept."""
+    stamps = _stamped(tree, folders) if kept is not None else None
+    found = kept.get(f"{_key(folders, stamps)} digest", str) if kept is not None and stamps is not None else None
+    return found if found is not None else _content(headers(tree, folders, kept))
+
+
+def _content(made: Headers) -> str:
+    return hashlib.blake2b(msgspec.msgpack.encode(made), digest_size=20).hexdigest()
+
+
+def _key(folders: tuple[str, ...], stamps: dict[str, str]) -> str:
+    return f"headers {' '.join(folders)} {_digest(stamps)}"
+
+
+def _brought_up(tree: Tree, latest: _Latest, stamps: dict[str, str]) -> Headers:
+    """An index in which the files that changed since are read again."""
+    was = latest.made
+    changed = [path for path, now in stamps.items() if latest.stamps.get(path) != now]
+    if len(changed) > len(stamps) // 4:
+        return _scanned(tree, list(stamps))
+    new = _scanned(tree, changed)
+    files = tuple([path for path in stamps if not path.startswith(_SKIPPED)])
+    number = {path: n for n, path in enumerate(files)}
+    gone = {path for path in was.files if latest.stamps.get(path) != stamps.get(path)}
+    old, fresh = ([number.get(p, -1) if p not in less else -1 for p in one.files] for one, less in ((was, gone), (new, set[str]())))
+
+    def joined(one: Where, other: Where) -> Where:
+        made = {name: [old[n] for n in where if old[n] >= 0] for name, where in one.items()}
+        for name, where in other.items():
+            made[name] = sorted([*made.get(name, ()), *[fresh[n] for n in where]])
+        return {name: tuple(where) for name, where in made.items() if where}
+
+    kinds = ("structs", "typedefs", "functions", "variables", "macros")
+    return Headers(files, *[joined(getattr(was, kind), getattr(new, kind)) for kind in kinds])
+
+
+def _stamped(tree: Tree, folders: tuple[str, ...]) -> dict[str, str] | None:
+    """Every header below the folders, with what changes when it does; None for a tree of which that cannot be told."""
+    if isinstance(tree, Overlay):
+        below = _stamped(tree.below, folders)
+        if below is None:
+            return None
+        under = tuple(f"{folder}/" for folder in folders)
+        own = {at: data for at, data in tree.files.items() if at.endswith(".h") and at.startswith(under)}
+        new = {at: hashlib.blake2b(data, digest_size=20).hexdigest() for at, data in own.items() if data is not None}
+        return {at: was for at, was in below.items() if at not in own} | new
+    if not isinstance(tree, FolderTree):
+        return None
+    found = {}
     for folder in folders:
         for at, inside, names in os.walk(tree.root / folder):
             inside.sort()
             for name in sorted(names):
                 if name.endswith(".h"):
                     stat = os.lstat(os.path.join(at, name))
-                    found.append((str(Path(at, name).relative_to(tree.root)), f"{stat.st_size} {stat.st_mtime_ns}"))
+                    found[os.path.relpath(os.path.join(at, name), tree.root)] = f"{stat.st_size} {stat.st_mtime_ns}"
     return found
 
 
-def _digest(stamped: list[tuple[str, str]]) -> str:
-    return hashlib.blake2b(repr(stamped).encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
+def _digest(stamped: dict[str, str]) -> str:
+    return hashlib.blake2b(repr(sorted(stamped.items())).encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
 
 
 def _below(tree: Tree, folder: str) -> list[str]:
@@ -84,6 +141,7 @@ def _below(tree: Tree, folder: str) -> list[str]:
 def _scanned(tree: Tree, files: list[str]) -> Headers:
     kinds: tuple[dict[str, dict[int, None]], ...] = ({}, {}, {}, {}, {})
     patterns = ((_STRUCT,), (_TYPEDEF, _ENDS), (_FUNCTION, _ALONE), (_VARIABLE, _PER_CPU), (_MACRO,))
+    files = [path for path in files if not path.startswith(_SKIPPED)]
     for n, path in enumerate(files):
         data = b"\n" + (
             tree.read(path) or b""
