@@ -83,7 +83,8 @@ def gathered(
         for job, some in zip(jobs, each(work, jobs), strict=True):
             for path, data in zip(job.paths, some, strict=True):
                 found[path] = msgspec.msgpack.decode(data, type=Record)
-                store.put(path, job.arch, found[path])
+                if not found[path].problem:
+                    store.put(path, job.arch, found[path])
             done += len(job.paths)
             if step is not None:
                 step(done, len(todo))

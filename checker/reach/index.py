@@ -4,7 +4,7 @@ Calls are followed when somebody asks, so that a file that changes costs its own
 the same file, the one that a header has, or the nearest of that name.
 
     made = Index(records, frozenset(records))
-    made.does(("virt/kvm/kvm_main.c", "kvm_vcpu_wake_up"), depth=2)    (Access(…), …)
+    made.does(("virt/kvm/kvm_main.c", "kvm_vcpu_wake_up"), depth=2).steps    (Access(…), …)
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from checker.kernel.primitives import ACCESSES, CALL
+from checker.kernel.primitives import ACCESSES, CALL, LOCK, UNLOCK
 from checker.reach.accesses import Access
 from checker.reach.places import Place
-from checker.reach.records import Body, Record
+from checker.reach.records import Body, Op, Record
 
 At: TypeAlias = "tuple[str, str]"
 DEPTH = 2
@@ -28,7 +28,8 @@ MOST_DONE = 2500
 """How many things a function is taken to do, with those it calls."""
 MOST_REACHING = 4000
 """How many functions are looked at that come to a place."""
-MOST_KEPT = 20_000
+MOST_KEPT = 1_500_000
+"""How many things that functions do are kept, at most, until they are made out anew."""
 
 
 class Barrier(Struct, frozen=True, order=True):
@@ -38,6 +39,15 @@ class Barrier(Struct, frozen=True, order=True):
     line: int
     name: str
     inside: str
+
+
+class Doing(Struct, frozen=True):
+    """What a function does, in order: where which place is touched, and how many barriers and locks there are before each thing."""
+
+    steps: tuple[Access, ...]
+    touches: dict[Place, list[int]]
+    explicit: tuple[int, ...]
+    locks: tuple[int, ...]
 
 
 class Index(Struct):
@@ -51,7 +61,8 @@ class Index(Struct):
     _calls: dict[str, list[At]] = field(default_factory=dict)
     _touch: dict[Place, list[At]] = field(default_factory=dict)
     _remarked: dict[str, list[Barrier]] = field(default_factory=dict)
-    _does: dict[tuple[At, int], tuple[Access, ...]] = field(default_factory=dict)
+    _does: dict[tuple[At, int], Doing] = field(default_factory=dict)
+    _done: int = 0
     _callers: dict[At, tuple[At, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -116,6 +127,10 @@ class Index(Struct):
         """How much it says that somebody touches a place: the fewer do, the more."""
         return math.log2(1 + MOST_REACHING / (1 + len(self._touch.get(place, ()))))
 
+    def touching(self, place: Place) -> list[At]:
+        """The functions that touch a place by themselves."""
+        return self._touch.get(place, [])
+
     def reaching(self, place: Place, depth: int) -> dict[At, None]:
         """The functions that touch a place, or call one that does."""
         found = dict.fromkeys(self._touch.get(place, ()))
@@ -133,14 +148,16 @@ class Index(Struct):
         one = self.records.get(at[0])
         return one.functions.get(at[1]) if one is not None else None
 
-    def does(self, at: At, depth: int) -> tuple[Access, ...]:
-        """What a function does in order, calls followed so deep; calls themselves are not in it."""
+    def does(self, at: At, depth: int) -> Doing:
+        """What a function does, calls followed so deep; calls themselves are not in it."""
         if (at, depth) not in self._does:
-            if len(self._does) > MOST_KEPT:
-                self._does.clear()
             found: list[Access] = []
             self._follow(at, depth, (), (), (), found)
-            self._does[at, depth] = tuple(found[:MOST_DONE])
+            self._done += len(found)
+            if self._done > MOST_KEPT:
+                self._does.clear()
+                self._done = len(found)
+            self._does[at, depth] = _doing(tuple(found[:MOST_DONE]))
         return self._does[at, depth]
 
     def _follow(
@@ -163,6 +180,17 @@ class Index(Struct):
             spot = _place(one, did.place, given)
             if spot is not None or op.verb not in ACCESSES or op.explicit:
                 found.append(Access(op.verb, op.strength, spot, op.name, did.line, path, name, inside, via))
+
+
+def _doing(steps: tuple[Access, ...]) -> Doing:
+    touches: dict[Place, list[int]] = {}
+    explicit, locks = [0], [0]
+    for n, a in enumerate(steps):
+        if a.verb in ACCESSES and a.place is not None:
+            touches.setdefault(a.place, []).append(n)
+        explicit.append(explicit[-1] + Op(a.verb, a.strength, a.name).explicit)
+        locks.append(locks[-1] + (a.verb in (LOCK, UNLOCK)))
+    return Doing(steps, touches, tuple(explicit), tuple(locks))
 
 
 def _place(one: Record, n: int, given: tuple[Place | None, ...]) -> Place | None:

@@ -14,47 +14,61 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from checker.kernel.primitives import ACCESSES, FENCE, LOCK, READ, RMW, UNLOCK, WRITE
+from checker.kernel.primitives import ACCESSES, READ, RMW, WRITE
 from checker.reach.accesses import Access
-from checker.reach.index import DEPTH, At, Barrier, Index
+from checker.reach.index import DEPTH, At, Barrier, Doing, Index
 from checker.reach.places import Place
-from checker.reach.records import Op
 
 WINDOW = 24
 """How many accesses on either side of a barrier it is taken to be about."""
 MOST_ROOTS, MOST_CANDIDATES = 16, 80
+NAMED_DEPTH = 4
+"""How deep where a comment names the function."""
+NAMED = 100
+"""What it counts that a comment names a function: more than all else."""
+CLOSE = 4
+"""How near a barrier an access stands that it may be there for, whatever else there is."""
+FEW = 4
+"""How many places a function has around a barrier that is there for its callers' sake, too."""
+_KINDS = {READ: "r", WRITE: "w", RMW: "rw"}
 _PATTERNS = {
-    ("ww", "rr"): "message passing", ("rr", "ww"): "message passing", ("wr", "wr"): "store buffering",
-    ("rw", "rw"): "load buffering", ("ww", "wr"): "R", ("wr", "ww"): "R",
-    ("ww", "rw"): "S", ("rw", "ww"): "S", ("ww", "ww"): "2+2W",
+    ("ww", "rr"): (0, "message passing"), ("rr", "ww"): (0, "message passing"), ("wr", "wr"): (1, "store buffering"),
+    ("rw", "rw"): (2, "load buffering"), ("ww", "wr"): (4, "R"), ("wr", "ww"): (4, "R"),
+    ("ww", "rw"): (3, "S"), ("rw", "ww"): (3, "S"), ("ww", "ww"): (5, "2+2W"),
 }  # fmt: skip
-"""What is done before and after the barrier, then what the other function does, in its order: a pattern's name, best first."""
+"""What is done before and after the barrier, then what the other function does, in its order: a pattern's rank and name."""
 
 
 class Partner(Struct, frozen=True):
     """A function `of` that comes to `second` and then to `first`, which the barrier in `root` keeps in this order.
 
-    `here` and `there` are the two accesses, in the order of each function. Without a pattern it is a function that a comment
-    names, and that touches no two such places."""
+    `here` and `there` are the two accesses, in the order of each function. Where one of the places is not there, the functions
+    share one place only, and barriers on both sides; without a pattern it is a function that a comment names."""
 
     root: At
     of: At
-    first: Place | None
-    second: Place | None
-    pattern: str
-    distance: int
-    ordered: bool
+    first: Place | None = None
+    second: Place | None = None
+    pattern: str = ""
+    distance: int = 0
+    ordered: bool = False
     """Something orders the two in it, too."""
-    named: bool
+    named: bool = False
     """A comment at one of the two barriers names the other function."""
-    score: float
+    score: float = 0
     here: tuple[Access, ...] = ()
     there: tuple[Access, ...] = ()
 
     @property
     def places(self) -> tuple[str, ...]:
         return tuple([str(p) for p in (self.first, self.second) if p is not None])
+
+    @property
+    def depth(self) -> int:
+        """How deep calls have to be followed to come to the accesses."""
+        return max((len(a.via) for a in (*self.here, *self.there)), default=0)
 
 
 class _Side(Struct):
@@ -65,14 +79,27 @@ class _Side(Struct):
     access: Access
 
 
+class _Apart(Struct, frozen=True):
+    """A barrier in a function, with the places before and behind it, and what it keeps in order."""
+
+    root: At
+    barrier: Barrier
+    before: dict[Place, _Side]
+    after: dict[Place, _Side]
+    kinds: frozenset[str]
+
+
 def partners(index: Index, barrier: Barrier, most: int = 8, *, comments: bool = True) -> tuple[Partner, ...]:
     """The functions that a barrier may pair with, the likeliest first; what comments say counts unless told."""
     names = _named(index, barrier) if comments else frozenset()
     best: dict[At, Partner] = {}
-    for root, n in _roots(index, barrier):
-        for one in _of_root(index, barrier, root, n, names):
+    roots = [one for depth in ((DEPTH, NAMED_DEPTH) if names else (DEPTH,)) for one in _roots(index, barrier, depth)]
+    for apart in roots:
+        for one in (*_two_places(index, apart, names), *_one_place(index, apart, names)):
             if one.of not in best or best[one.of].score < one.score:
                 best[one.of] = one
+    for at in names - best.keys():
+        best[at] = Partner((barrier.path, barrier.inside), at, named=True, score=NAMED)
     return tuple(sorted(best.values(), key=lambda one: (-one.score, one.of))[:most])
 
 
@@ -86,70 +113,65 @@ def _named(index: Index, barrier: Barrier) -> frozenset[At]:
 # ---------------------------------------------------------------- the barrier's side
 
 
-def _roots(index: Index, barrier: Barrier) -> Iterator[tuple[At, int]]:
-    """The functions that come to a barrier, and where among what they do: its own, and where little stands around it there, those
-    that call it."""
+def _roots(index: Index, barrier: Barrier, depth: int) -> Iterator[_Apart]:
+    """The functions that come to a barrier: its own, and where little stands around it there, those that call it."""
     todo, seen = [(barrier.path, barrier.inside)], {(barrier.path, barrier.inside)}
     for _ in range(DEPTH + 1):
-        callers: list[At] = []
+        callers: dict[At, None] = {}
         for at in todo:
             lonely = False
-            for n, a in enumerate(index.does(at, DEPTH)):
-                if (a.path, a.line, a.name) == (barrier.path, barrier.line, barrier.name) and a.function == barrier.inside:
-                    before, after = _sides(index.does(at, DEPTH), n)
-                    lonely = lonely or not before or not after or len(before) + len(after) < 4
-                    yield at, n
-            if lonely:
-                callers += [one for one in index.callers(at) if one not in seen and not seen.add(one)]  # type: ignore[func-returns-value]
-        todo = callers[: MOST_ROOTS - len(seen) + len(callers)]
+            steps = index.does(at, depth).steps
+            for n, a in enumerate(steps):
+                if (a.path, a.line, a.name, a.function) == (barrier.path, barrier.line, barrier.name, barrier.inside):
+                    before, after = _sides(steps, n)
+                    lonely = lonely or not before or not after or len(before) + len(after) < FEW
+                    yield _Apart(at, barrier, before, after, kept_apart(a))
+            callers.update(dict.fromkeys(index.callers(at) if lonely else ()))
+        todo = [at for at in callers if at not in seen][: MOST_ROOTS - len(seen)]
+        seen.update(todo)
 
 
 def kept_apart(a: Access) -> frozenset[str]:
     """What something that orders keeps in order: "wr", a write before it and a read behind it."""
-    every = frozenset({"ww", "wr", "rw", "rr"})
-    if a.verb == FENCE:
-        return (
-            frozenset({"rr"})
-            if a.strength in ("smp_rmb", "rmb", "dma_rmb")
-            else (frozenset({"ww"}) if a.strength in ("smp_wmb", "wmb", "dma_wmb") else every)
-        )
+    if a.strength in ("smp_rmb", "rmb", "dma_rmb") and a.name != "smp_acquire__after_ctrl_dep":
+        return frozenset({"rr"})
+    if a.strength in ("smp_wmb", "wmb", "dma_wmb"):
+        return frozenset({"ww"})
     if a.strength.endswith("release"):
         return frozenset({"ww", "rw"})
-    return frozenset({"rr", "rw"}) if a.strength.endswith("acquire") else every
+    if a.strength.endswith("acquire") or a.strength == "smp_rmb":
+        return frozenset({"rr", "rw"})
+    return frozenset({"ww", "wr", "rw", "rr"})
 
 
-def _sides(done: Sequence[Access], n: int) -> tuple[dict[Place, _Side], dict[Place, _Side]]:
+def _sides(steps: Sequence[Access], n: int) -> tuple[dict[Place, _Side], dict[Place, _Side]]:
     """The places on both sides of a barrier. What is a barrier and an access stands on one side: a release behind it, an acquire
     and a store with a full barrier before."""
-    own, release = done[n].verb in ACCESSES, done[n].strength.endswith("release")
+    own, release = steps[n].verb in ACCESSES, steps[n].strength.endswith("release")
     first = n if own and not release else n - 1
     last = n if own and release else n + 1
-    kinds = kept_apart(done[n])
+    kinds = kept_apart(steps[n])
     return (
-        _nearest(done, range(first, max(-1, n - WINDOW), -1), n, {k[0] for k in kinds}),
-        _nearest(done, range(last, min(len(done), n + WINDOW)), n, {k[1] for k in kinds}),
+        _nearest(steps, range(first, max(-1, n - WINDOW), -1), n, {k[0] for k in kinds}),
+        _nearest(steps, range(last, min(len(steps), n + WINDOW)), n, {k[1] for k in kinds}),
     )
 
 
-def _nearest(done: Sequence[Access], where: range, n: int, kinds: set[str]) -> dict[Place, _Side]:
+def _nearest(steps: Sequence[Access], where: range, n: int, kinds: set[str]) -> dict[Place, _Side]:
     """The places on one side of a barrier, as far as it orders what is done to them there."""
     found: dict[Place, _Side] = {}
     for i in where:
-        a = done[i] if 0 <= i < len(done) else None
-        if a is None or a.verb not in ACCESSES or a.place is None or _apart(a.arms, done[n].arms):
+        a = steps[i] if 0 <= i < len(steps) else None
+        if a is None or a.verb not in ACCESSES or a.place is None or _exclude(a.arms, steps[n].arms):
             continue
-        for kind in _kinds(a):
+        for kind in _KINDS[a.verb]:
             if kind in kinds:
                 side = found.setdefault(a.place, _Side("", abs(i - n), a))
                 side.kinds += kind if kind not in side.kinds else ""
     return found
 
 
-def _kinds(a: Access) -> str:
-    return {READ: "r", WRITE: "w", RMW: "rw"}[a.verb]
-
-
-def _apart(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def _exclude(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether no run comes to both of two branches: then and else of an if, two cases of a switch."""
     for a, b in zip(one, other, strict=False):
         if a != b:
@@ -158,70 +180,85 @@ def _apart(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return False
 
 
-# ---------------------------------------------------------------- the other side
+# ---------------------------------------------------------------- the other side: two places
 
 
-def _of_root(index: Index, barrier: Barrier, root: At, n: int, names: frozenset[At]) -> Iterator[Partner]:
-    done = index.does(root, DEPTH)
-    before, after = _sides(done, n)
-    kinds = kept_apart(done[n])
-    for at in _candidates(index, before, after, names):
-        found = _best(index, (root, done[n]), at, (before, after), kinds)
+def _two_places(index: Index, apart: _Apart, names: frozenset[At]) -> Iterator[Partner]:
+    """The functions that come to two places the other way round."""
+    for at in _candidates(index, apart, names):
+        found = _best(index, apart, at, NAMED_DEPTH if at in names else DEPTH)
         if found is not None:
-            named = at in names
-            yield Partner(
-                root, at, found.first, found.second, found.pattern, found.distance, found.ordered, named,
-                found.score + 100 * named + _near(barrier.path, at[0]), found.here, found.there,
-            )  # fmt: skip
+            yield _counted(apart, found, at in names)
 
 
-def _near(path: str, other: str) -> float:
-    """What it counts that two files are one, or in one folder, or in one part of the kernel."""
-    if path == other:
-        return 3
-    one, two = PurePosixPath(path).parts, PurePosixPath(other).parts
-    return 2 if one[:-1] == two[:-1] else 1 if one[0] == two[0] else 0
+def _counted(apart: _Apart, found: Partner, named: bool) -> Partner:
+    """A partner with what speaks for it besides what it does: that two files are one, in one folder, or in one part of the
+    kernel, and that a comment names it."""
+    one, two = PurePosixPath(apart.barrier.path).parts, PurePosixPath(found.of[0]).parts
+    near = 3 if one == two else 2 if one[:-1] == two[:-1] else 1 if one[0] == two[0] else 0
+    return replace(found, score=found.score + near + NAMED * named, named=named)
 
 
-def _candidates(index: Index, before: dict[Place, _Side], after: dict[Place, _Side], names: frozenset[At]) -> list[At]:
+def _candidates(index: Index, apart: _Apart, names: frozenset[At]) -> list[At]:
     """The functions that touch a place of either side, those first that touch rare ones."""
     weights: dict[At, list[float]] = {}
-    for n, side in enumerate((before, after)):
+    for n, side in enumerate((apart.before, apart.after)):
         for place in side:
+            rarity = index.rarity(place)
             for at in index.reaching(place, DEPTH):
                 pair = weights.setdefault(at, [0.0, 0.0])
-                pair[n] = max(pair[n], index.rarity(place))
+                pair[n] = max(pair[n], rarity)
     several = [at for at, (one, other) in weights.items() if one and other]
-    several.sort(key=lambda at: (at not in names, -sum(weights[at]), at))
-    return several[:MOST_CANDIDATES]
+    several.sort(key=lambda at: (-sum(weights[at]), at))
+    return list(dict.fromkeys((*sorted(names), *several[:MOST_CANDIDATES])))
 
 
-def _best(
-    index: Index, root: tuple[At, Access], of: At, sides: tuple[dict[Place, _Side], dict[Place, _Side]], kinds: frozenset[str]
-) -> Partner | None:  # fmt: skip
+def _best(index: Index, apart: _Apart, of: At, depth: int) -> Partner | None:
     """The best pattern that a function makes with a barrier."""
-    before, after = sides
-    done = index.does(of, DEPTH)
-    firsts = [(i, a) for i, a in enumerate(done) if a.verb in ACCESSES and a.place in after]
-    seconds = [(i, a) for i, a in enumerate(done) if a.verb in ACCESSES and a.place in before]
+    does = index.does(of, depth)
     best: Partner | None = None
-    for i, q in firsts[:40]:
-        for j, p in seconds[-40:]:
-            if p.place is None or q.place is None or p.place == q.place or not (i < j or _together(p, q)) or _inner(p, q, of):
+    for q, after in apart.after.items():
+        for p, before in apart.before.items() if q in does.touches else ():
+            if p == q or p not in does.touches:
                 continue
-            pattern = _pattern(before[p.place].kinds, after[q.place].kinds, q, p, kinds)
-            if not pattern or _apart(p.arms, q.arms):
+            base = index.rarity(p) + index.rarity(q) + (p.tag == q.tag) - 4 * (not p.sure) - 4 * (not q.sure)
+            base -= math.log2(1 + before.far + after.far) / 2
+            if best is not None and base + 6 <= best.score:  # 6: all that the two accesses themselves can add
                 continue
-            between = [Op(a.verb, a.strength, a.name) for a in done[i : j + 1]]
-            ordered = any(op.verb in (LOCK, UNLOCK) or op.explicit for op in between)
-            far = before[p.place].far + after[q.place].far + abs(j - i)
-            score = index.rarity(p.place) + index.rarity(q.place) - math.log2(1 + far) / 2 - (0 if i < j else 3)
-            score += 2 * ordered + 2 * any(op.explicit for op in between) + p.orders + q.orders
-            score += (p.place.tag == q.place.tag) - 4 * (not p.place.sure) - 4 * (not q.place.sure)
-            if best is None or best.score < score:
-                here = (before[p.place].access, after[q.place].access)
-                best = Partner(root[0], of, p.place, q.place, pattern, far, ordered, False, score, here, (q, p))
+            for i, j in _nearby(does.touches[q], does.touches[p]):
+                one = _made(apart, of, does, (i, j), base)
+                if one is not None and (best is None or best.score < one.score):
+                    best = one
     return best
+
+
+def _nearby(qs: list[int], ps: list[int]) -> list[tuple[int, int]]:
+    """The pairs of accesses that are nearest to each other, those in order first."""
+    pairs = [(i, j) for i in qs[:12] for j in ps[-12:]]
+    return sorted(pairs, key=lambda one: (one[0] > one[1], abs(one[1] - one[0])))[:6]
+
+
+def _made(apart: _Apart, of: At, does: Doing, at: tuple[int, int], base: float) -> Partner | None:
+    """What two accesses of another function make with a barrier, if they make a pattern."""
+    i, j = at
+    q, p = does.steps[i], does.steps[j]
+    assert p.place is not None and q.place is not None
+    before, after = apart.before[p.place], apart.after[q.place]
+    inside = bool(p.via) and p.via[:1] == q.via[:1]  # both in one call of a function, which is the better partner
+    if inside or (i > j and not _together(p, q)) or _exclude(p.arms, q.arms):
+        return None
+    pattern = _pattern(before.kinds, after.kinds, q, p, apart.kinds)
+    if not pattern:
+        return None
+    low, high = min(i, j), max(i, j) + 1
+    explicit, locks = does.explicit[high] > does.explicit[low], does.locks[high] > does.locks[low]
+    score = base + 2 * (explicit or locks) + 2 * explicit + p.orders + q.orders - (3 if i > j else 0)
+    far = before.far + after.far + abs(j - i)
+    score -= math.log2(1 + abs(j - i)) / 2
+    here = (before.access, after.access)
+    return Partner(
+        apart.root, of, p.place, q.place, pattern, far, explicit or locks, score=score, here=here, there=(q, p)
+    )  # fmt: skip
 
 
 def _together(p: Access, q: Access) -> bool:
@@ -229,13 +266,44 @@ def _together(p: Access, q: Access) -> bool:
     return any(arm.startswith("loop@") for arm, other in zip(p.arms, q.arms, strict=False) if arm == other)
 
 
-def _inner(p: Access, q: Access, of: At) -> bool:
-    """Whether two accesses are in one call of a function, which is the better partner, then."""
-    return bool(p.via) and p.via[:1] == q.via[:1]
-
-
 def _pattern(before: str, after: str, q: Access, p: Access, kinds: frozenset[str]) -> str:
     """The pattern's name; empty where none of what is done makes one."""
-    here = {x + y for x in before for y in after} & kinds
-    there = {x + y for x in _kinds(q) for y in _kinds(p)}
-    return next((name for (one, other), name in _PATTERNS.items() if one in here and other in there), "")
+    here = [x + y for x in before for y in after if x + y in kinds]
+    there = [x + y for x in _KINDS[q.verb] for y in _KINDS[p.verb]]
+    return min((_PATTERNS[both] for one in here for other in there if (both := (one, other)) in _PATTERNS), default=(9, ""))[1]
+
+
+# ---------------------------------------------------------------- the other side: one place
+
+
+def _one_place(index: Index, apart: _Apart, names: frozenset[At]) -> Iterator[Partner]:
+    """The functions that touch one of the places next to a barrier of their own: what the other is, nobody can tell (what a pointer
+    points to, what a lock is for)."""
+    for first, side in ((True, apart.before), (False, apart.after)):
+        for place, mine in side.items():
+            if mine.far > CLOSE:
+                continue
+            for at in dict.fromkeys((*sorted(names), *index.touching(place)[:MOST_CANDIDATES])):
+                found = _beside(index, apart, at, place, mine, first=first)
+                if found is not None:
+                    yield _counted(apart, found, at in names)
+
+
+def _beside(index: Index, apart: _Apart, of: At, place: Place, mine: _Side, *, first: bool) -> Partner | None:
+    """What a function does to a place, on the other side of a barrier of its own."""
+    does = index.does(of, 0)
+    for i in does.touches.get(place, ()):
+        for n in range(max(0, i - CLOSE), min(len(does.steps), i + CLOSE + 1)):
+            other = does.steps[n]
+            itself = (other.path, other.line, other.name) == (apart.barrier.path, apart.barrier.line, apart.barrier.name)
+            if itself or does.explicit[n + 1] == does.explicit[n]:
+                continue
+            theirs = _sides(does.steps, n)[1 if first else 0].get(place)
+            if theirs is not None and "w" in theirs.kinds + mine.kinds and theirs.far <= CLOSE:
+                score = index.rarity(place) - math.log2(1 + mine.far + theirs.far)
+                p, q = (place, None) if first else (None, place)
+                here, there = (mine.access,), (theirs.access,)
+                return Partner(
+                    apart.root, of, p, q, "one place", mine.far + theirs.far, True, score=score, here=here, there=there
+                )  # fmt: skip
+    return None
