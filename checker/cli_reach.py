@@ -1,4 +1,5 @@
-"""The command that goes to the kernel's source: extract. Options in, tests out, an exit code. Nothing is decided here.
+"""The commands that go to the kernel's source: extract, barriers. Options in, tests and tables out, an exit code. Nothing is
+decided here.
 
 Exit code: 0 written, 2 it could not be, 130 interrupted.
 """
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from checker.command import AS_EXPECTED, BAD_INPUT, ModelName
+from checker.command import AS_EXPECTED, BAD_INPUT, ModelName, cores
 
 if TYPE_CHECKING:
     from checker.insight.question import Asked
@@ -104,4 +105,62 @@ def _asked(made: Extract, model: str, timeout: float) -> Asked:
     return asked(made.text, f"{made.name}.litmus", load_model(model), Options(timeout=timeout), made.reads)
 
 
-COMMANDS = (extract,)
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--kernel", required=True, metavar="TREE", help="The kernel's source.")
+@click.option(
+    "--partners", "most", type=click.IntRange(1, 50), default=4, show_default=True, metavar="N", help="How many a barrier."
+)
+@click.option("--only", metavar="TEXT", help="Barriers of this function only, or at FILE:LINE.")
+@click.option("--arch", type=click.Choice(("x86", "arm64")), default="x86", show_default=True, help="For code of no architecture.")
+@click.option("--format", "layout", type=click.Choice(("table", "markdown", "json")), default="table", show_default=True)
+@click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many processes. Default: the cores.")
+@click.option("--no-cache", is_flag=True, help="Read everything anew, and keep nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="No bar of progress.")
+def barriers(
+    paths: tuple[str, ...], kernel: str, *, most: int, only: str | None, arch: str, layout: str, jobs: int | None,
+    no_cache: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """List barriers with the functions they pair with.
+
+    PATH: files and folders of the tree; all of the kernel without. A partner comes to the places that a barrier keeps apart the other
+    way round, or a comment names it. Exit code: 0 listed, 2 it could not be.
+    """
+    import contextlib
+    import tempfile
+
+    from checker.campaign.barriers import surveyed
+    from checker.campaign.indexed import indexed
+    from checker.campaign.verdicts import tool
+    from checker.core.source import CheckerError
+    from checker.kernel.kept import Kept
+    from checker.kernel.trees import folder_tree
+    from checker.parse.files import cache_folder
+    from checker.report.barriers import jsonl, markdown, table
+    from checker.report.progress import Progress
+    from checker.report.signs import for_stream, width_of
+
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if no_cache else cache_folder("reach")
+        bar = stack.enter_context(Progress(sys.stderr, "reading", quiet=quiet))
+        try:
+            index = indexed(folder_tree(kernel), paths, Kept(folder, tool()), arch, jobs or cores(), lambda n, of: bar.step(n, of, "reading"))
+        except CheckerError as error:
+            bar.hush()
+            click.echo(error.render(), err=True)
+            sys.exit(BAD_INPUT)
+        wanted = [one for one in index.barriers if not only or only in (one.inside, f"{one.path}:{one.line}")]
+        found = []
+        for one in surveyed(index, wanted, most):
+            found.append(one)
+            bar.step(len(found), len(wanted), "pairing")
+    if layout == "json":
+        click.echo(jsonl(found), nl=False)
+    else:
+        click.echo(for_stream(table(found, width_of(sys.stdout)) if layout == "table" else markdown(found), sys.stdout))
+    for path, why in index.unread:
+        click.echo(f"{path} is not in the index: {why}", err=True)
+    sys.exit(AS_EXPECTED)
+
+
+COMMANDS = (extract, barriers)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
-MOST = 200_000_000
+MOST = 1_000_000_000
 """How many bytes the file may have before it is begun anew."""
 _Value = TypeVar("_Value")
 

@@ -26,10 +26,15 @@ from checker.reach.extract import NotThere
 from checker.reach.headers import Headers, headers, stamp
 from checker.reach.index import DEPTH, Index
 from checker.reach.records import Record, record
+from checker.reach.select import members, orders, sides, worth
 from checker.reach.types import Types
 
 CHUNK = 300_000
 """How many bytes of source a job has, about."""
+SCANNED = 400
+"""How many files a job has that only looks at their text."""
+MANY = 1500
+"""From so many files on, only those are taken in that are worth it."""
 _SKIPPED = frozenset({"Documentation", "tools", "scripts", "samples", "rust", "usr"})
 """Folders of the top with no code of the kernel."""
 
@@ -42,10 +47,14 @@ class Job(Struct, frozen=True):
     stamp: str
     kept: tuple[str, str] | None
     paths: tuple[str, ...]
+    names: frozenset[str] = frozenset()
+    """The members that are looked for in their text."""
 
 
+Step: TypeAlias = "Callable[[int, int], None]"
+"""Hears how many are done, of how many."""
 Each: TypeAlias = Callable[[Callable[[Job], "tuple[bytes, ...]"], Sequence[Job]], Iterable["tuple[bytes, ...]"]]
-"""Runs a function on jobs, here or elsewhere: results in order."""
+"""Runs a function on jobs, here or elsewhere: results in order, empty where a process was lost."""
 
 
 def files(tree: Tree, paths: Iterable[str]) -> tuple[str, ...]:
@@ -68,10 +77,43 @@ def _below(tree: Tree, folder: str) -> Iterator[str]:
         yield from _below(tree, f"{ahead}{inner}")
 
 
+def indexed(tree: Tree, paths: Sequence[str], kept: Kept | None, arch: str, each: Each = map, step: Step | None = None) -> Index:
+    """The index of the files below some paths; of many those that are worth it (select.py). Raises NotThere."""
+    own = files(tree, paths)
+    if len(own) <= MANY:
+        return Index(gathered(tree, own, kept, arch, each, step), frozenset(own))
+    barriers = _picked(tree, own, frozenset(), each, step)
+    first = tuple([path for path in own if barriers[path]])
+    records = gathered(tree, first, kept, arch, each, step)
+    around = sides([records[path] for path in first])
+    names = frozenset([name for both in around for side in both for name in side])
+    named = _picked(tree, [path for path in own if not barriers[path]], names, each, step)
+    more = worth({path: msgspec.msgpack.decode(data, type=list[str]) for path, data in named.items() if data}, around)
+    records = gathered(tree, (*first, *more), kept, arch, each, step)
+    return Index(records, frozenset((*first, *more)))
+
+
+def _picked(tree: Tree, paths: Sequence[str], names: frozenset[str], each: Each, step: Step | None) -> dict[str, bytes]:
+    """What the text of each file says: whether it orders, or which members it names."""
+    jobs = [Job(tree, "", "", None, tuple(paths[n : n + SCANNED]), names) for n in range(0, len(paths), SCANNED)]
+    found: dict[str, bytes] = {}
+    for job, some in zip(jobs, each(scan, jobs), strict=True):
+        found.update(zip(job.paths, some, strict=True))
+        if step is not None:
+            step(len(found), len(paths))
+    return found
+
+
+def scan(job: Job) -> tuple[bytes, ...]:
+    """Of each file whether it has something that orders (b"", or not), or which of some members it names."""
+    texts = [_text(job.tree, path) for path in job.paths]
+    return tuple([members(text, job.names) if job.names else b"1" if orders(text) else b"" for text in texts])
+
+
 def gathered(
-    tree: Tree, paths: Sequence[str], kept: Kept | None, arch: str, each: Each = map, step: Callable[[int, int], None] | None = None
+    tree: Tree, paths: Sequence[str], kept: Kept | None, arch: str, each: Each = map, step: Step | None = None
 ) -> dict[str, Record]:
-    """The records of files, and of the headers that have functions they call. `step` hears how many are done, of how many."""
+    """The records of files, and of the headers that have functions they call."""
     found: dict[str, Record] = {}
     store = _Store(tree, kept)
     todo = tuple(dict.fromkeys(paths))
@@ -82,7 +124,7 @@ def gathered(
         done = len(todo) - sum(len(job.paths) for job in jobs)
         for job, some in zip(jobs, each(work, jobs), strict=True):
             for path, data in zip(job.paths, some, strict=True):
-                found[path] = msgspec.msgpack.decode(data, type=Record)
+                found[path] = msgspec.msgpack.decode(data, type=Record) if data else Record(problem="the process that read it died")
                 if not found[path].problem:
                     store.put(path, job.arch, found[path])
             done += len(job.paths)
@@ -91,14 +133,6 @@ def gathered(
         headers_of = dict.fromkeys(at for path in todo for at in found[path].inlines.values())
         todo = tuple([at for at in headers_of if at not in found])
     return found
-
-
-def indexed(
-    tree: Tree, paths: Sequence[str], kept: Kept | None, arch: str, each: Each = map, step: Callable[[int, int], None] | None = None
-) -> Index:
-    """The index of the files below some paths. Raises NotThere."""
-    own = files(tree, paths)
-    return Index(gathered(tree, own, kept, arch, each, step), frozenset(own))
 
 
 def _arch(path: str, arch: str) -> str:
@@ -117,16 +151,16 @@ def _jobs(store: _Store, todo: Sequence[tuple[str, str]]) -> Iterator[Job]:
             yield Job(tree, last[0], store.stamp(last[0]), where, tuple(some))
             some, size = [], 0
         some.append(path)
-        size, last = size + _size(tree, path), here
+        size, last = size + len(_text(tree, path)), here
     if some:
         yield Job(tree, last[0], store.stamp(last[0]), where, tuple(some))
 
 
-def _size(tree: Tree, path: str) -> int:
+def _text(tree: Tree, path: str) -> bytes:
     try:
-        return len(tree.read(path) or b"")
+        return tree.read(path) or b""
     except CheckerError:
-        return 0
+        return b""
 
 
 # ---------------------------------------------------------------- one job

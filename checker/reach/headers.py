@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +29,7 @@ _MACRO = re.compile(rb"\n[ \t]*#[ \t]*define[ \t]+(\w+)")
 _ENUM = re.compile(rb"\n(?:typedef[ \t]+)?enum\b[^;{()]*(\{[^}]*\})")
 _ENUMERATOR = re.compile(rb"(?:[{,]|\*/|\n)\s*([A-Za-z_]\w*)\s*(?=[=,}/])")
 _SKIPPED = ("include/dt-bindings",)
+_KINDS = ("structs", "typedefs", "functions", "variables", "macros")
 
 Where = dict[str, tuple[int, ...]]
 
@@ -47,41 +49,56 @@ class Headers(Struct, frozen=True):
 
 
 class _Latest(Struct, frozen=True):
-    """An index, and what the files were like that it is of."""
+    """The index of a folder, what its files were like, and a digest of it."""
 
     stamps: dict[str, str]
+    digest: str
     made: Headers
 
 
 def headers(tree: Tree, folders: tuple[str, ...], kept: Kept | None = None) -> Headers:
     """The index of the headers below `folders`; where one was kept, only what changed since is read."""
-    stamps = _stamped(tree, folders)
-    if kept is None or stamps is None:
-        return _scanned(tree, list(stamps if stamps is not None else [p for f in folders for p in _below(tree, f)]))
-    key = _key(folders, stamps)
-    if (found := kept.get(key, Headers)) is not None:
-        return found
-    latest = kept.get(f"headers latest {' '.join(folders)}", _Latest)
-    made = _scanned(tree, list(stamps)) if latest is None else _brought_up(tree, latest, stamps)
-    kept.put(key, made)
-    kept.put(f"headers latest {' '.join(folders)}", _Latest(stamps, made))
-    kept.put(f"{key} digest", _content(made))
-    return made
+    several = [_of(tree, folder, kept) for folder in folders]
+    files = tuple([path for one in several for path in one.files])
+    starts = [sum(len(one.files) for one in several[:n]) for n in range(len(several))]
+    return Headers(
+        files, *[_joined([(getattr(one, kind), start) for one, start in zip(several, starts, strict=True)]) for kind in _KINDS]
+    )
 
 
 def stamp(tree: Tree, folders: tuple[str, ...], kept: Kept | None = None) -> str:
     """A digest of the index of the headers below `folders`, without reading it where it is kept."""
-    stamps = _stamped(tree, folders) if kept is not None else None
-    found = kept.get(f"{_key(folders, stamps)} digest", str) if kept is not None and stamps is not None else None
-    return found if found is not None else _content(headers(tree, folders, kept))
+    return " ".join([_stamp(tree, folder, kept) for folder in folders])
+
+
+def _stamp(tree: Tree, folder: str, kept: Kept | None) -> str:
+    stamps = _stamped(tree, folder) if kept is not None else None
+    found = kept.get(_short(folder, stamps), str) if kept is not None and stamps is not None else None
+    return found if found is not None else _content(_of(tree, folder, kept))
+
+
+def _of(tree: Tree, folder: str, kept: Kept | None) -> Headers:
+    """The index of one folder."""
+    stamps = _stamped(tree, folder)
+    if kept is None or stamps is None:
+        return _scanned(tree, list(stamps) if stamps is not None else _below(tree, folder))
+    latest = kept.get(f"headers {folder}", _Latest)
+    if latest is not None and latest.stamps == stamps:
+        return latest.made
+    made = _scanned(tree, list(stamps)) if latest is None else _brought_up(tree, latest, stamps)
+    if not isinstance(tree, Overlay):
+        kept.put(f"headers {folder}", _Latest(stamps, _content(made), made))
+    kept.put(_short(folder, stamps), _content(made))
+    return made
 
 
 def _content(made: Headers) -> str:
     return hashlib.blake2b(msgspec.msgpack.encode(made), digest_size=20).hexdigest()
 
 
-def _key(folders: tuple[str, ...], stamps: dict[str, str]) -> str:
-    return f"headers {' '.join(folders)} {_digest(stamps)}"
+def _short(folder: str, stamps: dict[str, str]) -> str:
+    text = repr(sorted(stamps.items())).encode("utf-8", "surrogateescape")
+    return f"headers digest {folder} {hashlib.blake2b(text, digest_size=20).hexdigest()}"
 
 
 def _brought_up(tree: Tree, latest: _Latest, stamps: dict[str, str]) -> Headers:
@@ -91,10 +108,10 @@ def _brought_up(tree: Tree, latest: _Latest, stamps: dict[str, str]) -> Headers:
     if len(changed) > len(stamps) // 4:
         return _scanned(tree, list(stamps))
     new = _scanned(tree, changed)
-    files = tuple([path for path in stamps if not path.startswith(_SKIPPED)])
+    files = _read(stamps)
     number = {path: n for n, path in enumerate(files)}
-    gone = {path for path in was.files if latest.stamps.get(path) != stamps.get(path)}
-    old, fresh = ([number.get(p, -1) if p not in less else -1 for p in one.files] for one, less in ((was, gone), (new, set[str]())))
+    old = [number.get(path, -1) if latest.stamps.get(path) == stamps.get(path) else -1 for path in was.files]
+    fresh = [number[path] for path in new.files]
 
     def joined(one: Where, other: Where) -> Where:
         made = {name: [old[n] for n in where if old[n] >= 0] for name, where in one.items()}
@@ -102,35 +119,41 @@ def _brought_up(tree: Tree, latest: _Latest, stamps: dict[str, str]) -> Headers:
             made[name] = sorted([*made.get(name, ()), *[fresh[n] for n in where]])
         return {name: tuple(where) for name, where in made.items() if where}
 
-    kinds = ("structs", "typedefs", "functions", "variables", "macros")
-    return Headers(files, *[joined(getattr(was, kind), getattr(new, kind)) for kind in kinds])
+    return Headers(files, *[joined(getattr(was, kind), getattr(new, kind)) for kind in _KINDS])
 
 
-def _stamped(tree: Tree, folders: tuple[str, ...]) -> dict[str, str] | None:
-    """Every header below the folders, with what changes when it does; None for a tree of which that cannot be told."""
+def _joined(several: list[tuple[Where, int]]) -> Where:
+    """Parts of an index as one; the numbers of each begin at another."""
+    made = dict(several[0][0])
+    for where, start in several[1:]:
+        for name, numbers in where.items():
+            made[name] = (*made.get(name, ()), *[n + start for n in numbers])
+    return made
+
+
+def _stamped(tree: Tree, folder: str) -> dict[str, str] | None:
+    """Every header below a folder, with what changes when it does; None for a tree of which that cannot be told."""
     if isinstance(tree, Overlay):
-        below = _stamped(tree.below, folders)
+        below = _stamped(tree.below, folder)
         if below is None:
             return None
-        under = tuple(f"{folder}/" for folder in folders)
-        own = {at: data for at, data in tree.files.items() if at.endswith(".h") and at.startswith(under)}
+        own = {at: data for at, data in tree.files.items() if at.endswith(".h") and at.startswith(f"{folder}/")}
         new = {at: hashlib.blake2b(data, digest_size=20).hexdigest() for at, data in own.items() if data is not None}
         return {at: was for at, was in below.items() if at not in own} | new
     if not isinstance(tree, FolderTree):
         return None
     found = {}
-    for folder in folders:
-        for at, inside, names in os.walk(tree.root / folder):
-            inside.sort()
-            for name in sorted(names):
-                if name.endswith(".h"):
-                    stat = os.lstat(os.path.join(at, name))
-                    found[os.path.relpath(os.path.join(at, name), tree.root)] = f"{stat.st_size} {stat.st_mtime_ns}"
+    for at, inside, names in os.walk(tree.root / folder):
+        inside.sort()
+        for name in sorted(names):
+            if name.endswith(".h"):
+                stat = os.lstat(os.path.join(at, name))
+                found[os.path.relpath(os.path.join(at, name), tree.root)] = f"{stat.st_size} {stat.st_mtime_ns}"
     return found
 
 
-def _digest(stamped: dict[str, str]) -> str:
-    return hashlib.blake2b(repr(sorted(stamped.items())).encode("utf-8", "surrogateescape"), digest_size=20).hexdigest()
+def _read(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple([path for path in paths if not path.startswith(_SKIPPED)])
 
 
 def _below(tree: Tree, folder: str) -> list[str]:
@@ -141,7 +164,7 @@ def _below(tree: Tree, folder: str) -> list[str]:
 def _scanned(tree: Tree, files: list[str]) -> Headers:
     kinds: tuple[dict[str, dict[int, None]], ...] = ({}, {}, {}, {}, {})
     patterns = ((_STRUCT,), (_TYPEDEF, _ENDS), (_FUNCTION, _ALONE), (_VARIABLE, _PER_CPU), (_MACRO,))
-    files = [path for path in files if not path.startswith(_SKIPPED)]
+    files = list(_read(files))
     for n, path in enumerate(files):
         data = b"\n" + (
             tree.read(path) or b""

@@ -121,6 +121,11 @@ class Index(Struct):
         """The barriers whose comments name a function."""
         return tuple(self._remarked.get(name, ()))
 
+    @property
+    def unread(self) -> tuple[tuple[str, str], ...]:
+        """The files that could not be read, and why."""
+        return tuple([(path, one.problem) for path, one in sorted(self.records.items()) if one.problem])
+
     # ------------------------------------------------------------ places
 
     def rarity(self, place: Place) -> float:
