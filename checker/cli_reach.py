@@ -123,8 +123,8 @@ def barriers(
 ) -> None:  # fmt: skip
     """List barriers with the functions they pair with.
 
-    PATH: files and folders of the tree; all of the kernel without. A partner comes to the places that a barrier keeps apart the other
-    way round, or a comment names it. Exit code: 0 listed, 2 it could not be.
+    PATH: files and folders of the tree; all of the kernel without. A partner comes to the places that a barrier keeps apart
+    the other way round, or a comment names it. Exit code: 0 listed, 2 it could not be.
     """
     import contextlib
     import tempfile
@@ -144,7 +144,8 @@ def barriers(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if no_cache else cache_folder("reach")
         bar = stack.enter_context(Progress(sys.stderr, "reading", quiet=quiet))
         try:
-            index = indexed(folder_tree(kernel), paths, Kept(folder, tool()), arch, jobs or cores(), lambda n, of: bar.step(n, of, "reading"))
+            kept = Kept(folder, tool())
+            index = indexed(folder_tree(kernel), paths, kept, arch, jobs or cores(), lambda n, of: bar.step(n, of, "reading"))
         except CheckerError as error:
             bar.hush()
             click.echo(error.render(), err=True)

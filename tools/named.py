@@ -49,7 +49,7 @@ def names(index: Index, barrier: Barrier, text: str) -> list[str]:
 def rank(found: tuple[Partner, ...], name: str, *, pattern: bool) -> int:
     """Where a function, or one that calls it for one of the two accesses, is among partners; 0 for nowhere."""
     for n, one in enumerate(found, 1):
-        calls = {called for access in one.there for _, called, _ in access.via}
+        calls = {called for access in (*one.there, *one.beside) for _, called, _ in access.via}
         if (one.pattern or not pattern) and (one.of[1] == name or name in calls):
             return n
     return 0

@@ -39,13 +39,26 @@ _PATTERNS = {
     ("ww", "rw"): (3, "S"), ("rw", "ww"): (3, "S"), ("ww", "ww"): (5, "2+2W"),
 }  # fmt: skip
 """What is done before and after the barrier, then what the other function does, in its order: a pattern's rank and name."""
+_RANKS = {name: 0.7 * rank for rank, name in _PATTERNS.values()}
+# What counts how much in a score: so that partners that comments name come first without a look at the comments (tools/named.py).
+RARE = 0.6
+"""The rarity of a place."""
+EXPLICIT = 6
+"""A barrier between the two accesses of the other function; a lock there counts 1, a marked access 1."""
+UNSURE = 4
+"""A place known by its member's name alone, less."""
+CALLER = 2
+"""The barrier is in a function that is called, less."""
+ROUND = 3
+"""The two are in the other order but for a loop, less."""
 
 
 class Partner(Struct, frozen=True):
     """A function `of` that comes to `second` and then to `first`, which the barrier in `root` keeps in this order.
 
     `here` and `there` are the two accesses, in the order of each function. Where one of the places is not there, the functions
-    share one place only, and barriers on both sides; without a pattern it is a function that a comment names."""
+    share one place only, and barriers on both sides: `beside` are the accesses of it. Without a pattern it is a function that a
+    comment names."""
 
     root: At
     of: At
@@ -60,6 +73,7 @@ class Partner(Struct, frozen=True):
     score: float = 0
     here: tuple[Access, ...] = ()
     there: tuple[Access, ...] = ()
+    beside: tuple[Access, ...] = ()
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -68,7 +82,7 @@ class Partner(Struct, frozen=True):
     @property
     def depth(self) -> int:
         """How deep calls have to be followed to come to the accesses."""
-        return max((len(a.via) for a in (*self.here, *self.there)), default=0)
+        return max((len(a.via) for a in (*self.here, *self.there, *self.beside)), default=0)
 
 
 class _Side(Struct):
@@ -87,6 +101,11 @@ class _Apart(Struct, frozen=True):
     before: dict[Place, _Side]
     after: dict[Place, _Side]
     kinds: frozenset[str]
+
+    @property
+    def called(self) -> bool:
+        """Whether it is another function that has the barrier."""
+        return self.root != (self.barrier.path, self.barrier.inside)
 
 
 def partners(index: Index, barrier: Barrier, most: int = 8, *, comments: bool = True) -> tuple[Partner, ...]:
@@ -221,9 +240,9 @@ def _best(index: Index, apart: _Apart, of: At, depth: int) -> Partner | None:
         for p, before in apart.before.items() if q in does.touches else ():
             if p == q or p not in does.touches:
                 continue
-            base = index.rarity(p) + index.rarity(q) + (p.tag == q.tag) - 4 * (not p.sure) - 4 * (not q.sure)
-            base -= math.log2(1 + before.far + after.far) / 2
-            if best is not None and base + 6 <= best.score:  # 6: all that the two accesses themselves can add
+            base = RARE * (index.rarity(p) + index.rarity(q)) + (p.tag == q.tag) - UNSURE * ((not p.sure) + (not q.sure))
+            base -= math.log2(1 + before.far + after.far) + CALLER * apart.called
+            if best is not None and base + EXPLICIT + 2 <= best.score:  # all that the two accesses themselves can add
                 continue
             for i, j in _nearby(does.touches[q], does.touches[p]):
                 one = _made(apart, of, does, (i, j), base)
@@ -252,9 +271,9 @@ def _made(apart: _Apart, of: At, does: Doing, at: tuple[int, int], base: float) 
         return None
     low, high = min(i, j), max(i, j) + 1
     explicit, locks = does.explicit[high] > does.explicit[low], does.locks[high] > does.locks[low]
-    score = base + 2 * (explicit or locks) + 2 * explicit + p.orders + q.orders - (3 if i > j else 0)
+    score = base + (EXPLICIT if explicit else locks) + p.orders + q.orders - ROUND * (i > j) - _RANKS[pattern]
     far = before.far + after.far + abs(j - i)
-    score -= math.log2(1 + abs(j - i)) / 2
+    score -= math.log2(1 + abs(j - i))
     here = (before.access, after.access)
     return Partner(
         apart.root, of, p.place, q.place, pattern, far, explicit or locks, score=score, here=here, there=(q, p)
@@ -300,10 +319,10 @@ def _beside(index: Index, apart: _Apart, of: At, place: Place, mine: _Side, *, f
                 continue
             theirs = _sides(does.steps, n)[1 if first else 0].get(place)
             if theirs is not None and "w" in theirs.kinds + mine.kinds and theirs.far <= CLOSE:
-                score = index.rarity(place) - math.log2(1 + mine.far + theirs.far)
+                score = RARE * index.rarity(place) + EXPLICIT - 1 - math.log2(1 + mine.far + theirs.far) - CALLER * apart.called
                 p, q = (place, None) if first else (None, place)
-                here, there = (mine.access,), (theirs.access,)
+                beside = (mine.access, theirs.access)
                 return Partner(
-                    apart.root, of, p, q, "one place", mine.far + theirs.far, True, score=score, here=here, there=there
+                    apart.root, of, p, q, "one place", mine.far + theirs.far, True, score=score, beside=beside
                 )  # fmt: skip
     return None
