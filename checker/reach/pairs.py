@@ -118,7 +118,7 @@ def partners(index: Index, barrier: Barrier, most: int = 8, *, comments: bool = 
             if one.of not in best or best[one.of].score < one.score:
                 best[one.of] = one
     for at in names - best.keys():
-        best[at] = Partner((barrier.path, barrier.inside), at, named=True, score=NAMED)
+        best[at] = _named_only(index, roots, Partner((barrier.path, barrier.inside), at, named=True, score=NAMED))
     return tuple(sorted(best.values(), key=lambda one: (-one.score, one.of))[:most])
 
 
@@ -127,6 +127,19 @@ def _named(index: Index, barrier: Barrier) -> frozenset[At]:
     found = {at for name in index.remarks(barrier) for at in index.defined(name)}
     found |= {(other.path, other.inside) for other in index.remarked(barrier.inside)}
     return frozenset(found - {(barrier.path, barrier.inside)})
+
+
+def _named_only(index: Index, roots: Sequence[_Apart], one: Partner) -> Partner:
+    """A function that a comment names and that makes no pattern, with what it touches of the places at the barrier: the rarest."""
+    touches = index.does(one.of, NAMED_DEPTH).touches
+    for apart in roots:
+        first, second = (
+            max((p for p in side if p in touches), key=lambda p: (index.rarity(p), p), default=None)
+            for side in (apart.before, apart.after)
+        )
+        if first or second:
+            return replace(one, root=apart.root, first=first, second=second if second != first else None)
+    return one
 
 
 # ---------------------------------------------------------------- the barrier's side
@@ -303,14 +316,14 @@ def _one_place(index: Index, apart: _Apart, names: frozenset[At]) -> Iterator[Pa
             if mine.far > CLOSE:
                 continue
             for at in dict.fromkeys((*sorted(names), *index.touching(place)[:MOST_CANDIDATES])):
-                found = _beside(index, apart, at, place, mine, first=first)
+                found = _beside(index, apart, at, place, mine, first=first, depth=DEPTH if at in names else 0)
                 if found is not None:
                     yield _counted(apart, found, at in names)
 
 
-def _beside(index: Index, apart: _Apart, of: At, place: Place, mine: _Side, *, first: bool) -> Partner | None:
+def _beside(index: Index, apart: _Apart, of: At, place: Place, mine: _Side, *, first: bool, depth: int) -> Partner | None:
     """What a function does to a place, on the other side of a barrier of its own."""
-    does = index.does(of, 0)
+    does = index.does(of, depth)
     for i in does.touches.get(place, ()):
         for n in range(max(0, i - CLOSE), min(len(does.steps), i + CLOSE + 1)):
             other = does.steps[n]
