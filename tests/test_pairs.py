@@ -237,3 +237,11 @@ def test_a_structure_that_changes_in_a_header_changes_places(tmp_path: Path) -> 
 def test_a_path_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotThere, match="there is no file drivers/x"):
         files(FolderTree(tmp_path), ("drivers/x",))
+
+
+def test_code_of_two_architectures_is_never_paired(tmp_path: Path) -> None:
+    sources = {f"arch/{name}/t/a.c": text for name, text in (("x86", c(f=WRITER)), ("arm64", c(g=READER)))}
+    made = index(tmp_path, sources, paths=("arch",))
+    assert names(partners(made, one(made, "smp_wmb"))) == []
+    made = index(tmp_path, {**sources, "arch/x86/t/b.c": c(h=READER), "lib/b.c": c(k=READER)}, paths=("arch", "lib"))
+    assert set(names(partners(made, one(made, "smp_wmb")))) == {"h", "k"}

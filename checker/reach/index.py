@@ -96,7 +96,7 @@ class Index(Struct):
 
     def callee(self, path: str, name: str) -> At | None:
         """The function that a call in a file means."""
-        several = self._defined.get(name, ())
+        several = [at for at in self._defined.get(name, ()) if together(path, at)]
         if not several:
             return None
         if path in several:
@@ -185,6 +185,12 @@ class Index(Struct):
             spot = _place(one, did.place, given)
             if spot is not None or op.verb not in ACCESSES or op.explicit:
                 found.append(Access(op.verb, op.strength, spot, op.name, did.line, path, name, inside, via))
+
+
+def together(path: str, other: str) -> bool:
+    """Whether no two architectures are needed to have code of both files."""
+    one, two = path.split("/", 2), other.split("/", 2)
+    return one[0] != "arch" or two[0] != "arch" or one[1] == two[1]
 
 
 def _doing(steps: tuple[Access, ...]) -> Doing:

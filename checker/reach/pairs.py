@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from checker.kernel.primitives import ACCESSES, READ, RMW, WRITE
 from checker.reach.accesses import Access
-from checker.reach.index import DEPTH, At, Barrier, Doing, Index
+from checker.reach.index import DEPTH, At, Barrier, Doing, Index, together
 from checker.reach.places import Place
 
 WINDOW = 24
@@ -126,7 +126,7 @@ def _named(index: Index, barrier: Barrier) -> frozenset[At]:
     """The functions that a comment at the barrier names, and those where a comment at a barrier names this one's function."""
     found = {at for name in index.remarks(barrier) for at in index.defined(name)}
     found |= {(other.path, other.inside) for other in index.remarked(barrier.inside)}
-    return frozenset(found - {(barrier.path, barrier.inside)})
+    return frozenset(at for at in found if at != (barrier.path, barrier.inside) and together(barrier.path, at[0]))
 
 
 def _named_only(index: Index, roots: Sequence[_Apart], one: Partner) -> Partner:
@@ -238,6 +238,8 @@ def _candidates(index: Index, apart: _Apart, names: frozenset[At]) -> list[At]:
         for place in side:
             rarity = index.rarity(place)
             for at in index.reaching(place, DEPTH):
+                if not together(apart.root[0], at[0]):
+                    continue
                 pair = weights.setdefault(at, [0.0, 0.0])
                 pair[n] = max(pair[n], rarity)
     several = [at for at, (one, other) in weights.items() if one and other]
@@ -315,7 +317,8 @@ def _one_place(index: Index, apart: _Apart, names: frozenset[At]) -> Iterator[Pa
         for place, mine in side.items():
             if mine.far > CLOSE:
                 continue
-            for at in dict.fromkeys((*sorted(names), *index.touching(place)[:MOST_CANDIDATES])):
+            several = [at for at in index.touching(place) if together(apart.root[0], at[0])]
+            for at in dict.fromkeys((*sorted(names), *several[:MOST_CANDIDATES])):
                 found = _beside(index, apart, at, place, mine, first=first, depth=DEPTH if at in names else 0)
                 if found is not None:
                     yield _counted(apart, found, at in names)
