@@ -28,6 +28,7 @@ from checker.reach.world import Note, TooLong, World, element, number_type
 
 At = tuple[str, str]
 """A function: its file and its name."""
+Spot = tuple[str, int]
 _APART = frozenset({FENCE, GRACE, LOCK, UNLOCK, RMW})
 MOST = 4
 """How many places a test has unless told."""
@@ -71,6 +72,12 @@ class Extract(Struct, frozen=True):
     notes: tuple[Note, ...]
     reads: tuple[tuple[int, str], ...] = ()
     """The locals, with their processes, that hold what was read of a place."""
+    read_of: tuple[Place, ...] = ()
+    """The place that each of these holds something of."""
+    finals: tuple[str, ...] = ()
+    """What the final value of each place is called in a condition; empty for one that no process has."""
+    lines: frozenset[Spot] = frozenset()
+    """The lines of the code that it has something of."""
 
     @property
     def lost(self) -> bool:
@@ -236,8 +243,18 @@ def _written(
     for head, local, body in zip(heads, declared, bodies, strict=True):
         text += f"\n{head}\n{{\n{local}{body}\n}}\n"
     text += f"\n{wanted.exists or 'exists (0=1)'}\n"
-    reads = tuple((n, read) for n, one in enumerate(slices) for read in one.reads if re.search(rf"\b{read} = ", bodies[n]))
-    return Extract(name, text, tuple(functions), tuple(chosen), notes, reads)
+    reads = {
+        (n, read): of for n, one in enumerate(slices) for read, of in one.reads.items() if re.search(rf"\b{read} = ", bodies[n])
+    }
+    finals = tuple([_final(world, p, bodies) for p in chosen])
+    lines = frozenset([one.at for part in parts for one in every(part) if isinstance(one, Line)])
+    return Extract(name, text, tuple(functions), tuple(chosen), notes, tuple(reads), tuple(reads.values()), finals, lines)
+
+
+def _final(world: World, p: Place, bodies: Sequence[str]) -> str:
+    """What the value of a place in the end is called; empty where no process has it."""
+    name = f"{world.object(p.tag)}.{p.name}" if p in world.members else world.names.get(p, "")
+    return name if any(re.search(rf"\b{re.escape(name.replace('.', '->'))}\b", body) for body in bodies if name) else ""
 
 
 def _head(n: int, body: str, kinds: dict[str, str], world: World) -> str:
