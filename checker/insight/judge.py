@@ -11,6 +11,7 @@ round. `same`: neither, under any model. `open`: it is not known.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 
@@ -27,10 +28,13 @@ from checker.result import Result
 
 OPENS, CLOSES, SAME, OPEN = "opens", "closes", "same", "open"
 RACE = "data-race"
+UNREAD, FRESH = 77, 55
+"""What locals hold that nothing is read to, and places whose writes are not known: no other value of a test, in all likelihood."""
 _LOST = re.compile(r"__lost\(\);")
 _COMMENT = re.compile(r"//[^\n]*|\(\*.*?\*\)", re.S)
 _CONDITION = "\nexists (0=1)\n"
-_ZERO = r"\*{0} = 0\b|(?:WRITE_ONCE|rcu_assign_pointer)\(\*{0}, 0\)|\b\w*(?:release|set|xchg|store)\w*\({0}, 0\)|\w*(?:_dec|_sub)\w*\((?:\w+, )?{0}\)"
+_WRITTEN = r"\*{0} = ([^;]+);|(?:WRITE_ONCE|rcu_assign_pointer)\(\*{0}, ([^;]+)\);|\b\w*(?:release|set|xchg|store)\w*\({0}, ([^;]+)\);"
+_COUNTED = r"\w*(?:_dec|_sub)\w*\((?:\w+, )?{0}\)"
 _BIT = r"\w*clear_bit\w*\((\d+), {0}\)"
 
 
@@ -214,7 +218,7 @@ def _shown(
     weak = found - strict
     some = [_state(one, observed) for one in weak or found]
     rest = [_state(one, observed) for one in others.states]
-    condition = min((shortest(one, rest) for one in some), key=lambda c: (len(c), c))
+    condition = min((shortest(one, rest) for one in some), key=lambda c: (f"={UNREAD}" in c, len(c), c))
     asked = text.replace(_CONDITION, f"\n{condition}\n")
     return Difference(kind, condition, model, asked, other, bool(weak), altered)
 
@@ -228,25 +232,34 @@ def _lost(made: Extract) -> frozenset[tuple[str, str]]:
 
 
 def begun(made: Extract, both: Sequence[Extract]) -> Iterator[str]:
-    """The test as it begins with 0 everywhere, what is left out taken to do nothing; and, where a place is set to 0 by a process, with
-    something else there."""
+    """The test as it may begin: what is left out is taken to do nothing, and a local that no read has reached holds UNREAD. Places
+    hold 0, or, where a process may write that to one, something else."""
     text = _LOST.sub("", made.text)
-    yield text
-    other = [_COMMENT.sub("", one.text) for one in both]
-    values = {name: found for name in made.finals if name.isidentifier() and (found := _other(name, other))}
-    if values and "\n{}\n" in text:
-        yield text.replace("\n{}\n", "\n{ " + " ".join(f"{name}={value};" for name, value in values.items()) + " }\n", 1)
+    for tid, local in made.reads:
+        head = text.find(f"\nP{tid}(")
+        text = text[:head] + re.sub(rf"(\n\t[\w ]*[\w ]) ?\b({local});", rf"\1 \2 = {UNREAD};", text[head:], count=1)
+    others = [_COMMENT.sub("", one.text) for one in both]
+    values = [(0, other) if (other := _other(name, others)) else (0,) for name in made.finals]
+    if "\n{}\n" not in text:
+        values = []
+    for some in itertools.product(*values):
+        begin = " ".join(f"{name}={value};" for name, value in zip(made.finals, some, strict=False) if value)
+        yield text.replace("\n{}\n", f"\n{{ {begin} }}\n", 1) if begin else text
 
 
 def _other(name: str, texts: Sequence[str]) -> int:
-    """What a place may hold in the beginning that is not 0; 0 where that is what everybody takes for granted."""
+    """What a place may hold in the beginning, where a process may write 0 to it: not what it writes else; 0 where none does."""
+    bits = 0
+    written: list[str] = []
     for text in texts:
-        bit = re.search(_BIT.format(name), text)
-        if bit:
-            return 1 << int(bit[1]) % 31
-        if re.search(_ZERO.format(name), text):
-            return 1
-    return 0
+        for n in re.findall(_BIT.format(name), text):
+            bits |= 1 << int(n) % 31
+        written += ["".join(found) for found in re.findall(_WRITTEN.format(name), text)]
+    if bits:
+        return bits
+    if any(not value.isdigit() for value in written):
+        return FRESH
+    return 1 if "0" in written or any(re.search(_COUNTED.format(name), text) for text in texts) else 0
 
 
 def executed(found: Difference, options: Options) -> Result:

@@ -24,6 +24,7 @@ from checker.reach.places import Place
 from checker.reach.process import Choice, Comments, Jump, Line, Part, Rounds, Target, every, printed, pruned
 from checker.reach.slice import Slice
 from checker.reach.types import Types
+from checker.reach.window import Ends, windowed
 from checker.reach.world import Note, TooLong, World, element, number_type
 
 At = tuple[str, str]
@@ -58,6 +59,8 @@ class Wanted(Struct, frozen=True):
     rounds: int = 1
     exists: str = ""
     name: str = ""
+    windows: tuple[tuple[Access, Access], ...] = ()
+    """For each function two accesses: only what lies between them is looked at. None: all of it."""
     without: tuple[str, int] | None = None
     """The line of something that orders, which is left out, or weakened."""
 
@@ -101,7 +104,18 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
     made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all have been looked at
     slices, parts = [one for one, _ in made], [part for _, part in made]
     parts = [_held(part, one, parts) for part, one in zip(parts, slices, strict=True)]
+    if wanted.windows:
+        parts = [_cut(world, slices[n], part, wanted.windows[n]) for n, part in enumerate(parts)]
     return _written(types, functions, wanted, chosen, world, slices, parts)
+
+
+def _cut(world: World, one: Slice, parts: tuple[Part, ...], window: tuple[Access, Access]) -> tuple[Part, ...]:
+    """A process between two of its accesses; what it says of the rest is left out."""
+    names = [world.name(a.place, "").rpartition(">")[2] if a.place is not None else "" for a in window]
+    found = windowed(parts, Ends((window[0].path, window[0].line), names[0], (window[1].path, window[1].line), names[1]))
+    left = {part.at for part in every(found) if isinstance(part, Line)}
+    one.notes = {note for note in one.notes if note.kind not in ("lost", "call") or (note.path, note.line) in left}
+    return found
 
 
 def _process(world: World, chosen: Sequence[Place], at: At, wanted: Wanted) -> tuple[Slice, tuple[Part, ...]]:
