@@ -24,6 +24,7 @@ from checker.core.source import CheckerError, Source
 from checker.insight.question import State, shortest, state_of
 from checker.library import load_model, test_in
 from checker.reach.extract import Extract
+from checker.reach.places import Place
 from checker.result import Result
 
 OPENS, CLOSES, SAME, OPEN = "opens", "closes", "same", "open"
@@ -188,6 +189,7 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
     altered = bool(what.left) or not same_accesses(before, after)
     lost = [_lost(made) for made in (before, after)]
     unsure = "what is left out of it is not the same before and after" if lost[0] != lost[1] else ""
+    reached = {f"{tid}:{local}" for tid, local in before.ends}
     closes, why = None, what.left or unsure or ("something is left out that may matter" if before.lost or after.lost else "")
     for first, second in zip(*[list(begun(made, (before, after))) for made in (before, after)], strict=False):
         for model in models:
@@ -197,6 +199,8 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
                 why = why or f"{model}: {error.message}"
                 continue
             why = why or was.open or now.open
+            if reached and _reached(was, what.first, reached):
+                reached = set()
             new, gone = now.states - was.states, was.states - now.states
             if new and not was.open and not unsure:
                 return _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
@@ -206,7 +210,15 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
                 why = why or unsure
             if gone and closes is None and not now.open and not unsure:
                 closes = _shown(CLOSES, gone, now, first, second, what.first, model, altered, ask)
+    if reached:
+        why = why or "no run of it comes to both accesses"
     return closes or (Difference(OPEN, why=why, altered=altered) if why else Difference(SAME, altered=altered))
+
+
+def _reached(found: Outcomes, observed: Sequence[str], ends: set[str]) -> bool:
+    """Whether some run comes to all of the reads `ends`."""
+    where = [n for n, one in enumerate(observed) if one in ends]
+    return any(all(state[n] != str(UNREAD) for n in where) for state in found.states)
 
 
 def _shown(
@@ -239,7 +251,7 @@ def begun(made: Extract, both: Sequence[Extract]) -> Iterator[str]:
         head = text.find(f"\nP{tid}(")
         text = text[:head] + re.sub(rf"(\n\t[\w ]*[\w ]) ?\b({local});", rf"\1 \2 = {UNREAD};", text[head:], count=1)
     others = [_COMMENT.sub("", one.text) for one in both]
-    values = [(0, other) if (other := _other(name, others)) else (0,) for name in made.finals]
+    values = [(0, other) if (other := _other(made, place, name, others)) else (0,) for place, name in zip(made.places, made.finals, strict=True)]
     if "\n{}\n" not in text:
         values = []
     for some in itertools.product(*values):
@@ -247,8 +259,9 @@ def begun(made: Extract, both: Sequence[Extract]) -> Iterator[str]:
         yield text.replace("\n{}\n", f"\n{{ {begin} }}\n", 1) if begin else text
 
 
-def _other(name: str, texts: Sequence[str]) -> int:
-    """What a place may hold in the beginning, where a process may write 0 to it: not what it writes else; 0 where none does."""
+def _other(made: Extract, place: Place, name: str, texts: Sequence[str]) -> int:
+    """What a place may hold in the beginning, where a process may write 0 to it: what it is compared with, or not what is written
+    else; 0 where none writes 0."""
     bits = 0
     written: list[str] = []
     for text in texts:
@@ -259,7 +272,10 @@ def _other(name: str, texts: Sequence[str]) -> int:
         return bits
     if any(not value.isdigit() for value in written):
         return FRESH
-    return 1 if "0" in written or any(re.search(_COUNTED.format(name), text) for text in texts) else 0
+    locals_ = [local for (_, local), of in zip(made.reads, made.read_of, strict=True) if of == place]
+    sought = [int(n) for text in texts for local in locals_ for n in re.findall(rf"\b{local}\)? [!=]= (\d+)", text)]
+    other = next((n for n in sought if n and str(n) not in written), 1)
+    return other if "0" in written or any(re.search(_COUNTED.format(name), text) for text in texts) else 0
 
 
 def executed(found: Difference, options: Options) -> Result:

@@ -79,6 +79,8 @@ class Extract(Struct, frozen=True):
     """The place that each of these holds something of."""
     finals: tuple[str, ...] = ()
     """What the final value of each place is called in a condition; empty for one that no process has."""
+    ends: tuple[tuple[int, str], ...] = ()
+    """The locals that the first and the last access of each process set, where it was cut to what lies between two."""
     lines: frozenset[Spot] = frozenset()
     """The lines of the code that it has something of."""
 
@@ -104,18 +106,20 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
     made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all have been looked at
     slices, parts = [one for one, _ in made], [part for _, part in made]
     parts = [_held(part, one, parts) for part, one in zip(parts, slices, strict=True)]
-    if wanted.windows:
-        parts = [_cut(world, slices[n], part, wanted.windows[n]) for n, part in enumerate(parts)]
-    return _written(types, functions, wanted, chosen, world, slices, parts)
+    ends: list[tuple[int, str]] = []
+    for n, window in enumerate(wanted.windows):
+        parts[n], some = _cut(world, slices[n], parts[n], window)
+        ends += [(n, local) for local in some]
+    return replace(_written(types, functions, wanted, chosen, world, slices, parts), ends=tuple(ends))
 
 
-def _cut(world: World, one: Slice, parts: tuple[Part, ...], window: tuple[Access, Access]) -> tuple[Part, ...]:
-    """A process between two of its accesses; what it says of the rest is left out."""
+def _cut(world: World, one: Slice, parts: tuple[Part, ...], window: tuple[Access, Access]) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """A process between two of its accesses, and the locals these set; what it says of the rest is left out."""
     names = [world.name(a.place, "").rpartition(">")[2] if a.place is not None else "" for a in window]
-    found = windowed(parts, Ends((window[0].path, window[0].line), names[0], (window[1].path, window[1].line), names[1]))
+    found, ends = windowed(parts, Ends((window[0].path, window[0].line), names[0], (window[1].path, window[1].line), names[1]))
     left = {part.at for part in every(found) if isinstance(part, Line)}
     one.notes = {note for note in one.notes if note.kind not in ("lost", "call") or (note.path, note.line) in left}
-    return found
+    return found, ends
 
 
 def _process(world: World, chosen: Sequence[Place], at: At, wanted: Wanted) -> tuple[Slice, tuple[Part, ...]]:

@@ -32,12 +32,12 @@ class Ends(Struct, frozen=True):
     other: str
 
 
-def windowed(parts: tuple[Part, ...], ends: Ends) -> tuple[Part, ...]:
-    """The parts between two accesses; all of them where one is not found."""
+def windowed(parts: tuple[Part, ...], ends: Ends) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """The parts between two accesses, and the locals that these two set; all of them, and none, where one is not found."""
     lines = [part for part in every(parts) if isinstance(part, Line)]
     starts, stops = _where(lines, ends.first, ends.one), _where(lines, ends.second, ends.other)
     if not starts or not stops:
-        return parts
+        return parts, ()
     stop = next((n for n in stops if n > starts[0]), stops[-1])
     start = max((n for n in starts if n < stop), default=starts[0])
     start, stop = min(start, stop), max(start, stop)
@@ -47,7 +47,7 @@ def windowed(parts: tuple[Part, ...], ends: Ends) -> tuple[Part, ...]:
         words = _words([part for part in every(made) if isinstance(part, Line)]) | _conditions(made)
         more = {id(line) for line in lines if line.sets in words and not line.idle and id(line) not in inside}
         if not more:
-            return pruned(_unlocked(made, inside))
+            return pruned(_unlocked(made, inside)), tuple([line.sets for line in (lines[start], lines[stop]) if line.sets])
         inside |= more
 
 
