@@ -17,7 +17,8 @@ from typing import TypeAlias
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from checker.campaign.gate import Finding, Report, Request, broken
+from checker.campaign.gate import NO_TEST, Finding, Report, Request, broken
+from checker.campaign.paired import paired
 from checker.campaign.policy import Policy
 from checker.campaign.variants import Answer, Verdicts, only_where, wanted
 from checker.campaign.verdicts import tool
@@ -103,12 +104,17 @@ def with_kernel(report: Report, kernel: str, diff: str | tuple[str, ...] | None,
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
         found += becomes(scenes, policy)
         found += judge_patch(scenes, codes, patch, policy)
+        found, more = paired(patch, (before, codes[1] or before), found, policy, kept)
+        found += more
         found += _untold(found, codes, patch, policy)
     unread = {why: path for code in codes if code is not None for path, why in code.unread.items()}
     found += [_finding("drift", f"{why}, and is taken for missing", policy, kernel=(path, 1)) for why, path in unread.items()]
     order = ("error", "block", "warning", "note")
     merged = sorted(
-        [*report.findings, *dict.fromkeys(found)],
+        [
+            *(f for f in report.findings if not (patch is not None and request.whole and f.message == NO_TEST)),
+            *dict.fromkeys(found),
+        ],
         key=lambda f: (order.index(f.level), f.kernel or ("", 0), f.path, f.line, f.kind, f.model, f.message),
     )
     return replace(report, findings=tuple(merged))

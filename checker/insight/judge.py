@@ -34,7 +34,9 @@ UNREAD, FRESH = 77, 55
 _LOST = re.compile(r"__lost\(\);")
 _COMMENT = re.compile(r"//[^\n]*|\(\*.*?\*\)", re.S)
 _CONDITION = "\nexists (0=1)\n"
-_WRITTEN = r"\*{0} = ([^;]+);|(?:WRITE_ONCE|rcu_assign_pointer)\(\*{0}, ([^;]+)\);|\b\w*(?:release|set|xchg|store)\w*\({0}, ([^;]+)\);"
+_WRITTEN = (
+    r"\*{0} = ([^;]+);|(?:WRITE_ONCE|rcu_assign_pointer)\(\*{0}, ([^;]+)\);|\b\w*(?:release|set|xchg|store)\w*\({0}, ([^;]+)\);"
+)
 _COUNTED = r"\w*(?:_dec|_sub)\w*\((?:\w+, )?{0}\)"
 _BIT = r"\w*clear_bit\w*\((\d+), {0}\)"
 
@@ -251,7 +253,10 @@ def begun(made: Extract, both: Sequence[Extract]) -> Iterator[str]:
         head = text.find(f"\nP{tid}(")
         text = text[:head] + re.sub(rf"(\n\t[\w ]*[\w ]) ?\b({local});", rf"\1 \2 = {UNREAD};", text[head:], count=1)
     others = [_COMMENT.sub("", one.text) for one in both]
-    values = [(0, other) if (other := _other(made, place, name, others)) else (0,) for place, name in zip(made.places, made.finals, strict=True)]
+    values = [
+        (0, other) if (other := _other(made, place, name, others)) else (0,)
+        for place, name in zip(made.places, made.finals, strict=True)
+    ]
     if "\n{}\n" not in text:
         values = []
     for some in itertools.product(*values):

@@ -113,7 +113,9 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
     return replace(_written(types, functions, wanted, chosen, world, slices, parts), ends=tuple(ends))
 
 
-def _cut(world: World, one: Slice, parts: tuple[Part, ...], window: tuple[Access, Access]) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+def _cut(
+    world: World, one: Slice, parts: tuple[Part, ...], window: tuple[Access, Access]
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
     """A process between two of its accesses, and the locals these set; what it says of the rest is left out."""
     names = [world.name(a.place, "").rpartition(">")[2] if a.place is not None else "" for a in window]
     found, ends = windowed(parts, Ends((window[0].path, window[0].line), names[0], (window[1].path, window[1].line), names[1]))
@@ -266,7 +268,7 @@ def _written(
     }
     finals = tuple([_final(world, p, bodies) for p in chosen])
     lines = frozenset([one.at for part in parts for one in every(part) if isinstance(one, Line)])
-    return Extract(name, text, tuple(functions), tuple(chosen), notes, tuple(reads), tuple(reads.values()), finals, lines)
+    return Extract(name, text, tuple(functions), tuple(chosen), notes, tuple(reads), tuple(reads.values()), finals, lines=lines)
 
 
 def _final(world: World, p: Place, bodies: Sequence[str]) -> str:
