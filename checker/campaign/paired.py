@@ -43,7 +43,7 @@ SECONDS = 10.0
 SECONDS_A_CHECK = 3.0
 MOST_CHANGES = 40
 _TOLD = frozenset({"harmful", "harmless", "leans", "already", "repaired"})
-_REPLACED = frozenset({"uncovered", "unasked"})
+UNJUDGED = frozenset({"uncovered", "unasked"})
 
 
 class Asked(Struct, frozen=True):
@@ -82,7 +82,7 @@ def paired(
         else:
             made.append(_uncovered(one, f"more than {MOST_CHANGES} changes are not paired", policy))
     places = {one.change.place for one in changes}
-    left = [finding for finding in found if not (finding.kind in _REPLACED and finding.kernel in places)]
+    left = [finding for finding in found if not (finding.kind in UNJUDGED and finding.kernel in places)]
     return left, list(dict.fromkeys(made))
 
 

@@ -5,8 +5,8 @@ the same places; reads correspond by process, place and order.
 
     compared(before, after, models, options)    Difference("opens", "exists (1:seen=1 /\\ 1:n=0)", model="lkmm", …)
 
-`opens`: the second has an outcome that the first has not. `closes`: the first has one that the second has not, and not the other way
-round. `same`: neither, under any model. `open`: it is not known.
+`opens`: the second has an outcome that the first has not. `closes`: only the first has one that the other has not. `same`: neither,
+under any model. `open`: it is not known.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _BIT = r"\w*clear_bit\w*\((\d+), {0}\)"
 
 
 class Outcomes(Struct, frozen=True):
-    """What may come out of a test under a model: each outcome the values of the observables, in their order. `open`: why there may be
-    others."""
+    """What may come out of a test under a model: each outcome the values of the observables, in their order. `open`: why there may
+    be others."""
 
     states: frozenset[tuple[str, ...]]
     race: bool
@@ -51,9 +51,9 @@ class Outcomes(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """How the outcomes of two extracts differ. `condition` asks for one that only one of them has under `model` (the text `shown` is
-    that one's, with this question; empty `condition`: it is a data race), `weak`: no interleaving has it. `altered`: the two make
-    other accesses, or not the same. `why` nothing is known, of `open`."""
+    """How the outcomes of two extracts differ. `condition` asks for one that only one of them has under `model` (the text `shown`
+    is that one's, with this question; empty `condition`: it is a data race), `weak`: no interleaving has it. `altered`: the two
+    make other accesses, or not the same. `why` nothing is known, of `open`."""
 
     kind: str
     condition: str = ""
@@ -162,7 +162,8 @@ _ACCESS = (
     (re.compile(r"(\w+)_(?:acquire|release|relaxed)\("), r"\1("),
 )
 _ORDERS = re.compile(
-    r"(?:smp_|dma_)?\w*mb(?:__\w+)?\(\);|barrier\(\);|\w*(?:lock|unlock|down|up)\w*\(.*\);|synchronize_\w+\(.*\);|\}|\{|\w+:;|goto \w+;"
+    r"(?:smp_|dma_)?\w*mb(?:__\w+)?\(\);|barrier\(\);|synchronize_\w+\(.*\);|\w*(?:lock|unlock|down|up)\w*\(.*\);"
+    r"|\}|\{|\w+:;|goto \w+;"
 )
 
 

@@ -89,7 +89,7 @@ def sides(
     changed = frozenset(path for pair in touched for path in pair if path)
     left = [path for path in scope if path not in changed]
     if any(path.endswith(".h") for path in changed):
-        again = gathered(after, tuple([*new, *left]), kept, arch)
+        again = gathered(after, (*new, *left), kept, arch)
     else:
         again = {path: one for path, one in records.items() if path not in changed} | gathered(after, tuple(new), kept, arch)
     second = Side(after, Index(again, frozenset((*new, *left))), (*new, *left), kept, first, changed)
@@ -136,8 +136,8 @@ def _called(tree: Tree, name: str, arches: Sequence[str]) -> list[str]:
 
 
 def twice(before: Side, after: Side, partner: Partner, *, old: bool) -> tuple[Extract, Extract]:
-    """The extract of a pair from both trees; the partner was found in the first (`old`), or in the second. Raises NotThere where one
-    of the functions is in one tree only, LimitExceeded where one is too long."""
+    """The extract of a pair from both trees; the partner was found in the first (`old`), or in the second. Raises NotThere where
+    one of the functions is in one tree only, LimitExceeded where one is too long."""
     mine, yours = (before, after) if old else (after, before)
     ours = (partner.here, partner.there)
     theirs = tuple([_same(mine, yours, at, w) for at, w in zip((partner.root, partner.of), ours, strict=True)])
