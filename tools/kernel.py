@@ -229,8 +229,12 @@ def without(text: str, fix: Fix) -> str | None:
     end = text.find("\n}\n", begin.end()) if begin is not None else -1
     if begin is None or end < 0:
         return None
-    body, count = re.subn(fix.pattern, fix.undone, text[begin.end() : end], count=1)
-    return text[: begin.end()] + body + text[end:] if count else None
+    body = text[begin.end() : end]
+    code = re.sub(r"/\*.*?\*/", lambda comment: " " * len(comment[0]), body, flags=re.S)
+    found = re.search(fix.pattern, code)
+    if found is None:
+        return None
+    return text[: begin.end()] + body[: found.start()] + found.expand(fix.undone) + body[found.end() :] + text[end:]
 
 
 # ---------------------------------------------------------------- the command

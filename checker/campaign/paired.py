@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from checker.campaign.gate import Finding
 from checker.campaign.policy import Policy
@@ -39,8 +40,8 @@ MOST_PARTNERS = 8
 MOST_ASKED = 5
 """How many pairs have to be harmless for a change to be."""
 SECONDS = 10.0
-"""How long partners of one change are gone through."""
-SECONDS_A_CHECK = 3.0
+"""How long partners of one change are gone through, in seconds of CPU."""
+SECONDS_A_CHECK = 5.0
 MOST_CHANGES = 40
 _TOLD = frozenset({"harmful", "harmless", "leans", "already", "repaired"})
 UNJUDGED = frozenset({"uncovered", "unasked"})
@@ -116,9 +117,9 @@ def _judged(one: Changed, both: tuple[Side, Side], models: Sequence[str], ask: A
     """What there is to say of one change: the worst of what was found, once."""
     asked: list[Asked] = []
     why: list[str] = []
-    end = time.monotonic() + SECONDS
+    end = time.process_time() + SECONDS
     for partner, old in _partners(one, both):
-        if time.monotonic() > end:
+        if time.process_time() > end:
             why.append(f"other partners were not looked at, for want of time ({SECONDS:g} s)")
             break
         try:
@@ -193,8 +194,10 @@ def _asked(asked: Asked) -> str:
 
 def _uncovered(one: Changed, why: str, policy: Policy) -> Finding:
     kind = "uncovered" if weakens(one.change) else "unasked"
-    text = f"no test covers it; {why}"
-    return _finding(kind, one, text, policy)
+    return replace(
+        _finding(kind, one, f"no test covers it; {why}", policy),
+        message=f"{one.change} in {one.function}(), which no test covers: {why}",
+    )
 
 
 def _finding(kind: str, one: Changed, why: str, policy: Policy, asked: Asked | None = None) -> Finding:
