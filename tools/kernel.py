@@ -225,7 +225,7 @@ def undone(gate: Gate) -> Iterator[Case]:
 
 def without(text: str, fix: Fix) -> str | None:
     """A file's text without a fix; None where it is not there as it should be."""
-    begin = re.search(rf"^[A-Za-z][^\n;]*\b{fix.function}\([^;{{]*\)\s*\{{$", text, re.M)
+    begin = re.search(rf"^(?:[A-Za-z][^\n;]*\b)?{fix.function}\([^;{{]*\)\s*\{{$", text, re.M)
     end = text.find("\n}\n", begin.end()) if begin is not None else -1
     if begin is None or end < 0:
         return None

@@ -62,5 +62,6 @@ FIXES = (
     _release("io_uring/waitid.c", "io_waitid_wait", "the removal before the wait queue is freed (2025)"),
     _acquire("io_uring/msg_ring.c", "io_msg_send_fd", "enabled before the target's task (2026)"),
     _fence("io_uring/wait.c", "io_cqring_min_timer_wakeup", "the waiter before the work list (2024)", "smp_mb"),
+    _fence("io_uring/cancel.c", "io_uring_try_cancel_requests", "the waiter before the work list (2023)", "smp_mb"),
     _fence("io_uring/sqpoll.c", "io_sq_thread", "the wakeup flag before the ring's tail (2022)", "smp_mb__after_atomic"),
 )
