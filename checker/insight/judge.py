@@ -29,6 +29,7 @@ from checker.result import Result
 
 OPENS, CLOSES, SAME, OPEN = "opens", "closes", "same", "open"
 RACE = "data-race"
+MOST_BEGINNINGS = 12
 UNREAD, FRESH = 77, 55
 """What locals hold that nothing is read to, and places whose writes are not known: no other value of a test, in all likelihood."""
 _LOST = re.compile(r"__lost\(\);")
@@ -38,7 +39,9 @@ _WRITTEN = (
     r"\*{0} = ([^;]+);|(?:WRITE_ONCE|rcu_assign_pointer)\(\*{0}, ([^;]+)\);|\b\w*(?:release|set|xchg|store)\w*\({0}, ([^;]+)\);"
 )
 _COUNTED = r"\w*(?:_dec|_sub)\w*\((?:\w+, )?{0}\)"
-_BIT = r"\w*clear_bit\w*\((\d+), {0}\)"
+_CLEARED = r"\w*clear_bit\w*\((\d+), {0}\)"
+_TESTED = r"\btest_bit\w*\((\d+), {0}\)"
+_SET = r"\w*set_bit\w*\((\d+), {0}\)"
 
 
 class Outcomes(Struct, frozen=True):
@@ -194,7 +197,7 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
     unsure = "what is left out of it is not the same before and after" if lost[0] != lost[1] else ""
     reached = {f"{tid}:{local}" for tid, local in before.ends}
     closes, why = None, what.left or unsure or ("something is left out that may matter" if before.lost or after.lost else "")
-    for first, second in zip(*[list(begun(made, (before, after))) for made in (before, after)], strict=False):
+    for first, second in _beginnings(before, after, lambda: bool(reached)):
         for model in models:
             try:
                 was, now = ask(first, model, what.first), ask(second, model, what.second)
@@ -209,8 +212,6 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
                 return _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
             if now.race and not was.race and not was.open and not altered:
                 return Difference(OPENS, "", model, second, first, altered=altered)
-            if new:
-                why = why or unsure
             if gone and closes is None and not now.open and not unsure:
                 closes = _shown(CLOSES, gone, now, first, second, what.first, model, altered, ask)
     if reached:
@@ -246,42 +247,67 @@ def _lost(made: Extract) -> frozenset[tuple[str, str]]:
     return frozenset((note.path, note.text) for note in made.notes if note.kind == "lost")
 
 
-def begun(made: Extract, both: Sequence[Extract]) -> Iterator[str]:
-    """The test as it may begin: what is left out is taken to do nothing, and a local that no read has reached holds UNREAD. Places
-    hold 0, or, where a process may write that to one, something else."""
+# ---------------------------------------------------------------- how it begins
+
+
+def _beginnings(before: Extract, after: Extract, more: Callable[[], bool]) -> Iterator[tuple[str, str]]:
+    """Both tests, with what places may hold in the beginning: 0, or, where a process may write that, something else; and with what
+    is looked for in them, if there should be `more`."""
+    texts = [_COMMENT.sub("", one.text) for one in (before, after)]
+    told = [_read_apart(one) for one in (before, after)]
+    firsts = [_firsts(before, place, name, texts) for place, name in zip(before.places, before.finals, strict=True)]
+    done: set[tuple[int, ...]] = set()
+    for values in ([(0, *some) for some, _ in firsts], [(0, *some, *sought) for some, sought in firsts]):
+        if "\n{}\n" not in before.text:  # it begins with objects
+            values = [(0,) for _ in values]
+        if done and not more():
+            return
+        for some in itertools.product(*[tuple(dict.fromkeys(one)) for one in values]):
+            if some not in done and len(done) < MOST_BEGINNINGS:
+                done.add(some)
+                yield _begins(told[0], before.finals, some), _begins(told[1], after.finals, some)
+
+
+def _read_apart(made: Extract) -> str:
+    """The test, what is left out taken to do nothing, and a local that no read has reached told apart from one that was read."""
     text = _LOST.sub("", made.text)
     for tid, local in made.reads:
         head = text.find(f"\nP{tid}(")
         text = text[:head] + re.sub(rf"(\n\t[\w ]*[\w ]) ?\b({local});", rf"\1 \2 = {UNREAD};", text[head:], count=1)
-    others = [_COMMENT.sub("", one.text) for one in both]
-    values = [
-        (0, other) if (other := _other(made, place, name, others)) else (0,)
-        for place, name in zip(made.places, made.finals, strict=True)
-    ]
-    if "\n{}\n" not in text:
-        values = []
-    for some in itertools.product(*values):
-        begin = " ".join(f"{name}={value};" for name, value in zip(made.finals, some, strict=False) if value)
-        yield text.replace("\n{}\n", f"\n{{ {begin} }}\n", 1) if begin else text
+    return text
 
 
-def _other(made: Extract, place: Place, name: str, texts: Sequence[str]) -> int:
-    """What a place may hold in the beginning, where a process may write 0 to it: what it is compared with, or not what is written
-    else; 0 where none writes 0."""
-    bits = 0
-    written: list[str] = []
-    for text in texts:
-        for n in re.findall(_BIT.format(name), text):
-            bits |= 1 << int(n) % 31
-        written += ["".join(found) for found in re.findall(_WRITTEN.format(name), text)]
-    if bits:
-        return bits
+def _begins(text: str, names: Sequence[str], values: Sequence[int]) -> str:
+    begin = " ".join(f"{name}={value};" for name, value in zip(names, values, strict=False) if value and name)
+    return text.replace("\n{}\n", f"\n{{ {begin} }}\n", 1) if begin else text
+
+
+def _firsts(made: Extract, place: Place, name: str, texts: Sequence[str]) -> tuple[list[int], list[int]]:
+    """What a place may hold in the beginning that is not 0: where a process may write 0 to it, what nobody writes; and what it is
+    compared with."""
+    if not name:
+        return [], []
+    text = "\n".join(texts)
+    written = ["".join(found) for found in re.findall(_WRITTEN.format(name), text)]
+    cleared, tested, given = (_bits(pattern, name, text) for pattern in (_CLEARED, _TESTED, _SET))
+    locals_ = "|".join(local for (_, local), of in zip(made.reads, made.read_of, strict=True) if of == place)
+    compared = re.findall(rf"\b(?:{locals_})\)? (?:[!=]=|&) \(?(\d+)", text) if locals_ else []
+    sought = [n for n in dict.fromkeys(map(int, compared)) if n and str(n) not in written]
+    sought = [*sought[:2], *[bits for bits in (tested & ~given,) if bits]]
+    if cleared:
+        return [cleared], sought
     if any(not value.isdigit() for value in written):
-        return FRESH
-    locals_ = [local for (_, local), of in zip(made.reads, made.read_of, strict=True) if of == place]
-    sought = [int(n) for text in texts for local in locals_ for n in re.findall(rf"\b{local}\)? [!=]= (\d+)", text)]
-    other = next((n for n in sought if n and str(n) not in written), 1)
-    return other if "0" in written or any(re.search(_COUNTED.format(name), text) for text in texts) else 0
+        return [FRESH], sought
+    if "0" in written or re.search(_COUNTED.format(name), text):
+        return sought[:1] or [1], sought
+    return [], sought
+
+
+def _bits(pattern: str, name: str, text: str) -> int:
+    made = 0
+    for n in re.findall(pattern.format(name), text):
+        made |= 1 << int(n) % 31
+    return made
 
 
 def executed(found: Difference, options: Options) -> Result:
