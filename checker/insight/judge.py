@@ -195,9 +195,10 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
     altered = bool(what.left) or not same_accesses(before, after)
     lost = [_lost(made) for made in (before, after)]
     unsure = "what is left out of it is not the same before and after" if lost[0] != lost[1] else ""
-    reached = {f"{tid}:{local}" for tid, local in before.ends}
+    missing = {f"{tid}:{local}" for tid, local in before.ends}
+    reached = [not missing]
     closes, why = None, what.left or unsure or ("something is left out that may matter" if before.lost or after.lost else "")
-    for first, second in _beginnings(before, after, lambda: bool(reached)):
+    for first, second in _beginnings(before, after, lambda: not reached[-1]):
         for model in models:
             try:
                 was, now = ask(first, model, what.first), ask(second, model, what.second)
@@ -205,8 +206,7 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
                 why = why or f"{model}: {error.message}"
                 continue
             why = why or was.open or now.open
-            if reached and _reached(was, what.first, reached):
-                reached = set()
+            reached.append(reached[-1] or _reached(was, what.first, missing))
             new, gone = now.states - was.states, was.states - now.states
             if new and not was.open and not unsure:
                 return _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
@@ -214,7 +214,7 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
                 return Difference(OPENS, "", model, second, first, altered=altered)
             if gone and closes is None and not now.open and not unsure:
                 closes = _shown(CLOSES, gone, now, first, second, what.first, model, altered, ask)
-    if reached:
+    if not reached[-1]:
         why = why or "no run of it comes to both accesses"
     return closes or (Difference(OPEN, why=why, altered=altered) if why else Difference(SAME, altered=altered))
 

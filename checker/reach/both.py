@@ -19,7 +19,7 @@ from checker.kernel.trees import Tree
 from checker.reach.accesses import Access
 from checker.reach.extract import At, Extract, Wanted, extracted
 from checker.reach.gather import files, gathered
-from checker.reach.index import DEPTH, Barrier, Index
+from checker.reach.index import DEPTH, NAMED_DEPTH, Barrier, Index
 from checker.reach.pairs import Partner, partners
 from checker.reach.types import Types
 
@@ -52,7 +52,7 @@ class Side(Struct):
 
     def barrier(self, path: str, function: str, name: str, line: int) -> Barrier | None:
         """What orders in a function, by its name and about where it stands."""
-        near = [a for a in self.index.does((path, function), 0) if a.name == name] if self._known(path) else []
+        near = [a for a in self.index.does((path, function), 0).steps if a.name == name] if self._known(path) else []
         best = min(near, key=lambda a: abs(a.line - line), default=None)
         if best is None or abs(best.line - line) > SLACK:
             return None
@@ -162,9 +162,10 @@ def _same(mine: Side, yours: Side, at: At, window: tuple[Access, ...]) -> tuple[
 def _other(mine: Index, yours: Index, at: At, one: Access) -> Access | None:
     if at[0] not in yours.records:
         return None
+    depth = DEPTH if len(one.via) <= DEPTH else NAMED_DEPTH
     for alike in ((lambda a: (a.verb, a.place)), (lambda a: a.place)):
-        here = [a for a in mine.does(at, DEPTH) if a.verb in ACCESSES and alike(a) == alike(one)]
-        there = [a for a in yours.does(at, DEPTH) if a.verb in ACCESSES and alike(a) == alike(one)]
+        here = [a for a in mine.does(at, depth).steps if a.verb in ACCESSES and alike(a) == alike(one)]
+        there = [a for a in yours.does(at, depth).steps if a.verb in ACCESSES and alike(a) == alike(one)]
         if len(here) == len(there) and one in here:
             return there[here.index(one)]
     return None
