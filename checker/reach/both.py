@@ -19,8 +19,8 @@ from checker.kernel.trees import Tree
 from checker.reach.accesses import Access
 from checker.reach.extract import At, Extract, Wanted, extracted
 from checker.reach.gather import files, gathered
-from checker.reach.index import DEPTH, NAMED_DEPTH, Barrier, Index
-from checker.reach.pairs import Partner, partners
+from checker.reach.index import DEPTH, Barrier, Index
+from checker.reach.pairs import NAMED_DEPTH, Partner, partners
 from checker.reach.types import Types
 
 MOST_FILES = 600
