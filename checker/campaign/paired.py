@@ -22,7 +22,20 @@ from checker.campaign.witness import Opened, Step, opened, witness
 from checker.check import Options
 from checker.core.source import CheckerError, Source
 from checker.insight.explanation import explain
-from checker.insight.judge import CLOSES, OPENS, SAME, Ask, Difference, Outcomes, asking, compared, executed
+from checker.insight.judge import (
+    CLOSES,
+    OPENS,
+    SAME,
+    Ask,
+    Difference,
+    Never,
+    Outcomes,
+    asked_for,
+    asking,
+    compared,
+    executed,
+    refuting,
+)
 from checker.kernel.changes import Change, difference
 from checker.kernel.kept import Kept
 from checker.kernel.patch import Applied
@@ -56,6 +69,13 @@ class Asked(Struct, frozen=True):
     after: Extract
 
 
+class Questions(Struct, frozen=True):
+    """How a test is asked: what may come out of it, and whether something never does."""
+
+    outcomes: Ask
+    never: Never
+
+
 class Changed(Struct, frozen=True):
     """What changes, in which function, under its path before and after."""
 
@@ -74,7 +94,8 @@ def paired(
     if not changes:
         return [*found], []
     both = sides(patch.before, patch.after, patch.paths, kept, policy.arch)
-    ask = _kept(asking(Options(unroll=policy.unroll, timeout=min(policy.timeout, SECONDS_A_CHECK))), kept, policy.unroll)
+    options = Options(unroll=policy.unroll, timeout=min(policy.timeout, SECONDS_A_CHECK))
+    ask = Questions(_kept(asking(options), kept, policy.unroll), refuting(options))
     models = [name for name in MODELS if not policy.models or name in policy.models] or list(policy.models)
     made = []
     for n, one in enumerate(changes):
@@ -113,7 +134,7 @@ def _orders(op: Op | None) -> bool:
 # ---------------------------------------------------------------- what comes of it
 
 
-def _judged(one: Changed, both: tuple[Side, Side], models: Sequence[str], ask: Ask, policy: Policy) -> Iterator[Finding]:
+def _judged(one: Changed, both: tuple[Side, Side], models: Sequence[str], ask: Questions, policy: Policy) -> Iterator[Finding]:
     """What there is to say of one change: the worst of what was found, once."""
     asked: list[Asked] = []
     why: list[str] = []
@@ -130,7 +151,7 @@ def _judged(one: Changed, both: tuple[Side, Side], models: Sequence[str], ask: A
         if not _shows(one, before, after):
             why.append(f"with {partner.of[1]}(): the change is not in what was extracted")
             continue
-        found = compared(before, after, models, ask)
+        found = compared(before, after, models, ask.outcomes, ask.never)
         asked.append(Asked(partner, found, before, after))
         if found.loses:
             yield _harmful(asked[-1], one, policy)
@@ -269,7 +290,7 @@ def _forbidden(asked: Asked, op: Op | None) -> Opened | None:
     """The cycle that was forbidden without the patch, by what it takes away; None where none is found in time."""
     if not asked.found.condition:
         return None
-    text = asked.found.other.replace("\nexists (0=1)\n", f"\n{asked.found.condition}\n")
+    text = asked_for(asked.found.other, asked.found.condition)
     rows = text.split("\n")
     gone = {n for n, row in enumerate(rows, 1) if op is not None and _COMMENT.search(row) and _line(rows, n)[1] == op.line}
     try:

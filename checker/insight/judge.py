@@ -25,7 +25,7 @@ from checker.insight.question import State, shortest, state_of
 from checker.library import load_model, test_in
 from checker.reach.extract import Extract
 from checker.reach.places import Place
-from checker.result import Result
+from checker.result import NEVER, Result
 
 OPENS, CLOSES, SAME, OPEN = "opens", "closes", "same", "open"
 RACE = "data-race"
@@ -75,6 +75,21 @@ class Difference(Struct, frozen=True):
 
 Ask = Callable[[str, str, Sequence[str]], Outcomes]
 """The outcomes of a text, under a model, by what is observed."""
+
+Never = Callable[[str, str], bool]
+"""Whether what a text asks for never happens under a model."""
+
+
+def refuting(options: Options) -> Never:
+    """What never happens, by checking."""
+
+    def never(text: str, model: str) -> bool:
+        try:
+            return check(test_in(Source("extract.litmus", text)), load_model(model), options).observation == NEVER
+        except CheckerError:
+            return False
+
+    return never
 
 
 def asking(options: Options) -> Ask:
@@ -187,8 +202,11 @@ def _accesses(lines: Sequence[str]) -> Iterator[str]:
 # ---------------------------------------------------------------- the comparison
 
 
-def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -> Difference:
-    """How the outcomes of two extracts of the same functions differ, by the first model under which they do."""
+def compared(
+    before: Extract, after: Extract, models: Sequence[str], ask: Ask, never: Never = lambda text, model: False
+) -> Difference:  # fmt: skip
+    """How the outcomes of two extracts of the same functions differ, by the first model under which they do; `never` is asked where
+    not all outcomes of the first are known."""
     what = matched(before, after)
     if not what.first:
         return Difference(OPEN, why="nothing of it can be observed")
@@ -210,6 +228,10 @@ def compared(before: Extract, after: Extract, models: Sequence[str], ask: Ask) -
             new, gone = now.states - was.states, was.states - now.states
             if new and not was.open and not unsure:
                 return _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
+            if new and was.states and not unsure:
+                found = _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
+                if what.first == what.second and never(asked_for(first, found.condition), model):
+                    return found
             if now.race and not was.race and not was.open and not altered:
                 return Difference(OPENS, "", model, second, first, altered=altered)
             if gone and closes is None and not now.open and not unsure:
@@ -235,8 +257,12 @@ def _shown(
     some = [_state(one, observed) for one in weak or found]
     rest = [_state(one, observed) for one in others.states]
     condition = min((shortest(one, rest) for one in some), key=lambda c: (f"={UNREAD}" in c, len(c), c))
-    asked = text.replace(_CONDITION, f"\n{condition}\n")
-    return Difference(kind, condition, model, asked, other, bool(weak), altered)
+    return Difference(kind, condition, model, asked_for(text, condition), other, bool(weak), altered)
+
+
+def asked_for(text: str, condition: str) -> str:
+    """The test with a question."""
+    return text.replace(_CONDITION, f"\n{condition}\n")
 
 
 def _state(values: Sequence[str], observed: Sequence[str]) -> State:
