@@ -88,7 +88,7 @@ def gate(
             if update_baseline and not known:
                 raise click.UsageError("--update-baseline needs to know which: give --baseline FILE")
             request = Request(
-                tuple(paths or policy.paths or (["litmus"] if os.path.isdir("litmus") else ["."])),
+                tuple(paths or policy.paths or (["litmus"] if os.path.isdir("litmus") else [] if diffs else ["."])),
                 baseline="" if update_baseline else known, whole=not paths,
                 store=None if no_cache else Store(Path(cache) if cache else cache_folder("gate")),
                 journal=Journal(Path(journal)) if journal else None, resume=resume, workers=jobs or cores(),

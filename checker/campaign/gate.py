@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_TESTS = 100_000
 MAX_TOTAL = 500_000_000
+NO_TEST = "there is nothing to check: no test was found"
 
 
 class Finding(Struct, frozen=True):
@@ -43,6 +44,7 @@ class Finding(Struct, frozen=True):
 
     Of a patch `change` is what it does, `why` what comes of that (both are in the message), `functions` what the processes of
     the test stand for, `opened` the cycle that was forbidden without it, and `repair` what would mend it, where these are known.
+    `litmus` is the test itself, where it was extracted.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Finding(Struct, frozen=True):
     repair: str = ""
     column: int = 1
     opened: Opened | None = None
+    litmus: str = ""
 
 
 class Report(Struct, frozen=True):
@@ -194,7 +197,7 @@ def _plan(request: Request, policy: Policy, setup: Setup) -> Plan:
         except CheckerError as error:
             plan.findings.append(broken(error, path))
     if not plan.tasks and not plan.findings:
-        plan.findings.append(Finding("error", "error", "there is nothing to check: no test was found"))
+        plan.findings.append(Finding("error", "error", NO_TEST))
     return plan
 
 

@@ -17,7 +17,8 @@ from typing import TypeAlias
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from checker.campaign.gate import Finding, Report, Request, broken
+from checker.campaign.gate import NO_TEST, Finding, Report, Request, broken
+from checker.campaign.paired import UNJUDGED, paired
 from checker.campaign.policy import Policy
 from checker.campaign.variants import Answer, Verdicts, only_where, wanted
 from checker.campaign.verdicts import tool
@@ -102,16 +103,31 @@ def with_kernel(report: Report, kernel: str, diff: str | tuple[str, ...] | None,
     if patch is not None:
         found += [_finding("skeleton", remark, policy) for remark in patch.remarks]
         found += becomes(scenes, policy)
-        found += judge_patch(scenes, codes, patch, policy)
-        found += _untold(found, codes, patch, policy)
+        found = judged(found, scenes, codes, patch, policy, kept)
     unread = {why: path for code in codes if code is not None for path, why in code.unread.items()}
     found += [_finding("drift", f"{why}, and is taken for missing", policy, kernel=(path, 1)) for why, path in unread.items()]
     order = ("error", "block", "warning", "note")
     merged = sorted(
-        [*report.findings, *dict.fromkeys(found)],
+        [
+            *(f for f in report.findings if not (patch is not None and request.whole and f.message == NO_TEST)),
+            *dict.fromkeys(found),
+        ],
         key=lambda f: (order.index(f.level), f.kernel or ("", 0), f.path, f.line, f.kind, f.model, f.message),
     )
     return replace(report, findings=tuple(merged))
+
+
+def judged(
+    found: Sequence[Finding], scenes: list[Scene], codes: tuple[Code, Code | None], patch: Applied, policy: Policy,
+    kept: Kept | None,
+) -> list[Finding]:  # fmt: skip
+    """The findings, with all that there is to say of a patch: by the tests, by pairs of functions, by the text that is left."""
+    assert codes[1] is not None
+    first = [*found, *judge_patch(scenes, codes, patch, policy)]
+    known, more = paired(patch, (codes[0], codes[1]), first, policy, kept)
+    left = _untold([*first, *[one for one in more if one.kind not in UNJUDGED]], codes, patch, policy)
+    places = {one.kernel for one in left}
+    return [*known, *[one for one in more if not (one.kind in UNJUDGED and one.kernel in places)], *left]
 
 
 def _finding(kind: str, message: str, policy: Policy, **more: object) -> Finding:

@@ -41,6 +41,9 @@ KINDS: dict[str, str] = {
     "drift": "the kernel's code is not what the test says it is",
     "uncovered": "a barrier is lost in a function that no test covers: nothing judged it",
     "unasked": "a barrier changes in a function that no test covers, and no path loses order by it",
+    "altered": "with the patch, functions do something else: what may come out that could not is possible in an interleaving, too",
+    "bears": "what the patch adds forbids an outcome of functions that no test covers",
+    "idle": "what the patch adds forbids nothing of the functions that were found to pair with it",
     "leans": "with the patch, it holds by what the kernel does, not by what is documented",
     "already": "with the patch, a model allows what it allowed before",
     "repaired": "with the patch, a model forbids what it allowed before",
@@ -66,6 +69,9 @@ HELP: dict[str, str] = {
     "drift": "Bring the test up to date with the code, or mark the binding as partial or variant.",
     "uncovered": "Write a test of what the function relies on, bound to it with a Source: line.",
     "unasked": "For information: no order is lost by it; a test bound to the function would say what it relies on.",
+    "altered": "See whether the other functions go with what this one does now: no order is lost by itself.",
+    "bears": "For information: the execution is what is impossible now.",
+    "idle": "For information: say in a comment what it pairs with, or do without.",
     "leans": "For information: ask whether what the kernel does here may be relied on, and have it documented.",
     "already": "For information: the test allowed this before the patch, too.",
     "repaired": "For information: expect Never in the test, so that it stays so.",
@@ -74,7 +80,7 @@ HELP: dict[str, str] = {
 }
 """What to do about a finding."""
 BLOCKING = ("unexpected", "changed", "race-appeared", "flag-appeared", "missing", "unknown", "removed", "harmful", "review")
-WARNING = ("race-gone", "flag-gone", "drift", "uncovered")
+WARNING = ("race-gone", "flag-gone", "drift", "uncovered", "altered")
 
 
 class BadPolicy(CheckerError):

@@ -37,14 +37,14 @@ def asked(text: str, name: str, model: Model, options: Options, reads: Sequence[
     `check` does."""
     whole = _LOST.sub(lambda found: " " * len(found[0]), text)
     found = weak(test_in(Source(name, whole)), model, load_model("sc"), options, most=most, seen=frozenset(reads))
-    strict = [_state(s) for s in found.results[1].states or ()]
-    conditions = tuple(dict.fromkeys([_short(_state(o.state), strict) for o in found.outcomes]))
-    states = [_state(s) for s in found.results[0].states or ()]
+    strict = [state_of(s) for s in found.results[1].states or ()]
+    conditions = tuple(dict.fromkeys([shortest(state_of(o.state), strict) for o in found.outcomes]))
+    states = [state_of(s) for s in found.results[0].states or ()]
     close = "" if conditions or found.undecided else _close(states)
     return Asked(found, conditions, close, "__lost();" in text)
 
 
-def _state(text: str) -> State:
+def state_of(text: str) -> State:
     """`0:r0=1; [x]=2;` by place."""
     parts = [part.strip().partition("=") for part in text.split(";") if part.strip()]
     return {place: value for place, _, value in parts}
@@ -54,7 +54,7 @@ def _condition(state: State) -> str:
     return exists("; ".join(f"{place}={value}" for place, value in state.items()))
 
 
-def _short(state: State, others: Sequence[State]) -> str:
+def shortest(state: State, others: Sequence[State]) -> str:
     """The condition with as few places as tell the state from all `others`."""
     kept = dict(state)
     for place in sorted(state, key=lambda p: (state[p] != "0", p), reverse=True):

@@ -245,7 +245,8 @@ class Calls(Draft):
             path, home = self.through(frame.walk.path(arg), frame)
             if path is not None and name not in changed:
                 inner.given[name] = (path, home)
-            if value.text is not None and value.text in self.locals and name not in changed:
+            constant = value.text is not None and value.text.isdigit()
+            if value.text is not None and (value.text in self.locals or constant) and name not in changed:
                 inner.variables[name] = value.text
                 if value.truth:
                     self.unknown.add(f"{inner.id}:{name}")

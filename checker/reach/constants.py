@@ -38,7 +38,7 @@ def value(types: Types, path: str, e: Expr, given: Mapping[str, int] | None = No
         case Op(op, args):
             found = [value(types, path, a, given, depth + 1) for a in args]
             known = [n for n in found if n is not None]
-            return _computed(op, known) if len(known) == len(found) else None
+            return computed(op, known) if len(known) == len(found) else None
         case Called(name, args):
             numbers = [value(types, path, a, given, depth + 1) for a in args]
             return _called(types, path, name, numbers, depth)
@@ -70,7 +70,8 @@ def _called(types: Types, path: str, name: str, numbers: list[int | None], depth
     return value(types, path, body, given, depth + 1) if body is not None else None
 
 
-def _computed(op: str, args: list[int]) -> int | None:
+def computed(op: str, args: list[int]) -> int | None:
+    """What an operation makes of numbers; None where that is not said here."""
     match op, args:
         case "-", [a]:
             made = -a

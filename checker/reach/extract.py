@@ -24,10 +24,12 @@ from checker.reach.places import Place
 from checker.reach.process import Choice, Comments, Jump, Line, Part, Rounds, Target, every, printed, pruned
 from checker.reach.slice import Slice
 from checker.reach.types import Types
+from checker.reach.window import Ends, windowed
 from checker.reach.world import Note, TooLong, World, element, number_type
 
 At = tuple[str, str]
 """A function: its file and its name."""
+Spot = tuple[str, int]
 _APART = frozenset({FENCE, GRACE, LOCK, UNLOCK, RMW})
 MOST = 4
 """How many places a test has unless told."""
@@ -59,6 +61,8 @@ class Wanted(Struct, frozen=True):
     rounds: int = 1
     exists: str = ""
     name: str = ""
+    windows: tuple[tuple[Access, Access], ...] = ()
+    """For each function two accesses: only what lies between them is looked at. None: all of it."""
     without: tuple[str, int] | None = None
     """The line of something that orders, which is left out, or weakened."""
 
@@ -73,6 +77,14 @@ class Extract(Struct, frozen=True):
     notes: tuple[Note, ...]
     reads: tuple[tuple[int, str], ...] = ()
     """The locals, with their processes, that hold what was read of a place."""
+    read_of: tuple[Place, ...] = ()
+    """The place that each of these holds something of."""
+    finals: tuple[str, ...] = ()
+    """What the final value of each place is called in a condition; empty for one that no process has."""
+    ends: tuple[tuple[int, str], ...] = ()
+    """The locals that the first and the last access of each process set, where it was cut to what lies between two."""
+    lines: frozenset[Spot] = frozenset()
+    """The lines of the code that it has something of."""
 
     @property
     def lost(self) -> bool:
@@ -97,7 +109,22 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
         made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all were looked at
     slices, parts = [one for one, _ in made], [part for _, part in made]
     parts = [_held(part, one, parts) for part, one in zip(parts, slices, strict=True)]
-    return _written(types, functions, wanted, chosen, world, slices, parts)
+    ends: list[tuple[int, str]] = []
+    for n, window in enumerate(wanted.windows):
+        parts[n], some = _cut(world, slices[n], parts[n], window)
+        ends += [(n, local) for local in some]
+    return replace(_written(types, functions, wanted, chosen, world, slices, parts), ends=tuple(ends))
+
+
+def _cut(
+    world: World, one: Slice, parts: tuple[Part, ...], window: tuple[Access, Access]
+) -> tuple[tuple[Part, ...], tuple[str, ...]]:
+    """A process between two of its accesses, and the locals these set; what it says of the rest is left out."""
+    names = [world.name(a.place, "").rpartition(">")[2] if a.place is not None else "" for a in window]
+    found, ends = windowed(parts, Ends((window[0].path, window[0].line), names[0], (window[1].path, window[1].line), names[1]))
+    left = {part.at for part in every(found) if isinstance(part, Line)}
+    one.notes = {note for note in one.notes if note.kind not in ("lost", "call") or (note.path, note.line) in left}
+    return found, ends
 
 
 def _process(world: World, chosen: Sequence[Place], at: At, wanted: Wanted) -> tuple[Slice, tuple[Part, ...]]:
@@ -247,8 +274,18 @@ def _written(
     for head, local, body in zip(heads, declared, bodies, strict=True):
         text += f"\n{head}\n{{\n{local}{body}\n}}\n"
     text += f"\n{wanted.exists or 'exists (0=1)'}\n"
-    reads = tuple((n, read) for n, one in enumerate(slices) for read in one.reads if re.search(rf"\b{read} = ", bodies[n]))
-    return Extract(name, text, tuple(functions), tuple(chosen), notes, reads)
+    reads = {
+        (n, read): of for n, one in enumerate(slices) for read, of in one.reads.items() if re.search(rf"\b{read} = ", bodies[n])
+    }
+    finals = tuple([_final(world, p, bodies) for p in chosen])
+    lines = frozenset([one.at for part in parts for one in every(part) if isinstance(one, Line)])
+    return Extract(name, text, tuple(functions), tuple(chosen), notes, tuple(reads), tuple(reads.values()), finals, lines=lines)
+
+
+def _final(world: World, p: Place, bodies: Sequence[str]) -> str:
+    """What the value of a place in the end is called; empty where no process has it."""
+    name = f"{world.object(p.tag)}.{p.name}" if p in world.members else world.names.get(p, "")
+    return name if any(re.search(rf"\b{re.escape(name.replace('.', '->'))}\b", body) for body in bodies if name) else ""
 
 
 def _head(n: int, body: str, kinds: dict[str, str], world: World) -> str:

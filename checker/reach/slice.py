@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from checker.kernel.syntax import Function
 from checker.reach.body import body, missing
 from checker.reach.calls import Calls
+from checker.reach.constants import computed
 from checker.reach.constants import value as constant
 from checker.reach.places import Place, located
 from checker.reach.process import CHOICE, At, Choice, Jump, Line, Part, Rounds, Target, every, negated
@@ -355,6 +356,10 @@ class Slice(Calls):
         values = [self.value(arg, frame) for arg in args]
         if any(v.text is None for v in values):
             return UNKNOWN
+        if all((v.text or "").isdigit() for v in values):
+            number = computed(op, [int(v.text or "") for v in values])
+            if number is not None and number >= 0:
+                return Value(str(number))
         if op == "!":
             return Value(f"!{bracketed(values[0])}", truth=True)
         if op in ("==", "!=") and values[1].text == "0":
