@@ -175,12 +175,24 @@ def _partners(one: Changed, both: tuple[Side, Side]) -> Iterator[tuple[Partner, 
     for op, side, old in ((one.change.before, both[0], True), (one.change.after, both[1], False)):
         if op is None or (not old and one.change.kind == "replace"):
             continue
-        barrier = side.barrier(op.path, op.function, op.name, op.line)
-        for partner in side.partners(barrier, MOST_PARTNERS) if barrier is not None else ():
+        for partner in _of(op, side):
             key = (partner.root, partner.of, partner.places)
             if key not in seen:
                 seen.add(key)
                 yield partner, old
+
+
+def _of(op: Op, side: Side) -> Iterator[Partner]:
+    """The partners of an operation; of a marked access that orders nothing, those of what orders beside it."""
+    barrier = side.barrier(op.path, op.function, op.name, op.line)
+    if barrier is None:
+        return
+    yield from side.partners(barrier, MOST_PARTNERS)
+    if op.verb in ACCESSES and op.strength in ("once", "relaxed", "void"):
+        for one in side.beside(barrier)[:2]:
+            for partner in side.partners(one, MOST_PARTNERS):
+                if any((a.path, a.line) == (barrier.path, barrier.line) for a in partner.here):
+                    yield partner
 
 
 def _rest(one: Changed, asked: Sequence[Asked], why: Sequence[str], policy: Policy) -> Finding:
