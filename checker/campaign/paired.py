@@ -20,7 +20,7 @@ from checker.campaign.policy import Policy
 from checker.campaign.variants import FLAGS
 from checker.campaign.witness import Opened, Step, opened, witness
 from checker.check import Options
-from checker.core.source import CheckerError, Source
+from checker.core.source import CheckerError, LimitExceeded, Source
 from checker.insight.explanation import explain
 from checker.insight.judge import (
     CLOSES,
@@ -54,7 +54,7 @@ MOST_ASKED = 5
 """How many pairs have to be harmless for a change to be."""
 SECONDS = 10.0
 """How long partners of one change are gone through, in seconds of CPU."""
-SECONDS_A_CHECK = 5.0
+SECONDS_A_PAIR, SECONDS_A_CHECK = 6.0, 3.0
 MOST_CHANGES = 40
 _TOLD = frozenset({"harmful", "harmless", "leans", "already", "repaired"})
 UNJUDGED = frozenset({"uncovered", "unasked"})
@@ -151,7 +151,7 @@ def _judged(one: Changed, both: tuple[Side, Side], models: Sequence[str], ask: Q
         if not _shows(one, before, after):
             why.append(f"with {partner.of[1]}(): the change is not in what was extracted")
             continue
-        found = compared(before, after, models, ask.outcomes, ask.never)
+        found = compared(before, after, models, _until(ask.outcomes, time.process_time() + SECONDS_A_PAIR), ask.never)
         asked.append(Asked(partner, found, before, after))
         if found.loses:
             yield _harmful(asked[-1], one, policy)
@@ -321,6 +321,17 @@ def _at_cycle(origin: str, rows: Sequence[str]) -> str:
 
 
 # ---------------------------------------------------------------- what is kept
+
+
+def _until(ask: Ask, end: float) -> Ask:
+    """The same until there is no more time. Raises LimitExceeded then."""
+
+    def asked(text: str, model: str, observed: Sequence[str]) -> Outcomes:
+        if time.process_time() > end:
+            raise LimitExceeded(f"not compared within {SECONDS_A_PAIR:g} s")
+        return ask(text, model, observed)
+
+    return asked
 
 
 def _kept(ask: Ask, kept: Kept | None, unroll: int) -> Ask:
