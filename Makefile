@@ -6,6 +6,7 @@
 # make mutate      which small changes of the checker no test notices: MUTANTS=40 of them, drawn with SEED=1 (docs/mutants.md)
 # make nightly     the laws on TIMES=10 times as many texts, others every night
 # make bench       how fast, and what got slower
+# make kernel KERNEL=tree   what the gate says of that kernel with no test: ARGS='--only undone --sample 10 --seed 2'
 # make man         man pages from the help texts, in build/man
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
@@ -17,7 +18,7 @@ MUTANTS ?= 40
 SEED ?= 1
 TIMES ?= 10
 
-.PHONY: run gate test lint conformance mutate nightly bench man clean
+.PHONY: run gate test lint conformance mutate nightly bench kernel man clean
 
 run: $(READY)
 	$(BIN)/checker run --expected litmus
@@ -47,6 +48,10 @@ nightly: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tools.bench
+
+kernel: $(READY)
+	@test -n "$(KERNEL)" || { echo "say which tree: make kernel KERNEL=folder" >&2; exit 2; }
+	$(BIN)/python -m tools.kernel $(KERNEL) $(ARGS)
 
 man: $(READY)
 	$(BIN)/click-man --target build/man checker

@@ -20,7 +20,7 @@ from checker.campaign.policy import Policy
 from checker.campaign.variants import FLAGS
 from checker.campaign.witness import Opened, Step, opened, witness
 from checker.check import Options
-from checker.core.source import CheckerError, Source
+from checker.core.source import CheckerError, LimitExceeded, Source
 from checker.insight.explanation import explain
 from checker.insight.judge import (
     CLOSES,
@@ -54,7 +54,7 @@ MOST_ASKED = 5
 """How many pairs have to be harmless for a change to be."""
 SECONDS = 10.0
 """How long partners of one change are gone through, in seconds of CPU."""
-SECONDS_A_CHECK = 5.0
+SECONDS_A_PAIR, SECONDS_A_CHECK = 6.0, 3.0
 MOST_CHANGES = 40
 _TOLD = frozenset({"harmful", "harmless", "leans", "already", "repaired"})
 UNJUDGED = frozenset({"uncovered", "unasked"})
@@ -151,7 +151,7 @@ def _judged(one: Changed, both: tuple[Side, Side], models: Sequence[str], ask: Q
         if not _shows(one, before, after):
             why.append(f"with {partner.of[1]}(): the change is not in what was extracted")
             continue
-        found = compared(before, after, models, ask.outcomes, ask.never)
+        found = compared(before, after, models, _until(ask.outcomes, time.process_time() + SECONDS_A_PAIR), ask.never)
         asked.append(Asked(partner, found, before, after))
         if found.loses:
             yield _harmful(asked[-1], one, policy)
@@ -175,12 +175,24 @@ def _partners(one: Changed, both: tuple[Side, Side]) -> Iterator[tuple[Partner, 
     for op, side, old in ((one.change.before, both[0], True), (one.change.after, both[1], False)):
         if op is None or (not old and one.change.kind == "replace"):
             continue
-        barrier = side.barrier(op.path, op.function, op.name, op.line)
-        for partner in side.partners(barrier, MOST_PARTNERS) if barrier is not None else ():
+        for partner in _of(op, side):
             key = (partner.root, partner.of, partner.places)
             if key not in seen:
                 seen.add(key)
                 yield partner, old
+
+
+def _of(op: Op, side: Side) -> Iterator[Partner]:
+    """The partners of an operation; of a marked access that orders nothing, those of what orders beside it."""
+    barrier = side.barrier(op.path, op.function, op.name, op.line)
+    if barrier is None:
+        return
+    yield from side.partners(barrier, MOST_PARTNERS)
+    if op.verb in ACCESSES and op.strength in ("once", "relaxed", "void"):
+        for one in side.beside(barrier)[:2]:
+            for partner in side.partners(one, MOST_PARTNERS):
+                if any((a.path, a.line) == (barrier.path, barrier.line) for a in partner.here):
+                    yield partner
 
 
 def _rest(one: Changed, asked: Sequence[Asked], why: Sequence[str], policy: Policy) -> Finding:
@@ -309,6 +321,17 @@ def _at_cycle(origin: str, rows: Sequence[str]) -> str:
 
 
 # ---------------------------------------------------------------- what is kept
+
+
+def _until(ask: Ask, end: float) -> Ask:
+    """The same until there is no more time. Raises LimitExceeded then."""
+
+    def asked(text: str, model: str, observed: Sequence[str]) -> Outcomes:
+        if time.process_time() > end:
+            raise LimitExceeded(f"not compared within {SECONDS_A_PAIR:g} s")
+        return ask(text, model, observed)
+
+    return asked
 
 
 def _kept(ask: Ask, kept: Kept | None, unroll: int) -> Ask:

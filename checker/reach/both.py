@@ -58,6 +58,11 @@ class Side(Struct):
             return None
         return Barrier(path, best.line, name, function)
 
+    def beside(self, access: Barrier) -> list[Barrier]:
+        """What orders in the same function, the nearest to an access first."""
+        some = [one for one in self.index.barriers if (one.path, one.inside) == (access.path, access.inside)]
+        return sorted(some, key=lambda one: abs(one.line - access.line))
+
     def _known(self, path: str) -> bool:
         return path in self.index.records
 
