@@ -117,3 +117,25 @@ def test_without_a_timeout_nobody_looks_at_the_clock(monkeypatch: pytest.MonkeyP
 def test_why_a_verdict_is_what_it_is_has_its_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("checker.core.deadline.time", Clock(1))
     assert "within 1 s" in explain(loops(), load_model("lkmm"), Options(timeout=1.0)).summary
+
+
+@pytest.mark.parametrize("answers", range(3))
+def test_time_that_is_up_between_two_questions_leaves_the_answers_before_it(answers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a loop was left unfinished, so that an answer depends on others."""
+    from checker.core.deadline import Timeout
+    from checker.solve import outcome
+
+    asked, left = outcome._Questions.yes_or_no, [answers]
+
+    def yes_or_no(self: outcome._Questions, *args: object, **more: object) -> object:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Timeout
+        return asked(self, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(outcome._Questions, "yes_or_no", yes_or_no)
+    text = "C t\n{ int x = 1; }\nP0(int *x, int *y) { while (READ_ONCE(*x)) WRITE_ONCE(*y, *y + 1); }\n"
+    text += "P1(int *x) { WRITE_ONCE(*x, 0); }\nexists (y=77)\n"
+    found = check(parsed(Source("t.litmus", text)), load_model("sc"), Options(unroll=1, timeout=100))
+    assert found.observation == "Unknown"
+    assert found.unanswered

@@ -321,7 +321,7 @@ class _Questions(Struct, frozen=True):
         if heard.idle and (name in (POSITIVE, NEGATIVE) or (self.raised_early(heard, name) and name not in heard.begun)):
             return said
         open_end = name == UNDEFINED and name in heard.begun  # of an operation's values nothing is known beyond the loop
-        ends = heard.idle or heard.said[POSITIVE].yes or heard.said[NEGATIVE].yes
+        ends = heard.idle or any(heard.said[one].yes for one in (POSITIVE, NEGATIVE) if one in heard.said)
         if name not in (POSITIVE, NEGATIVE) and not open_end and ends:
             role = (lambda a: FLAG + a.name == name and a.role == "flag") if name != UNDEFINED else (
                 lambda a: a.role not in ("check", "flag"))  # fmt: skip
