@@ -112,29 +112,44 @@ def _asked(made: Extract, model: str, timeout: float) -> Asked:
     "--partners", "most", type=click.IntRange(1, 50), default=4, show_default=True, metavar="N", help="How many a barrier."
 )
 @click.option("--only", metavar="TEXT", help="Barriers of this function only, or at FILE:LINE.")
+@click.option(
+    "-m", "--model", "models", multiple=True, default=("lkmm",), show_default=True, type=ModelName(), help="A model; repeatable."
+)
+@click.option("--no-judge", is_flag=True, help="Only pair: do not ask what barriers are worth.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds for a test.",
+)
 @click.option("--arch", type=click.Choice(("x86", "arm64")), default="x86", show_default=True, help="For code of no architecture.")
 @click.option("--format", "layout", type=click.Choice(("table", "markdown", "json")), default="table", show_default=True)
 @click.option("-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="How many processes. Default: the cores.")
 @click.option("--no-cache", is_flag=True, help="Read everything anew, and keep nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="No bar of progress.")
 def barriers(
-    paths: tuple[str, ...], kernel: str, *, most: int, only: str | None, arch: str, layout: str, jobs: int | None,
-    no_cache: bool, quiet: bool,
+    paths: tuple[str, ...], kernel: str, *, most: int, only: str | None, models: tuple[str, ...], no_judge: bool, timeout: float,
+    arch: str, layout: str, jobs: int | None, no_cache: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    """List barriers with the functions they pair with.
+    """List barriers with the functions they pair with, and what they are worth to them.
 
     PATH: files and folders of the tree; all of the kernel without. A partner comes to the places that a barrier keeps apart
-    the other way round, or a comment names it. Exit code: 0 listed, 2 it could not be.
+    the other way round, or a comment names it. Each pair is extracted as a test, with the
+    barrier and without. Exit code: 0 listed, 2 it could not be.
     """
     import contextlib
     import tempfile
 
     from checker.campaign.barriers import surveyed
     from checker.campaign.indexed import indexed
+    from checker.campaign.judged import Request, judged
     from checker.campaign.verdicts import tool
     from checker.core.source import CheckerError
     from checker.kernel.kept import Kept
     from checker.kernel.trees import folder_tree
+    from checker.library import load_model
     from checker.parse.files import cache_folder
     from checker.report.barriers import jsonl, markdown, table
     from checker.report.progress import Progress
@@ -144,6 +159,8 @@ def barriers(
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if no_cache else cache_folder("reach")
         bar = stack.enter_context(Progress(sys.stderr, "reading", quiet=quiet))
         try:
+            for name in models:
+                load_model(name)
             kept = Kept(folder, tool())
             index = indexed(folder_tree(kernel), paths, kept, arch, jobs or cores(), lambda n, of: bar.step(n, of, "reading"))
         except CheckerError as error:
@@ -155,6 +172,11 @@ def barriers(
         for one in surveyed(index, wanted, most):
             found.append(one)
             bar.step(len(found), len(wanted), "pairing")
+        if not no_judge:
+            request = Request(kernel, (str(folder), tool()), arch, models, timeout, jobs or cores())
+            for n, one in enumerate(judged(request, found)):
+                found[n] = one
+                bar.step(n + 1, len(found), "judging")
     if layout == "json":
         click.echo(jsonl(found), nl=False)
     else:

@@ -11,10 +11,14 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checker.campaign.barriers import BEARS, NOTHING, UNKNOWN, Judgement, Pair, Surveyed
+from checker import library
+from checker.campaign.barriers import BEARS, NOTHING, UNKNOWN, WEAKER, Judgement, Pair, Surveyed
+from checker.check import Options, check
 from checker.cli import cli
+from checker.core.source import Source
 from checker.kernel.kept import Kept
 from checker.kernel.trees import FolderTree, Overlay
+from checker.library import load_model
 from checker.reach import gather
 from checker.reach.headers import Headers, headers, stamp
 from checker.reach.index import Barrier
@@ -39,7 +43,7 @@ def kernel(tmp_path: Path) -> Path:
 
 
 def barriers(kernel: Path, *args: str) -> Result:
-    return CliRunner().invoke(cli, ["barriers", "--kernel", str(kernel), "--no-cache", "-j", "1", *args])
+    return CliRunner().invoke(cli, ["barriers", "--kernel", str(kernel), "--no-cache", "--no-judge", "-j", "1", *args])
 
 
 def test_every_barrier_has_its_partners_below_it(kernel: Path) -> None:
@@ -89,7 +93,7 @@ def test_paths_that_are_not_there_and_trees_that_are_none_are_refused(kernel: Pa
 
 def test_a_second_run_reads_nothing_anew(kernel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    run = ["barriers", "--kernel", str(kernel), "-j", "1", "drivers"]
+    run = ["barriers", "--kernel", str(kernel), "--no-judge", "-j", "1", "drivers"]
     first = CliRunner().invoke(cli, run)
     monkeypatch.setattr("checker.reach.gather.record", None)
     again = CliRunner().invoke(cli, run)
@@ -100,6 +104,62 @@ def test_several_processes_find_what_one_finds(kernel: Path, monkeypatch: pytest
     monkeypatch.setattr("checker.campaign.indexed.FEW", 0)
     run = ["barriers", "--kernel", str(kernel), "--no-cache", "drivers"]
     assert CliRunner().invoke(cli, [*run, "-j", "2"]).stdout == CliRunner().invoke(cli, [*run, "-j", "1"]).stdout
+
+
+# ---------------------------------------------------------------- what a barrier is worth
+
+
+def worth(kernel: Path, text: str, *args: str) -> list[dict[str, object]]:
+    """What is said of each barrier of a writer, in their order; its reader stands beside it."""
+    (kernel / "drivers/t/a.c").write_text(text)
+    found = CliRunner().invoke(
+        cli, ["barriers", "--kernel", str(kernel), "--no-cache", "-j", "1", "--format", "json", *args, "drivers"]
+    )
+    assert found.exit_code == 0, found.stderr
+    return [one for one in map(json.loads, found.stdout.splitlines()) if one["file"] == "drivers/t/a.c"]
+
+
+def judgement(one: dict[str, object]) -> dict[str, str]:
+    partners = one["partners"]
+    assert isinstance(partners, list)
+    (found,) = partners[0]["judged"]
+    return dict(found)
+
+
+def test_the_only_barrier_between_two_writes_is_load_bearing_and_the_test_shows_it(kernel: Path) -> None:
+    (one,) = worth(kernel, c(publish=WRITER))
+    said = judgement(one)
+    assert one["verdict"] == BEARS
+    assert check(library.test_in(Source("t.litmus", said["test"])), load_model("lkmm"), Options()).observation == "Sometimes"
+    with_barrier = said["test"].replace("WRITE_ONCE(*flag", "smp_wmb();\n\tWRITE_ONCE(*flag")
+    assert check(library.test_in(Source("t.litmus", with_barrier)), load_model("lkmm"), Options()).observation == "Never"
+
+
+def test_a_full_barrier_between_two_writes_could_be_weaker(kernel: Path) -> None:
+    (one,) = worth(kernel, c(publish=WRITER.replace("smp_wmb", "smp_mb")))
+    assert (one["verdict"], judgement(one)["instead"]) == (WEAKER, "smp_wmb()")
+
+
+def test_a_full_barrier_that_a_read_needs_could_not(kernel: Path) -> None:
+    (kernel / "drivers/u/b.c").write_text(c(look="WRITE_ONCE(t->flag, 1);\n\tsmp_mb();\n\treturn READ_ONCE(t->data);"))
+    (one,) = worth(kernel, c(publish="WRITE_ONCE(t->data, 1);\n\tsmp_mb();\n\treturn READ_ONCE(t->flag);"))
+    assert one["verdict"] == BEARS
+
+
+def test_of_two_barriers_in_a_row_neither_does_anything(kernel: Path) -> None:
+    found = worth(kernel, c(publish=WRITER.replace("smp_wmb();", "smp_wmb();\n\tsmp_wmb();")))
+    assert [one["verdict"] for one in found] == [NOTHING, NOTHING]
+
+
+def test_what_is_lost_is_no_reason_to_say_that_a_barrier_does_nothing(kernel: Path) -> None:
+    found = worth(kernel, c(publish=WRITER.replace("smp_wmb();", "smp_wmb();\n\tunheard_of(t);\n\tsmp_wmb();")))
+    assert {one["verdict"] for one in found} == {UNKNOWN} and judgement(found[0])["why"]
+
+
+def test_a_model_is_what_is_asked(kernel: Path) -> None:
+    (one,) = worth(kernel, c(publish=WRITER), "-m", "x86-tso")
+    assert one["verdict"] == NOTHING
+    assert barriers(kernel, "-m", "nonsense", "drivers").exit_code == 2
 
 
 # ---------------------------------------------------------------- what is shown

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from checker.kernel.primitives import FENCE, GRACE, LOCK, READ, RMW, UNLOCK, WRITE, primitive
 from checker.program.ir import Call, Deref, Expr, Table
 
-_LIGHTER = {"smp_mb": ("smp_wmb", "smp_rmb")}
+LIGHTER = {"smp_mb": ("smp_wmb", "smp_rmb")}
 _ORDER = {"acquire": 1, "release": 1, "full": 2, "mb": 2}
 _SUFFIX = re.compile(r"_(?:acquire|release|relaxed)$")
 
@@ -30,7 +30,7 @@ def weaker(call: Call, table: Table) -> tuple[tuple[str, Expr | None], ...]:
         return ()
     match found.verb:
         case verb if verb == FENCE and found.strength != "barrier":
-            lighter = [name for name in _LIGHTER.get(found.strength, ()) if name in table]
+            lighter = [name for name in LIGHTER.get(found.strength, ()) if name in table]
             return (*[(f"{name}()", Call(name, (), (), call.span)) for name in lighter], ("nothing", None))
         case verb if verb == GRACE:
             return (("nothing", None),)

@@ -28,6 +28,10 @@ MOST_DONE = 2500
 """How many things a function is taken to do, with those it calls."""
 MOST_REACHING = 4000
 """How many functions are looked at that come to a place."""
+MOST_PLACES = 2000
+"""Of so many places it is kept who comes to them."""
+MOST_MEANT = 100
+"""A name of so many functions is taken to mean none that can be told."""
 MOST_KEPT = 1_500_000
 """How many things that functions do are kept, at most, until they are made out anew."""
 
@@ -64,6 +68,9 @@ class Index(Struct):
     _does: dict[tuple[At, int], Doing] = field(default_factory=dict)
     _done: int = 0
     _callers: dict[At, tuple[At, ...]] = field(default_factory=dict)
+    _callees: dict[tuple[str, str], At | None] = field(default_factory=dict)
+    _reaching: dict[tuple[Place, int], tuple[At, ...]] = field(default_factory=dict)
+    _rarity: dict[Place, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         barriers: dict[Barrier, None] = {}
@@ -96,6 +103,13 @@ class Index(Struct):
 
     def callee(self, path: str, name: str) -> At | None:
         """The function that a call in a file means."""
+        if (path, name) not in self._callees:
+            self._callees[path, name] = self._callee(path, name)
+        return self._callees[path, name]
+
+    def _callee(self, path: str, name: str) -> At | None:
+        if len(self._defined.get(name, ())) > MOST_MEANT:
+            return None
         several = [at for at in self._defined.get(name, ()) if together(path, at)]
         if not several:
             return None
@@ -130,14 +144,23 @@ class Index(Struct):
 
     def rarity(self, place: Place) -> float:
         """How much it says that somebody touches a place: the fewer do, the more."""
-        return math.log2(1 + MOST_REACHING / (1 + len(self._touch.get(place, ()))))
+        if place not in self._rarity:
+            self._rarity[place] = math.log2(1 + MOST_REACHING / (1 + len(self._touch.get(place, ()))))
+        return self._rarity[place]
 
     def touching(self, place: Place) -> list[At]:
         """The functions that touch a place by themselves."""
         return self._touch.get(place, [])
 
-    def reaching(self, place: Place, depth: int) -> dict[At, None]:
+    def reaching(self, place: Place, depth: int) -> tuple[At, ...]:
         """The functions that touch a place, or call one that does."""
+        if (place, depth) not in self._reaching:
+            if len(self._reaching) > MOST_PLACES:
+                self._reaching.clear()
+            self._reaching[place, depth] = self._reached(place, depth)
+        return self._reaching[place, depth]
+
+    def _reached(self, place: Place, depth: int) -> tuple[At, ...]:
         found = dict.fromkeys(self._touch.get(place, ()))
         edge = list(found)
         for _ in range(depth):
@@ -145,7 +168,7 @@ class Index(Struct):
             if len(found) + len(edge) > MOST_REACHING:
                 break
             found.update(dict.fromkeys(edge))
-        return found
+        return tuple(found)
 
     # ------------------------------------------------------------ what functions do
 
@@ -189,8 +212,10 @@ class Index(Struct):
 
 def together(path: str, other: str) -> bool:
     """Whether no two architectures are needed to have code of both files."""
+    if not (path.startswith("arch/") and other.startswith("arch/")):
+        return True
     one, two = path.split("/", 2), other.split("/", 2)
-    return one[0] != "arch" or two[0] != "arch" or one[1] == two[1]
+    return one[1] == two[1]
 
 
 def _doing(steps: tuple[Access, ...]) -> Doing:

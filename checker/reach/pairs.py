@@ -10,6 +10,7 @@ EuroSys 2023, pairs by the objects around barriers, too.)
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -23,7 +24,7 @@ from checker.reach.places import Place
 
 WINDOW = 24
 """How many accesses on either side of a barrier it is taken to be about."""
-MOST_ROOTS, MOST_CANDIDATES = 16, 80
+MOST_ROOTS, MOST_CANDIDATES, MOST_TOUCHES = 16, 80, 24
 NAMED_DEPTH = 4
 """How deep where a comment names the function."""
 NAMED = 100
@@ -112,13 +113,14 @@ def partners(index: Index, barrier: Barrier, most: int = 8, *, comments: bool = 
     """The functions that a barrier may pair with, the likeliest first; what comments say counts unless told."""
     names = _named(index, barrier) if comments else frozenset()
     best: dict[At, Partner] = {}
-    roots = [one for depth in ((DEPTH, NAMED_DEPTH) if names else (DEPTH,)) for one in _roots(index, barrier, depth)]
-    for apart in roots:
-        for one in (*_two_places(index, apart, names), *_one_place(index, apart, names)):
+    near, far = list(_roots(index, barrier, DEPTH)), list(_roots(index, barrier, NAMED_DEPTH)) if names else []
+    for apart in (*near, *far):
+        some = names if apart in far else frozenset(_candidates(index, apart)) | names
+        for one in (*_two_places(index, apart, some, names), *_one_place(index, apart, names)):
             if one.of not in best or best[one.of].score < one.score:
                 best[one.of] = one
     for at in names - best.keys():
-        best[at] = _named_only(index, roots, Partner((barrier.path, barrier.inside), at, named=True, score=NAMED))
+        best[at] = _named_only(index, [*near, *far], Partner((barrier.path, barrier.inside), at, named=True, score=NAMED))
     return tuple(sorted(best.values(), key=lambda one: (-one.score, one.of))[:most])
 
 
@@ -215,10 +217,11 @@ def _exclude(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 # ---------------------------------------------------------------- the other side: two places
 
 
-def _two_places(index: Index, apart: _Apart, names: frozenset[At]) -> Iterator[Partner]:
-    """The functions that come to two places the other way round."""
-    for at in _candidates(index, apart, names):
-        found = _best(index, apart, at, NAMED_DEPTH if at in names else DEPTH)
+def _two_places(index: Index, apart: _Apart, some: frozenset[At], names: frozenset[At]) -> Iterator[Partner]:
+    """Those of some functions that come to two places the other way round."""
+    both = _pairs_of_places(index, apart)
+    for at in sorted(some):
+        found = _best(apart, both, index.does(at, NAMED_DEPTH if at in names else DEPTH), at)
         if found is not None:
             yield _counted(apart, found, at in names)
 
@@ -231,34 +234,42 @@ def _counted(apart: _Apart, found: Partner, named: bool) -> Partner:
     return replace(found, score=found.score + near + NAMED * named, named=named)
 
 
-def _candidates(index: Index, apart: _Apart, names: frozenset[At]) -> list[At]:
+def _candidates(index: Index, apart: _Apart) -> list[At]:
     """The functions that touch a place of either side, those first that touch rare ones."""
     weights: dict[At, list[float]] = {}
     for n, side in enumerate((apart.before, apart.after)):
         for place in side:
             rarity = index.rarity(place)
             for at in index.reaching(place, DEPTH):
-                if not together(apart.root[0], at[0]):
-                    continue
-                pair = weights.setdefault(at, [0.0, 0.0])
-                pair[n] = max(pair[n], rarity)
-    several = [at for at, (one, other) in weights.items() if one and other]
+                pair = weights.get(at)
+                if pair is None:
+                    weights[at] = pair = [0.0, 0.0]
+                if pair[n] < rarity:
+                    pair[n] = rarity
+    several = [at for at, (one, other) in weights.items() if one and other and together(apart.root[0], at[0])]
     several.sort(key=lambda at: (-sum(weights[at]), at))
-    return list(dict.fromkeys((*sorted(names), *several[:MOST_CANDIDATES])))
+    return several[:MOST_CANDIDATES]
 
 
-def _best(index: Index, apart: _Apart, of: At, depth: int) -> Partner | None:
-    """The best pattern that a function makes with a barrier."""
-    does = index.does(of, depth)
-    best: Partner | None = None
-    for q, after in apart.after.items():
-        for p, before in apart.before.items() if q in does.touches else ():
-            if p == q or p not in does.touches:
-                continue
+def _pairs_of_places(index: Index, apart: _Apart) -> list[tuple[float, Place, Place]]:
+    """A place before and a place behind a barrier, with what counts of them alone: the best first."""
+    found = []
+    for p, before in apart.before.items():
+        for q, after in apart.after.items():
             base = RARE * (index.rarity(p) + index.rarity(q)) + (p.tag == q.tag) - UNSURE * ((not p.sure) + (not q.sure))
             base -= math.log2(1 + before.far + after.far) + CALLER * apart.called
-            if best is not None and base + EXPLICIT + 2 <= best.score:  # all that the two accesses themselves can add
-                continue
+            if p != q:
+                found.append((base, p, q))
+    return sorted(found, key=lambda one: (-one[0], one[1], one[2]))
+
+
+def _best(apart: _Apart, both: Sequence[tuple[float, Place, Place]], does: Doing, of: At) -> Partner | None:
+    """The best pattern that a function makes with a barrier."""
+    best: Partner | None = None
+    for base, p, q in both:
+        if best is not None and base + EXPLICIT + 2 <= best.score:  # all that the two accesses themselves can add
+            break
+        if p in does.touches and q in does.touches:
             for i, j in _nearby(does.touches[q], does.touches[p]):
                 one = _made(apart, of, does, (i, j), base)
                 if one is not None and (best is None or best.score < one.score):
@@ -267,8 +278,11 @@ def _best(index: Index, apart: _Apart, of: At, depth: int) -> Partner | None:
 
 
 def _nearby(qs: list[int], ps: list[int]) -> list[tuple[int, int]]:
-    """The pairs of accesses that are nearest to each other, those in order first."""
-    pairs = [(i, j) for i in qs[:12] for j in ps[-12:]]
+    """The pairs of accesses that are nearest to each other, those in order first: each of the first with what is next to it."""
+    pairs = []
+    for i in qs[:MOST_TOUCHES]:
+        at = bisect_left(ps, i)
+        pairs += [(i, j) for j in ps[max(0, at - 1) : at + 2]]
     return sorted(pairs, key=lambda one: (one[0] > one[1], abs(one[1] - one[0])))[:6]
 
 
