@@ -6,7 +6,6 @@ What a function does that is not written out is told: it is lost where it may to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from msgspec.structs import replace
 
@@ -46,10 +45,10 @@ from checker.reach.statements import (
     Expr,
     Name,
     Set,
-    Stmt,
     inside,
 )
 from checker.reach.summary import CONTAINERS, PER_CPU, Path, Walk, summaries
+from checker.reach.types import Types
 from checker.reach.world import STRAY, TRACE, UNKNOWN, Frame, Value, number_type
 
 SHORT, MORE = 8, 2
@@ -239,7 +238,7 @@ class Calls(Draft):
             found.path, found.name, walk, frame.level + 1, id=f"{frame.id}/{e.name}@{at[1]}.{e.start}",
             active=frame.active | {e.name}, end=self.label(f"{found.name}_end"), result_wish=wish or found.name,
         )  # fmt: skip
-        changed = set(_changed(body(self.types, found)))
+        changed = _changed(self.types, found)
         inner.result = self.fresh(f"{found.name}_ret", "long")
         for (name, kind), arg, value in zip(walk.locals.items(), e.args, values, strict=False):
             path, home = self.through(frame.walk.path(arg), frame)
@@ -457,10 +456,14 @@ class Calls(Draft):
         self.note("left out", at, f"{e.name}(): what it does later")
 
 
-def _changed(body: tuple[Stmt, ...]) -> Iterator[str]:
-    """The variables that statements set, or take the address of."""
-    for one in inside(body):
-        if isinstance(one, Set) and isinstance(one.target, Name):
-            yield one.target.name
-        if isinstance(one, AddressOf) and isinstance(one.base, Name):
-            yield one.base.name
+def _changed(types: Types, found: Function) -> set[str]:
+    """The variables that a function sets, or takes the address of."""
+    key = ("changed", found.path, f"{found.name}@{found.start}")
+    if key not in types.found:
+        made = set()
+        for one in inside(body(types, found)):
+            target = one.target if isinstance(one, Set) else one.base if isinstance(one, AddressOf) else None
+            if isinstance(target, Name):
+                made.add(target.name)
+        types.found[key] = made
+    return types.found[key]  # type: ignore[return-value]

@@ -211,9 +211,8 @@ class Types(Struct):
         if key not in self.found:
             if self.function(caller, name) is not None:
                 folders = caller.split("/")
-                files = sorted(
-                    self.defined.functions(name), key=lambda one: -len(posixpath.commonprefix([one.split("/"), folders]))
-                )
+                some = self.defined.functions(name)
+                files = sorted(some, key=lambda one: -len(posixpath.commonprefix([one.split("/"), folders])))
                 found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
             self.found[key] = found
         return self.found[key]  # type: ignore[return-value]
