@@ -18,7 +18,6 @@ from checker.kernel.primitives import (
     READ,
     WRITE,
 )
-from checker.kernel.syntax import Function
 from checker.parse.c_types import Tagged, typed
 from checker.reach.accesses import Effects
 from checker.reach.declared import plain, pointee
@@ -274,22 +273,22 @@ def _does(types: Types, path: str, name: str) -> Does:
         if step.verb == CALL and step.at is None:
             found = meant(types, path, step)
             if found is not None:
-                called.update({(f.path, f.name): None for f in found})
+                called.update(dict.fromkeys(found))
             elif not step.name.startswith(TRACE):
                 unknown.append(step.args)
         elif step.at is not None and step.verb in (*ACCESSES, CALL, DEFER):
             macro = types.macro(path, step.at.root[:-2]) if step.at.root.endswith("()") else None
-            through = types.anywhere(path, step.at.root[:-2]) if macro is not None else None
-            macros += [(through.path, through.name)] if through is not None else []
+            through = types.where(path, step.at.root[:-2]) if macro is not None else None
+            macros += [through] if through is not None else []
             accesses.append((step.verb, *located(types, path, step.at)))
     return Does(tuple(called), tuple(unknown), tuple(macros), tuple(dict.fromkeys(accesses)), made is None or made.cut)
 
 
-def meant(types: Types, path: str, step: Step) -> tuple[Function, ...] | None:
+def meant(types: Types, path: str, step: Step) -> tuple[At2, ...] | None:
     """The functions that a call means; None where that is not known."""
     if step.name.startswith("*"):
         return targets(types, path, step.args[0], step.name[1:])
-    found = types.anywhere(path, step.name) if step.name.isidentifier() else None
+    found = types.where(path, step.name) if step.name.isidentifier() else None
     return (found,) if found is not None else None
 
 
