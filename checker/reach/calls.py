@@ -6,7 +6,6 @@ What a function does that is not written out is told: it is lost where it may to
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 from msgspec.structs import replace
 
@@ -46,10 +45,10 @@ from checker.reach.statements import (
     Expr,
     Name,
     Set,
-    Stmt,
     inside,
 )
 from checker.reach.summary import CONTAINERS, PER_CPU, Path, Walk, summaries
+from checker.reach.types import Types
 from checker.reach.world import STRAY, TRACE, UNKNOWN, Frame, Value, number_type
 
 SHORT, MORE = 8, 2
@@ -146,7 +145,18 @@ class Calls(Draft):
             return UNKNOWN
         if pointer is not None:
             return self.pointed_to(e, pointer, values, frame, at, wish)
-        found = self.types.anywhere(frame.path, e.name) if e.name else None
+        where = self.types.where(frame.path, e.name) if e.name else None
+        if where is None:
+            self.not_followed(e, frame, at)
+            return UNKNOWN
+        return self.known(e, where, values, frame, at, wish)
+
+    def known(self, e: Call, where: tuple[str, str], values: list[Value], frame: Frame, at: At, wish: str) -> Value:
+        """A call of a function whose file is known; that of one that can touch no place is not even read."""
+        if not where[0].endswith(".h") and not self.world.sees(where[0]) and not self.given_chosen(e, frame):
+            self.elsewhere_called(e, frame, at)
+            return UNKNOWN
+        found = self.types.code.function(*where)
         if found is None:
             self.not_followed(e, frame, at)
             return UNKNOWN
@@ -155,9 +165,6 @@ class Calls(Draft):
     def followed(self, e: Call, found: Function, values: list[Value], frame: Frame, at: At, wish: str) -> Value:
         """A call of a function whose code is at hand: it is written out as far as it matters."""
         touches = self.world.touching(found.path, found.name) or self.given_chosen(e, frame)
-        if not touches and not found.path.endswith(".h") and not self.world.sees(found.path):
-            self.elsewhere_called(e, frame, at)
-            return UNKNOWN
         if e.name in frame.active:
             self.beyond(e, found, at, touches=touches)
             return UNKNOWN
@@ -180,25 +187,25 @@ class Calls(Draft):
             self.not_followed(e, frame, at)
             return UNKNOWN
         given = self.given_chosen(e, frame)
-        those = [one for one in found if given or self.world.touching(one.path, one.name)]
+        those = [one for one in found if given or self.world.touching(*one)]
         if len(found) == 1:
-            return self.followed(replace(e, name=found[0].name, function=None), found[0], values, frame, at, wish)
+            return self.known(replace(e, name=found[0][1], function=None), found[0], values, frame, at, wish)
         if len(those) > MOST_TARGETS:
             self.lost(at, f"{pointer[1]} is one of {len(those)} functions that touch a place of this test")
         elif those:
-            named = [f"{one.name}()" for one in those]
+            named = [f"{one[1]}()" for one in those]
             self.note("assumed", at, f"{pointer[1]} is {' or '.join(named)}{', or does nothing here' * (len(those) < len(found))}")
             self.one_of(e, those, len(those) < len(found), values, frame, at)
         else:
             self.note("call", at, f"{pointer[1]}() is not followed")
         return UNKNOWN
 
-    def one_of(self, e: Call, those: list[Function], more: bool, values: list[Value], frame: Frame, at: At) -> None:
+    def one_of(self, e: Call, those: list[tuple[str, str]], more: bool, values: list[Value], frame: Frame, at: At) -> None:
         """Any of several functions is called; with `more` perhaps none of them."""
         first, *others = those
 
         def followed() -> None:
-            self.followed(replace(e, name=first.name, function=None), first, values, frame, at, "")
+            self.known(replace(e, name=first[1], function=None), first, values, frame, at, "")
 
         then = self.apart(followed)
         orelse = self.apart(lambda: self.one_of(e, others, more, values, frame, at)) if others else ()
@@ -216,8 +223,8 @@ class Calls(Draft):
         """Whether a call gets a function that touches a place: then it is lost."""
         if not isinstance(arg, Name) or path is None or path.type:
             return False
-        named = self.types.anywhere(frame.path, arg.name)
-        if named is None or not self.world.touching(named.path, named.name):
+        named = self.types.where(frame.path, arg.name)
+        if named is None or not self.world.touching(*named):
             return False
         self.lost(at, f"{said} is not followed, and may call {arg.name}(), which touches a place of this test")
         return True
@@ -239,7 +246,7 @@ class Calls(Draft):
             found.path, found.name, walk, frame.level + 1, id=f"{frame.id}/{e.name}@{at[1]}.{e.start}",
             active=frame.active | {e.name}, end=self.label(f"{found.name}_end"), result_wish=wish or found.name,
         )  # fmt: skip
-        changed = set(_changed(body(self.types, found)))
+        changed = _changed(self.types, found)
         inner.result = self.fresh(f"{found.name}_ret", "long")
         for (name, kind), arg, value in zip(walk.locals.items(), e.args, values, strict=False):
             path, home = self.through(frame.walk.path(arg), frame)
@@ -450,17 +457,21 @@ class Calls(Draft):
     def deferred(self, e: Call, frame: Frame, at: At) -> None:
         """call_rcu() and the like: what the callback does is no part of the process."""
         for arg in e.args:
-            callback = self.types.anywhere(frame.path, arg.name) if isinstance(arg, Name) else None
-            if callback is not None and self.world.touching(callback.path, callback.name):
-                self.lost(at, f"{callback.name}(), called after a grace period, touches a place of this test")
+            callback = self.types.where(frame.path, arg.name) if isinstance(arg, Name) else None
+            if callback is not None and self.world.touching(*callback):
+                self.lost(at, f"{callback[1]}(), called after a grace period, touches a place of this test")
                 return
         self.note("left out", at, f"{e.name}(): what it does later")
 
 
-def _changed(body: tuple[Stmt, ...]) -> Iterator[str]:
-    """The variables that statements set, or take the address of."""
-    for one in inside(body):
-        if isinstance(one, Set) and isinstance(one.target, Name):
-            yield one.target.name
-        if isinstance(one, AddressOf) and isinstance(one.base, Name):
-            yield one.base.name
+def _changed(types: Types, found: Function) -> set[str]:
+    """The variables that a function sets, or takes the address of."""
+    key = ("changed", found.path, f"{found.name}@{found.start}")
+    if key not in types.found:
+        made = set()
+        for one in inside(body(types, found)):
+            target = one.target if isinstance(one, Set) else one.base if isinstance(one, AddressOf) else None
+            if isinstance(target, Name):
+                made.add(target.name)
+        types.found[key] = made
+    return types.found[key]  # type: ignore[return-value]

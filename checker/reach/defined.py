@@ -36,11 +36,13 @@ STATIC_CALLS = "static_call"
 
 
 class Given(Struct, frozen=True, array_like=True):
-    """A function, or a macro's call, `text` that a file puts into a member of a structure `tag` (empty: not told)."""
+    """A function, or a macro's call, `text` that a file puts into a member of a structure `tag` (empty: not told); `own`: it is a
+    function of that file."""
 
     tag: str
     text: str
     path: str
+    own: bool = False
 
 
 class _Bucket(Struct, frozen=True):
@@ -159,7 +161,9 @@ def _one(path: str, data: bytes | None) -> _Bucket:
 
     def put(member: bytes, tag: bytes, text: bytes) -> None:
         said = text.decode("utf-8", "replace")
-        given.setdefault(member.decode("utf-8", "replace"), {})[Given(tag.decode("utf-8", "replace"), said, path)] = None
+        given.setdefault(member.decode("utf-8", "replace"), {})[
+            Given(tag.decode("utf-8", "replace"), said, path, said in named)
+        ] = None
 
     for tag, body in _INITIAL.findall(data):
         for member, text in _MEMBER.findall(body):

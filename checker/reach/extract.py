@@ -106,7 +106,7 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
     world = World(types, frozenset(chosen), objects, frozenset(p for p in chosen if p.tag in objects), without=wanted.without)
     made = [_process(world, chosen, at, wanted) for at in functions]
     if world.bits:
-        made = [_process(world, chosen, at, wanted) for at in functions]  # which bits are meant is known when all were looked at
+        made = [_again(one, at) for (one, _), at in zip(made, functions, strict=True)]  # which bits are meant is known by now
     slices, parts = [one for one, _ in made], [part for _, part in made]
     parts = [_held(part, one, parts) for part, one in zip(parts, slices, strict=True)]
     ends: list[tuple[int, str]] = []
@@ -140,6 +140,12 @@ def _process(world: World, chosen: Sequence[Place], at: At, wanted: Wanted) -> t
         if not deepest or sum(1 for _ in every(parts)) <= MAX_LINES:
             break
     return one, parts
+
+
+def _again(one: Slice, at: At) -> tuple[Slice, tuple[Part, ...]]:
+    """The process of a function once more."""
+    made = Slice(one.types, one.chosen, one.world, one.depth, one.deepest, one.rounds, unknown=one.unknown)
+    return made, pruned(made.function(*at))
 
 
 def _depths(wanted: int) -> Iterator[tuple[int, int]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from checker.kernel.syntax import Function
 from checker.reach.declared import pointee
 from checker.reach.defined import STATIC_CALLS, Given
 from checker.reach.places import located
 from checker.reach.summary import Path
 from checker.reach.types import Types
 
+At = tuple[str, str]
+"""A function: its file and its name."""
 MOST = 64
 """How many functions a pointer may stand for before it is taken for any."""
 _MACRO_CALL = re.compile(r"(\w+)\( ?(\w+) ?\)")
@@ -23,7 +24,7 @@ _STATIC_CALL = re.compile(r"(?:__)?static_call(?:_cond|_ro|_mod)?\( ?(\w+) ?\)")
 _TAKEN = re.compile(r"(?:->|\.)(\w+)")
 
 
-def targets(types: Types, path: str, at: Path | None, text: str) -> tuple[Function, ...] | None:
+def targets(types: Types, path: str, at: Path | None, text: str) -> tuple[At, ...] | None:
     """The functions that a call in the file `path` through the pointer at `at`, written `text`, may mean; None where they are not
     known. Those of other architectures, and what a file puts there that it got from elsewhere, are not among them."""
     key = ("targets", path, f"{at} {at.type if at is not None else ''} {text}")
@@ -55,7 +56,7 @@ def _given(types: Types, path: str, at: Path | None, text: str) -> Iterator[Give
         name = steps[-1].lstrip("->.")
         yield from [g for g in types.defined.operations(name) if not (g.tag and tag) or g.tag == tag]
     elif not at.type:
-        if types.anywhere(path, at.root) is not None:
+        if types.where(path, at.root) is not None:
             yield Given("", at.root, path)
         yield from _table(types, path, at.root)
 
@@ -80,8 +81,11 @@ def _table(types: Types, path: str, name: str) -> Iterator[Given]:
                 yield Given("", word.decode("utf-8", "replace"), one)
 
 
-def _functions(types: Types, given: Given) -> Iterator[Function]:
+def _functions(types: Types, given: Given) -> Iterator[At]:
     """The functions that a text is, in its file; of a macro with several definitions all of them."""
+    if given.own:
+        yield given.path, given.text
+        return
     names = [given.text]
     if found := _MACRO_CALL.fullmatch(given.text):
         pattern = rb"#[ \t]*define[ \t]+%s\((\w+)\)[ \t]+([^\n]*)" % re.escape(found[1].encode())
@@ -89,9 +93,9 @@ def _functions(types: Types, given: Given) -> Iterator[Function]:
         names = [_pasted(text.decode("utf-8", "replace").strip(), param.decode(), found[2]) for param, text in several]
     for name in names:
         if name.isidentifier() and not name.isupper():
-            function = types.anywhere(given.path, name)
-            if function is not None:
-                yield function
+            at = types.where(given.path, name)
+            if at is not None:
+                yield at
 
 
 def _pasted(text: str, param: str, given: str) -> str:

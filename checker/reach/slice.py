@@ -45,7 +45,8 @@ from checker.reach.statements import (
     inside,
 )
 from checker.reach.statements import Jump as Jumps
-from checker.reach.summary import Walk
+from checker.reach.summary import Path, Walk
+from checker.reach.types import Types
 from checker.reach.world import STRAY, UNKNOWN, Frame, Value, bracketed, number_type, scalar
 
 MAX_ROUNDS_OF_NAMES = 12
@@ -82,9 +83,8 @@ class Slice(Calls):
         for lines, text in missing(self.types, found):
             if any(re.search(rf"\b{re.escape(p.name)}\b", text) for p in self.chosen):
                 self.lost((found.path, lines[0]), "a line that cannot be read")
-        made = body(self.types, found)
-        _look_ahead(made, frame.walk)
-        self.block(made, frame)
+        frame.walk.several = _set_to(self.types, found, frame.walk)
+        self.block(body(self.types, found), frame)
 
     # ------------------------------------------------------------ statements
 
@@ -446,15 +446,20 @@ class Slice(Calls):
         return UNKNOWN if after else self.named(name, frame, "")
 
 
-def _look_ahead(made: tuple[Stmt, ...], walk: Walk) -> None:
-    """All that locals are set to: a loop comes back to what stands ahead of it."""
-    ahead = Walk(tuple(walk.locals.items()))
-    several = [one for one in inside(made) if isinstance(one, (Local, Set))]
-    ahead.locals.update({one.name: one.type for one in several if isinstance(one, Local)})
-    for one in several:
-        name = one.name if isinstance(one, Local) else one.target.name if isinstance(one.target, Name) else ""
-        if name and one.value is not None:
-            walk.several.setdefault(name, []).append(ahead.path(one.value))
+def _set_to(types: Types, found: Function, walk: Walk) -> dict[str, list[Path | None]]:
+    """All that locals of a function are set to: a loop comes back to what stands ahead of it."""
+    key = ("set to", found.path, f"{found.name}@{found.start}")
+    if key not in types.found:
+        ahead = Walk(tuple(walk.locals.items()))
+        made: dict[str, list[Path | None]] = {}
+        several = [one for one in inside(body(types, found)) if isinstance(one, (Local, Set))]
+        ahead.locals.update({one.name: one.type for one in several if isinstance(one, Local)})
+        for one in several:
+            name = one.name if isinstance(one, Local) else one.target.name if isinstance(one.target, Name) else ""
+            if name and one.value is not None:
+                made.setdefault(name, []).append(ahead.path(one.value))
+        types.found[key] = made
+    return types.found[key]  # type: ignore[return-value]
 
 
 def _conjunct(v: Value) -> str:

@@ -202,21 +202,20 @@ class Types(Struct):
             self.found[key] = found
         return self.found[key]  # type: ignore[return-value]
 
-    def anywhere(self, caller: str, name: str) -> Function | None:
-        """The function that a call means, wherever in the tree it is: far away one that a header declares."""
-        found = self.callee(caller, name)
-        if found is not None:
-            return found
-        key = ("anywhere", caller, name)
+    def where(self, caller: str, name: str) -> tuple[str, str] | None:
+        """The file that has the function that a call means, wherever in the tree it is, and its name there. Of one far away, which
+        some header has to declare, nobody looked whether it is there."""
+        key = ("where", caller, name)
         if key not in self.found:
-            if self.function(caller, name) is not None:
-                folders = caller.split("/")
-                files = sorted(
-                    self.defined.functions(name), key=lambda one: -len(posixpath.commonprefix([one.split("/"), folders]))
-                )
-                found = next((made for one in files if (made := self.code.function(one, name)) is not None), None)
-            self.found[key] = found
+            near = self.callee(caller, name)
+            self.found[key] = (near.path, near.name) if near is not None else self._far(caller, name)
         return self.found[key]  # type: ignore[return-value]
+
+    def _far(self, caller: str, name: str) -> tuple[str, str] | None:
+        some = self.defined.functions(name) if self.function(caller, name) is not None else ()
+        folders = caller.split("/")
+        nearest = max(some, key=lambda one: len(posixpath.commonprefix([one.split("/"), folders])), default=None)
+        return (nearest, name) if nearest is not None else None
 
     def reads(self, path: str) -> frozenset[str]:
         """The file and the headers that it includes, with those that these include; several where it is not known which one is

@@ -18,7 +18,6 @@ from checker.kernel.primitives import (
     READ,
     WRITE,
 )
-from checker.kernel.syntax import Function
 from checker.parse.c_types import Tagged, typed
 from checker.reach.accesses import Effects
 from checker.reach.declared import plain, pointee
@@ -73,6 +72,14 @@ class Note(Struct, frozen=True, order=True):
         return f"{self.path}:{self.line}: {self.text}" if self.line else self.text
 
 
+class Known(Struct):
+    """What was found of functions about some places: whether they touch one, whether they write one; and which files see one."""
+
+    touches: dict[At2, bool] = field(default_factory=dict)
+    writes: dict[At2, bool] = field(default_factory=dict)
+    seen: dict[str, bool] = field(default_factory=dict)
+
+
 class World(Struct):
     """The globals of a test. `objects` are the tags of structures that are kept as such, since pointers to them are published."""
 
@@ -83,13 +90,18 @@ class World(Struct):
     names: dict[Place, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     bits: dict[Place, set[int]] = field(default_factory=dict)
-    effects: dict[tuple[str, str, int], Effects] = field(default_factory=dict)
     held: dict[str, bool] = field(default_factory=dict)
-    touches: dict[At2, bool] = field(default_factory=dict)
-    writes: dict[At2, bool] = field(default_factory=dict)
-    seen: dict[str, bool] = field(default_factory=dict)
+    effects: dict[tuple[str, str, int], Effects] = field(default_factory=dict)
+    """What was found of functions, by this test or another."""
+    known: Known = field(default_factory=Known)
+    """What was found of functions and files about these places, by this test or another."""
     without: tuple[str, int] | None = None
     """The line of something that orders, which the processes leave out, or weaken."""
+
+    def __post_init__(self) -> None:
+        found = self.types.found
+        self.effects = found.setdefault(("effects", "", ""), {})  # type: ignore[assignment]
+        self.known = found.setdefault(("known", "", str(sorted(self.chosen))), Known())  # type: ignore[assignment]
 
     def name(self, spot: Place, kind: str) -> str:
         """What a place, a lock or a domain is called: a variable, or a member of an object."""
@@ -133,63 +145,64 @@ class World(Struct):
 
     def sees(self, path: str) -> bool:
         """Whether a file has the declaration of some chosen place: one that has not cannot name it."""
-        if path not in self.seen:
+        seen = self.known.seen
+        if path not in seen:
             reads = self.types.reads(path)
             own = ELSEWHERE in reads  # it includes from folders that only its Makefile knows
-            self.seen[path] = any(not p.home or p.home in reads or (own and "include/" not in p.home) for p in self.chosen)
-        return self.seen[path]
+            seen[path] = any(not p.home or p.home in reads or (own and "include/" not in p.home) for p in self.chosen)
+        return seen[path]
 
     def touching(self, path: str, name: str, *, writes: bool = False) -> bool:
         """Whether a function, or one that it calls, however deep, touches (writes) a chosen place, or may."""
-        known = self.writes if writes else self.touches
-        seen: set[At2] = set()
-        todo = [(path, name)]
+        known = self.known.writes if writes else self.known.touches
+        if (path, name) not in known:
+            self._explore((path, name), known, writes=writes)
+        return known[path, name]
+
+    def _explore(self, first: At2, known: dict[At2, bool], *, writes: bool) -> None:
+        """Find out of all functions that `first` leads to whether they touch a place."""
+        callers: dict[At2, list[At2]] = {first: []}
+        todo, touch = [first], []
         while todo:
             one = todo.pop()
-            if one in seen or known.get(one) is False or not (one[0].endswith(".h") or self.sees(one[0])):
+            if known.get(one):
+                touch.append(one)
+            if one in known or not (one[0].endswith(".h") or self.sees(one[0])):
                 continue
-            seen.add(one)
-            if known.get(one) or len(seen) > MOST_REACHED or self._touches(one, todo, writes=writes):
-                known[path, name] = known[one] = True
-                return True
-        known.update(dict.fromkeys(seen, False))  # what these call was all looked at
-        return False
+            own, called = self._touches(one, writes=writes)
+            if own:
+                touch.append(one)
+            for other in called:
+                if other not in callers:
+                    callers[other] = []
+                    todo.append(other)
+                callers[other].append(one)
+            if len(callers) > MOST_REACHED:  # nobody knows
+                known[first] = True
+                return
+        known.update({one: known.get(one, False) for one in callers})
+        while touch:
+            one = touch.pop()
+            known[one] = True
+            touch += [caller for caller in callers[one] if not known[caller]]
 
-    def _touches(self, one: At2, todo: list[At2], *, writes: bool) -> bool:
-        """Whether a function by itself touches a chosen place; what it calls is put to `todo`."""
-        path, name = one
-        made = summaries(self.types, path).get(name)
-        for step in made.steps if made is not None else ():
-            if step.verb == CALL and step.at is None:
-                found = self.meant(path, step)
-                if found is not None:
-                    todo += [(f.path, f.name) for f in found]
-                elif not step.name.startswith(TRACE) and any(a is not None and self.reaches(path, a) for a in step.args):
-                    return True
-            elif step.at is not None and step.at.root.endswith("()") and self._through_macro(path, step.at.root[:-2]):
-                return True
-            elif step.at is not None and step.verb in (*ACCESSES, CALL, DEFER) and not (writes and step.verb == READ):
-                spot, kind = located(self.types, path, step.at)
-                if self.may_be(spot) or (step.verb == WRITE and spot is not None and self.holds(path, kind)):
-                    return True
-        return made is None or made.cut
-
-    def _through_macro(self, path: str, name: str) -> bool:
-        """Whether something is accessed through a macro that names a chosen place."""
-        found = self.types.anywhere(path, name)
-        macro = self.types.macro(path, name) if found is not None else None
-        return found is not None and macro is not None and self._touches((found.path, found.name), [], writes=False)
+    def _touches(self, one: At2, *, writes: bool) -> tuple[bool, tuple[At2, ...]]:
+        """Whether a function by itself touches a chosen place, and the functions that it calls."""
+        made = does(self.types, *one)
+        path = one[0]
+        own = made.cut or any(a is not None and self.reaches(path, a) for args in made.unknown for a in args)
+        for verb, spot, kind in made.accesses:
+            if own:
+                break
+            own = not (writes and verb == READ) and (
+                self.may_be(spot) or (verb == WRITE and spot is not None and self.holds(path, kind))
+            )
+        own = own or any(self._touches(macro, writes=False)[0] for macro in made.macros)
+        return own, made.called
 
     def may_be(self, spot: Place | None) -> bool:
         """Whether a place is a chosen one, or may be: a member of that name, of a structure that its type does not say."""
         return spot in self.chosen or (spot is not None and not spot.sure and any(p.name == spot.name for p in self.chosen))
-
-    def meant(self, path: str, step: Step) -> tuple[Function, ...] | None:
-        """The functions that a call means; None where that is not known."""
-        if step.name.startswith("*"):
-            return targets(self.types, path, step.args[0], step.name[1:])
-        found = self.types.anywhere(path, step.name) if step.name.isidentifier() else None
-        return (found,) if found is not None else None
 
     def object(self, tag: str) -> str:
         """The name of the object that stands for all of a structure type."""
@@ -231,6 +244,52 @@ class Frame(Struct):
 
     def __post_init__(self) -> None:
         self.params = self.params or frozenset(self.walk.locals)
+
+
+class Does(Struct, frozen=True):
+    """What a function does by itself: the functions it calls, what calls get that are of nobody knows what, the macros that it
+    writes through, its accesses with their places and types."""
+
+    called: tuple[At2, ...]
+    unknown: tuple[tuple[Path | None, ...], ...]
+    macros: tuple[At2, ...]
+    accesses: tuple[tuple[str, Place | None, str], ...]
+    cut: bool
+
+
+def does(types: Types, path: str, name: str) -> Does:
+    """What a function does by itself."""
+    key = ("does", path, name)
+    if key not in types.found:
+        types.found[key] = _does(types, path, name)
+    return types.found[key]  # type: ignore[return-value]
+
+
+def _does(types: Types, path: str, name: str) -> Does:
+    made = summaries(types, path).get(name)
+    called: dict[At2, None] = {}
+    unknown, macros, accesses = [], [], []
+    for step in made.steps if made is not None else ():
+        if step.verb == CALL and step.at is None:
+            found = meant(types, path, step)
+            if found is not None:
+                called.update(dict.fromkeys(found))
+            elif not step.name.startswith(TRACE):
+                unknown.append(step.args)
+        elif step.at is not None and step.verb in (*ACCESSES, CALL, DEFER):
+            macro = types.macro(path, step.at.root[:-2]) if step.at.root.endswith("()") else None
+            through = types.where(path, step.at.root[:-2]) if macro is not None else None
+            macros += [through] if through is not None else []
+            accesses.append((step.verb, *located(types, path, step.at)))
+    return Does(tuple(called), tuple(unknown), tuple(macros), tuple(dict.fromkeys(accesses)), made is None or made.cut)
+
+
+def meant(types: Types, path: str, step: Step) -> tuple[At2, ...] | None:
+    """The functions that a call means; None where that is not known."""
+    if step.name.startswith("*"):
+        return targets(types, path, step.args[0], step.name[1:])
+    found = types.where(path, step.name) if step.name.isidentifier() else None
+    return (found,) if found is not None else None
 
 
 def element(kind: str) -> str:
