@@ -6,43 +6,82 @@ commands compare or repair: and nothing is left to do), 1 something is, 2 someth
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
+from msgspec import Struct
 
 from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, ModelName
 
 if TYPE_CHECKING:
+    from checker.cat.term import Model
+    from checker.check import Options
     from checker.core.source import CheckerError
     from checker.program.ir import Test
 
 WIDTH = 80
 PAYING = ("lkmm", "aarch64", "x86-tso")  # as in insight/repair.py, which is imported when it is needed
-F = TypeVar("F", bound=Callable[..., Any])
+Command: TypeAlias = Callable[..., None]
 Said = tuple[dict[str, object], str, bool]
 """An object for JSON, the same as a text, and whether something is left to do."""
 
 
-def _asked(layouts: tuple[str, ...], models: str) -> Callable[[F], F]:
-    """The arguments and options that these commands share."""
+class Asked(Struct, frozen=True):
+    """The models that are asked, where their files come from, and how far and long."""
 
-    def wrapped(command: F) -> F:
+    models: tuple[str, ...]
+    unroll: int
+    timeout: float | None
+    bell: str | None
+    macros: str | None
+    include: tuple[str, ...]
+
+    @property
+    def options(self) -> Options:
+        from checker.check import Options
+
+        return Options(unroll=self.unroll, timeout=self.timeout)
+
+    def load(self, name: str) -> Model:
+        """A model, with the bell file and the table in place of its own: where one is a path, those are not for the others."""
+        from checker.library import load_model
+
+        own = name.endswith(".cat") or not any(model.endswith(".cat") for model in self.models)
+        return load_model(name, bell=self.bell if own else None, macros=self.macros if own else None, include=self.include)
+
+
+def _asked(layouts: tuple[str, ...], models: str) -> Callable[[Command], Command]:
+    """The arguments and options that these commands share, the most of them as one."""
+
+    def wrapped(command: Command) -> Command:
         seconds = click.FloatRange(min=0, min_open=True)
         loops = click.IntRange(1, 1000)
+        bell = "The bell file of the models that are paths, or of all where none is."
         options = [
             click.argument("paths", nargs=-1, required=True, metavar="PATH..."),
             click.option("-m", "--model", "models", multiple=True, type=ModelName(), help=models),
+            click.option("--bell", metavar="FILE", help=bell),
+            click.option("--macros", metavar="FILE", help="The .def table of primitives, in place of theirs."),
+            click.option("-I", "include", multiple=True, metavar="FOLDER", help="Look for included cat files here too."),
             click.option("--unroll", type=loops, default=2, show_default=True, metavar="N", help="Rounds of a loop."),
             click.option("--timeout", type=seconds, metavar="S", help="Seconds for one question."),
             click.option("--format", "layout", type=click.Choice(layouts), default="text", show_default=True),
         ]
+
+        @functools.wraps(command)
+        def called(**given: Any) -> None:
+            shared = {name: given.pop(name) for name in Asked.__struct_fields__}
+            command(Asked(**shared), **given)
+
+        made: Command = called
         for option in reversed(options):
-            command = option(command)
-        return command
+            made = option(made)
+        return made
 
     return wrapped
 
@@ -83,7 +122,7 @@ def _width() -> int | None:
 
 @click.command()
 @_asked(("text", "json", "dot", "svg"), "A model; repeatable. Default: lkmm.")
-def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
+def explain(asked: Asked, paths: tuple[str, ...], layout: str) -> None:
     """Say why an outcome never happens, or how it can, and what would forbid it.
 
     Never: the fewest cycles that refute every way in which the outcome could come about, each edge with what makes it hold, each
@@ -91,16 +130,14 @@ def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
     PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 all explained, 1 some verdict or reason is Unknown, 2 some
     could not be asked.
     """
-    from checker.check import Options
     from checker.insight import explanation
-    from checker.library import load_model
     from checker.report import explained, pictured
 
     everything: list[explanation.Explanation] = []
 
     def answers(test: Test) -> Iterator[Said]:
-        for name in models or ("lkmm",):
-            found = explanation.explain(test, load_model(name), Options(unroll=unroll, timeout=timeout))
+        for name in asked.models or ("lkmm",):
+            found = explanation.explain(test, asked.load(name), asked.options)
             everything.append(found)
             said = explained.dot([found]) if layout == "dot" else explained.text(found, _width() or WIDTH)
             yield explained.record(found), said if layout != "svg" else "", not found.found
@@ -114,9 +151,7 @@ def explain(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
 @click.command()
 @_asked(("text", "json", "markdown"), "A model; repeatable. Default: lkmm.")
 @click.option("--all-models", is_flag=True, help="All models that the file expects something of, side by side.")
-def audit(
-    paths: tuple[str, ...], models: tuple[str, ...], *, all_models: bool, unroll: int, timeout: float | None, layout: str
-) -> None:  # fmt: skip
+def audit(asked: Asked, paths: tuple[str, ...], layout: str, *, all_models: bool) -> None:
     """Say of every ordering choice whether it is load-bearing, too strong, or idle.
 
     A choice is a fence, an acquire or release, a full atomic, a section of a lock, a grace period, a dependency. It is held
@@ -125,18 +160,16 @@ def audit(
     folder, kinds of choices by models. PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 all audited, 1 some
     verdict is Unknown, 2 some could not be asked.
     """
-    from checker.check import Options
     from checker.insight import audit as insight
-    from checker.library import load_model
     from checker.report import audited
 
-    if all_models and models:
+    if all_models and asked.models:
         raise click.UsageError("--all-models takes the models from the files, -m names them: give one of the two")
     everything: list[insight.Audit] = []
 
     def answers(test: Test) -> Iterator[Said]:
-        names = models or (named_in(test) if all_models else ("lkmm",))
-        found = [insight.audit(test, load_model(name), Options(unroll=unroll, timeout=timeout)) for name in names]
+        names = asked.models or (named_in(test) if all_models else ("lkmm",))
+        found = [insight.audit(test, asked.load(name), asked.options) for name in names]
         everything.extend(found)
         for one in found if layout == "json" else ():
             yield audited.record(one), "", not one.decided
@@ -152,9 +185,7 @@ def audit(
 @click.command()
 @_asked(("text", "json"), "A model; repeatable. Default: all that a file names.")
 @click.option("--cost", "paying", type=click.Choice(PAYING), default=PAYING[0], show_default=True, help="Who pays for changes.")
-def repair(
-    paths: tuple[str, ...], models: tuple[str, ...], *, paying: str, unroll: int, timeout: float | None, layout: str
-) -> None:  # fmt: skip
+def repair(asked: Asked, paths: tuple[str, ...], layout: str, *, paying: str) -> None:
     """Find the cheapest changes that make an outcome impossible under all models asked for.
 
     What is there is kept; accesses become acquires, releases or full atomics, barriers are put in. Costs are compared in
@@ -162,15 +193,13 @@ def repair(
     alternative is a diff, read and checked again, with what it costs each machine. PATH: files, folders, lists (@FILE), - for
     stdin. Exit code: 0 nothing is left to be done by hand, 1 some outcome no barrier forbids, 2 something could not be asked.
     """
-    from checker.check import Options
     from checker.insight import repair as insight
-    from checker.library import load_model
     from checker.report import repaired
     from checker.result import NEVER
 
     def answers(test: Test) -> Iterator[Said]:
-        asked = [load_model(name) for name in models or named_in(test)]
-        found = insight.repair(test, asked, Options(unroll=unroll, timeout=timeout), paying=paying)
+        models = [asked.load(name) for name in asked.models or named_in(test)]
+        found = insight.repair(test, models, asked.options, paying=paying)
         left = not found.alternatives and any(result.observation != NEVER for result in found.results)
         yield repaired.record(found, test), repaired.text(found, test), left
 
@@ -179,23 +208,21 @@ def repair(
 
 @click.command()
 @_asked(("text", "json"), "Two models, -m A -m B.")
-def compare(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
+def compare(asked: Asked, paths: tuple[str, ...], layout: str) -> None:
     """Say where two models differ: verdicts, flags, states, and the axiom and cycle that only one of them has.
 
     PATH: files, folders, lists (@FILE), - for stdin. Exit code: 0 they agree on everything, 1 they differ, 2 something could not
     be asked.
     """
-    from checker.check import Options
     from checker.insight import compare as insight
-    from checker.library import load_model
     from checker.report import compared
 
-    if len(models) != 2:
+    if len(asked.models) != 2:
         raise click.UsageError("two models are compared: -m A -m B")
 
     def answers(test: Test) -> Iterator[Said]:
-        first, second = map(load_model, models)
-        found = insight.compare(test, (first, second), Options(unroll=unroll, timeout=timeout))
+        first, second = map(asked.load, asked.models)
+        found = insight.compare(test, (first, second), asked.options)
         yield compared.record(found), compared.text(found, _width() or WIDTH), not found.same
 
     sys.exit(_over(paths, "comparing", layout, answers))
@@ -203,20 +230,19 @@ def compare(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, tim
 
 @click.command()
 @_asked(("text", "json"), "A model; repeatable. Default: lkmm.")
-def weak(paths: tuple[str, ...], models: tuple[str, ...], *, unroll: int, timeout: float | None, layout: str) -> None:
+def weak(asked: Asked, paths: tuple[str, ...], layout: str) -> None:
     """List the outcomes that a model allows and sequential consistency does not, each as a condition to ask for.
 
     An outcome is what all registers hold in the end, and all places that are written more than once. PATH: files, folders, lists
     (@FILE), - for stdin. Exit code: 0 all known, 1 some is Unknown, 2 something could not be asked.
     """
-    from checker.check import Options
     from checker.insight import compare as insight
     from checker.library import load_model
     from checker.report import compared
 
     def answers(test: Test) -> Iterator[Said]:
-        for name in models or ("lkmm",):
-            found = insight.weak(test, load_model(name), load_model("sc"), Options(unroll=unroll, timeout=timeout))
+        for name in asked.models or ("lkmm",):
+            found = insight.weak(test, asked.load(name), load_model("sc"), asked.options)
             yield compared.record(found), compared.weak_text(found, _width() or WIDTH), bool(found.undecided)
 
     sys.exit(_over(paths, "looking", layout, answers))

@@ -87,3 +87,38 @@ def test_what_the_checker_adds_to_a_program_is_in_no_outcome() -> None:
     )
     found = weak(library.test_in(Source("T.litmus", source)), load_model("lkmm"), load_model("sc"), Options())
     assert found.outcomes == ()
+
+
+SHIPPED = Path(library.__file__).parent / "models" / "lkmm"
+
+
+@pytest.mark.parametrize("command", ["explain", "audit", "repair"])
+def test_a_model_by_path_takes_another_table_and_bell_file(tmp_path: Path, command: str) -> None:
+    """In the table `smp_wmb()` is called `publish()`."""
+    table = tmp_path / "mine.def"
+    table.write_text((SHIPPED / "linux.def").read_text() + "\npublish() { __fence{wmb}; }\n")
+    test = tmp_path / "mp.litmus"
+    test.write_text(
+        "C mp\n{}\nP0(int *x, int *y) { WRITE_ONCE(*x, 1); publish(); WRITE_ONCE(*y, 1); }\n"
+        "P1(int *x, int *y) { int r0 = READ_ONCE(*y); smp_rmb(); int r1 = READ_ONCE(*x); }\nexists (1:r0=1 /\\ 1:r1=0)\n"
+    )
+    model = ["-m", str(SHIPPED / "lkmm.cat"), "--bell", str(SHIPPED / "lkmm.bell"), "-I", str(SHIPPED)]
+    made = CliRunner().invoke(cli, [command, *model, "--macros", str(table), str(test)])
+    assert made.exit_code == 0, made.output
+    assert CliRunner().invoke(cli, [command, *model, "--macros", str(SHIPPED / "linux.def"), str(test)]).exit_code == 2
+
+
+def test_what_a_path_takes_the_other_model_does_not(tmp_path: Path) -> None:
+    table = tmp_path / "weaker.def"
+    line = "smp_wmb() { __fence{wmb}; }"
+    text = (SHIPPED / "linux.def").read_text()
+    assert line in text
+    table.write_text(text.replace(line, "smp_wmb() { __fence{barrier}; }"))
+    test = tmp_path / "mp.litmus"
+    test.write_text(shape("MP", "smp_wmb();", "smp_rmb();").source.text)
+    asked = ["compare", "-m", str(SHIPPED / "lkmm.cat"), "-m", "lkmm", "--bell", str(SHIPPED / "lkmm.bell"), "--format", "json"]
+    made = CliRunner().invoke(cli, [*asked, "--macros", str(table), str(test)])
+    assert made.exit_code == 1, made.output
+    assert json.loads(made.stdout)["observations"] == ["Sometimes", "Never"]
+    names = ["compare", "-m", "lkmm", "-m", "lkmm", "--format", "json", "--macros", str(table), str(test)]
+    assert json.loads(CliRunner().invoke(cli, names).stdout)["observations"] == ["Sometimes", "Sometimes"]
