@@ -88,11 +88,11 @@ class _Elaborator:
             env[name] = self.terms.make("leaf", "set", name=name)
         for name in BASE_RELATIONS:
             env[name] = self.terms.make("leaf", "rel", name=name)
-        for name in WITHOUT_MEMBERS:
-            env[name] = self.terms.empty_set
-        env["Exp"] = env["M"]  # an access that the program makes, not the hardware
-        env["PTEtoPA"] = self.terms.empty_rel
         env["id"] = self.terms.identity
+        self.also: dict[str, Term] = dict.fromkeys(WITHOUT_MEMBERS, self.terms.empty_set)
+        """Other names for what there is, or is not."""
+        self.also["Exp"] = self.terms.make("leaf", "set", name="M")  # accesses that the program makes, not the hardware
+        self.also["PTEtoPA"] = self.terms.empty_rel
         for name in PRIMITIVES:
             env[name] = Primitive(name)
 
@@ -370,7 +370,7 @@ class _Elaborator:
     # ------------------------------------------------------------ expressions
 
     def lookup(self, name: str, env: Mapping[str, Value], span: Span) -> Value:
-        value = env.get(name)
+        value = env.get(name) or self.also.get(name)
         if value is None:
             if name in REFUSED:
                 raise Unsupported(f"'{name}' is not supplied by this checker", span, hint=REFUSED[name])
