@@ -163,7 +163,7 @@ def _unchanged(same: list[Finding], said: set[str], view: View) -> list[str]:
     models = _listed([one_line(f.model) for f in same if f.model])
     tests = list(dict.fromkeys(one_line(_name(f)) for f in same if f.test or f.path))
     what = f"{len(changes)} changes" if len(changes) > 1 else "" if same[0].change in said else changes[0]
-    asked = f"under {models}: {_some(tests)}" if tests and models else ""
+    asked = f"under {models}: {_some(tests)}" if tests and models else _some([one_line(f.why) for f in same if f.why])
     return _wrapped(f"{sign} unchanged  {'; '.join(part for part in (what, asked) if part)}", "", view)
 
 
