@@ -74,7 +74,7 @@ class Index(Struct):
 
     def __post_init__(self) -> None:
         barriers: dict[Barrier, None] = {}
-        for path, one in self.records.items():
+        for path, one in sorted(self.records.items()):
             for name, body in one.functions.items():
                 self._defined.setdefault(name, []).append(path)
                 at, ops, places = (path, name), set[int](), set[int]()
