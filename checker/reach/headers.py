@@ -93,7 +93,7 @@ def _of(tree: Tree, folder: str, kept: Kept | None) -> Headers:
 
 
 def _content(made: Headers) -> str:
-    return hashlib.blake2b(msgspec.msgpack.encode(made), digest_size=20).hexdigest()
+    return hashlib.blake2b(msgspec.msgpack.encode(made, order="deterministic"), digest_size=20).hexdigest()
 
 
 def _short(folder: str, stamps: dict[str, str]) -> str:
@@ -112,12 +112,18 @@ def _brought_up(tree: Tree, latest: _Latest, stamps: dict[str, str]) -> Headers:
     number = {path: n for n, path in enumerate(files)}
     old = [number.get(path, -1) if latest.stamps.get(path) == stamps.get(path) else -1 for path in was.files]
     fresh = [number[path] for path in new.files]
+    moved = {n for n, now in enumerate(old) if n != now}
 
     def joined(one: Where, other: Where) -> Where:
-        made = {name: [old[n] for n in where if old[n] >= 0] for name, where in one.items()}
+        made = dict(one)
+        for name, where in one.items():
+            if not moved.isdisjoint(where):
+                made[name] = tuple([old[n] for n in where if old[n] >= 0])
+                if not made[name]:
+                    del made[name]
         for name, where in other.items():
-            made[name] = sorted([*made.get(name, ()), *[fresh[n] for n in where]])
-        return {name: tuple(where) for name, where in made.items() if where}
+            made[name] = tuple(sorted([*made.get(name, ()), *[fresh[n] for n in where]]))
+        return made
 
     return Headers(files, *[joined(getattr(was, kind), getattr(new, kind)) for kind in _KINDS])
 
@@ -142,13 +148,14 @@ def _stamped(tree: Tree, folder: str) -> dict[str, str] | None:
         return {at: was for at, was in below.items() if at not in own} | new
     if not isinstance(tree, FolderTree):
         return None
-    found = {}
-    for at, inside, names in os.walk(tree.root / folder):
+    found, start = {}, len(f"{tree.root}/")
+    for at, inside, names in os.walk(f"{tree.root}/{folder}"):
         inside.sort()
         for name in sorted(names):
             if name.endswith(".h"):
-                stat = os.lstat(os.path.join(at, name))
-                found[os.path.relpath(os.path.join(at, name), tree.root)] = f"{stat.st_size} {stat.st_mtime_ns}"
+                file = f"{at}/{name}"
+                stat = os.lstat(file)
+                found[file[start:]] = f"{stat.st_size} {stat.st_mtime_ns}"
     return found
 
 
