@@ -185,7 +185,7 @@ JSON = closed(
                     "kind": {"enum": list(KINDS)}, "level": {"enum": ["error", "block", "warning", "note"]}, "message": TEXT,
                     "path": TEXT, "line": LINE, "model": MAYBE, "test": MAYBE, "detail": {"type": "array", "items": TEXT},
                     "kernel": {"oneOf": [{"type": "null"}, closed({"path": TEXT, "line": LINE})]},
-                    "column": LINE, "change": MAYBE, "why": MAYBE, "repair": MAYBE,
+                    "column": LINE, "change": MAYBE, "why": MAYBE, "repair": MAYBE, "litmus": MAYBE,
                     "functions": {"type": "object", "additionalProperties": TEXT},
                     "reason": {
                         "oneOf": [
@@ -219,7 +219,7 @@ FINDINGS = st.builds(
     Finding, kind=st.sampled_from(list(KINDS)), level=st.sampled_from(["error", "block", "warning", "note"]), message=NAMES,
     path=NASTY, line=st.integers(1, 99), model=NASTY, test=NASTY,
     kernel=st.none() | st.tuples(NAMES, st.integers(1, 99)), detail=st.lists(NASTY | STEPS, max_size=3).map(tuple),
-    change=NASTY, why=NASTY, repair=NASTY, column=st.integers(1, 99),
+    change=NASTY, why=NASTY, repair=NASTY, litmus=NASTY, column=st.integers(1, 99),
     functions=st.lists(st.tuples(st.integers(0, 3), NASTY), max_size=2).map(tuple),
     opened=st.none() | st.builds(Opened, NASTY, st.lists(ON_CYCLES, max_size=3).map(tuple)),
 )  # fmt: skip
@@ -275,7 +275,7 @@ def spelled(one: Finding | Row) -> dict[str, object]:
         steps = one.opened.steps if one.opened is not None else ()
         cycle = [{"process": f"P{step.tid}", "line": step.line, "text": plain(f"{step.what}{step.origin}")} for step in steps]
         made["reason"] = {"axiom": plain(one.opened.axiom), "cycle": cycle} if one.opened is not None else None
-        maybe = ("model", "test", "change", "why", "repair")
+        maybe = ("model", "test", "change", "why", "repair", "litmus")
     else:
         del made["code"], made["column"]
         maybe = ("expected", "unmet", "reason", "error")

@@ -86,7 +86,7 @@ def _finding(finding: Finding) -> dict[str, object]:
         "kind": finding.kind, "level": finding.level, "message": clean(finding.message), "path": clean(finding.path),
         "line": finding.line, "model": clean(finding.model) or None, "test": clean(finding.test) or None,
         "kernel": None if finding.kernel is None else {"path": clean(finding.kernel[0]), "line": finding.kernel[1]},
-        "detail": [clean(line) for line in finding.detail], "column": finding.column, "litmus": finding.litmus or None,
+        "detail": [clean(line) for line in finding.detail], "column": finding.column, "litmus": clean(finding.litmus) or None,
         "change": clean(finding.change) or None, "why": clean(finding.why) or None, "repair": clean(finding.repair) or None,
         "functions": {f"P{tid}": clean(name) for tid, name in finding.functions},
         "reason": None if finding.opened is None else {
