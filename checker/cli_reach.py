@@ -40,7 +40,14 @@ class FunctionName(click.ParamType[tuple[str, str]]):
 @click.option(
     "--place", "places", multiple=True, metavar="STRUCT.MEMBER", help="A place to look at. Repeatable. Default: shared ones."
 )
-@click.option("--depth", type=click.IntRange(0, 8), default=3, show_default=True, metavar="N", help="How deep calls are followed.")
+@click.option(
+    "--depth",
+    type=click.IntRange(0, 8),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How deep calls are followed that touch no place; others 4 times as deep.",
+)
 @click.option("--unroll", type=click.IntRange(1, 8), default=1, show_default=True, metavar="N", help="Rounds of a loop.")
 @click.option("--arch", type=click.Choice(("x86", "arm64")), help="Default: that of the files, or x86.")
 @click.option("--exists", metavar="CONDITION", help="The question. Default: what is weak.")

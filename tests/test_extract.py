@@ -142,6 +142,7 @@ def test_a_call_is_followed_wherever_the_tree_has_it_unless_it_cannot_know_the_s
          "if (__VERIFIER_nondet_bool()) { *data = 1; } else { WRITE_ONCE(*flag, 1); }"),
         ("struct ops a = {\n\t.run = one,\n};\nstruct ops b = {\n\t.run = none,\n};", "(*o->run)(t);",
          "if (__VERIFIER_nondet_bool()) { *data = 1; }"),
+        ("void set(void) { struct ops o = { .run = two }; }", "o->run(t);", "WRITE_ONCE(*flag, 1);"),
         ("void set(struct ops *o) { o->run = two; }", "o->run(t);", "WRITE_ONCE(*flag, 1);"),
         ("struct other a = {\n\t.run = one,\n};\nstruct ops b = {\n\t.run = none,\n};", "o->run(t);", ""),
         ("struct ops ops = {\n\t.run = one,\n};\n#define key_op(name) static_call(key_##name)\n"
@@ -160,6 +161,14 @@ def test_a_call_through_a_pointer_is_of_what_the_tree_puts_there(tables: str, ca
         head="struct thing *t, int n, struct ops *o",
     )
     assert process(made, 0) == f"{does} smp_mb(); WRITE_ONCE(*flag, 2);".strip() and not made.lost
+
+
+def test_a_pointer_that_some_variable_was_put_into_may_mean_anything(tmp_path: Path) -> None:
+    extra = (
+        f"{OPS}struct ops a = {{\n\t.run = none,\n}};\nvoid put(struct ops *o, int (*fn)(struct thing *))\n{{\n\to->run = fn;\n}}\n"
+    )
+    made = extract(tmp_path, f"o->run(t); {WRITER}", READER, extra=extra, head="struct thing *t, int n, struct ops *o")
+    assert made.lost and verdict(made, BAD).observation != "Never"
 
 
 def test_a_macro_that_names_a_place_is_written_through(tmp_path: Path) -> None:

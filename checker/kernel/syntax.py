@@ -78,6 +78,10 @@ class Functions(Mapping[str, Function]):
             self._made[name] = replace(made, others=tuple(_function(self.path, self.outline.data, piece) for piece in others))
         return self._made[name]
 
+    def forget(self) -> None:
+        """Let go of what was parsed: each tree holds the text of its file."""
+        self._made.clear()
+
     def written(self, name: str) -> tuple[object, ...]:
         """What is written of a function, and under which conditions: equal where nothing of it changed but its place."""
         data = self.outline.data

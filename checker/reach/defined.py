@@ -31,13 +31,15 @@ _MEMBER = re.compile(rb"\.(\w+)[ \t]*=[ \t\n]*&?([A-Za-z_]\w*(?:\(\w+\))?)[ \t]*
 _ASSIGNED = re.compile(rb"(?:->|\.)(\w+)[ \t]*=[ \t\n]*([A-Za-z_&(][\w\s?:&!.>()*-]*);")
 _BARE = re.compile(rb"[A-Za-z_]\w*\b(?!\s*(?:\(|->|\.))")
 _STATIC_CALL = re.compile(rb"\b(?:static_call_update|DEFINE_STATIC_CALL)\s*\(\s*([\w#]+)\s*,([^;]*)\)\s*;")
+_NAME = re.compile(rb"[A-Za-z_]\w*")
+_VALUES = frozenset({b"NULL", b"true", b"false"})
 STATIC_CALLS = "static_call"
 """Under this name `operations` has what static calls are set to, the key as the tag."""
 
 
 class Given(Struct, frozen=True, array_like=True):
     """A function, or a macro's call, `text` that a file puts into a member of a structure `tag` (empty: not told); `own`: it is a
-    function of that file."""
+    function of that file. Without a text it is what some variable holds."""
 
     tag: str
     text: str
@@ -112,6 +114,8 @@ class Defined(Struct):
         for name, paths in functions.items():
             self._buckets[zlib.crc32(name.encode()) % BUCKETS].functions[name] = tuple(paths)
         for member, given in operations.items():
+            if not any(one.text for one in given):
+                continue
             self._buckets[zlib.crc32(member.encode()) % BUCKETS].operations[member] = tuple(given)
         for n, bucket in self._buckets.items() if self.kept is not None else ():
             self.kept.put(f"{self._stamp} {n}", bucket)  # type: ignore[union-attr]
@@ -169,10 +173,16 @@ def _one(path: str, data: bytes | None) -> _Bucket:
         for member, text in _MEMBER.findall(body):
             if text[-1:] == b")" or not text.isupper():
                 put(member, tag if b"{" not in body else b"", text)
+    for member, text in _MEMBER.findall(data):  # of structures within functions, too
+        said = text.decode("utf-8", "replace")
+        if said in named and not any(one.text == said for one in given.get(member.decode("utf-8", "replace"), ())):
+            put(member, b"", text)
     for member, text in _ASSIGNED.findall(data):
-        for name in _BARE.findall(text):
-            if name.decode("utf-8", "replace") in named:
-                put(member, b"", name)
+        names = [name for name in _BARE.findall(text) if name.decode("utf-8", "replace") in named]
+        for name in names:
+            put(member, b"", name)
+        if not names and _NAME.fullmatch(text) and text not in _VALUES:
+            put(member, b"", b"")
     for key, text in _STATIC_CALL.findall(data) if b"STATIC_CALL" in data or b"static_call" in data else ():
         put(STATIC_CALLS.encode(), key, b" ".join(text.replace(b"\\\n", b" ").split()))
     return _Bucket({name: (path,) for static, name in heads if not static}, {m: tuple(several) for m, several in given.items()})

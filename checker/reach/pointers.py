@@ -19,6 +19,8 @@ At = tuple[str, str]
 """A function: its file and its name."""
 MOST = 64
 """How many functions a pointer may stand for before it is taken for any."""
+MOST_HELD = 24
+"""How many files that put a variable into a member of some name are looked at."""
 _MACRO_CALL = re.compile(r"(\w+)\( ?(\w+) ?\)")
 _STATIC_CALL = re.compile(r"(?:__)?static_call(?:_cond|_ro|_mod)?\( ?(\w+) ?\)")
 _TAKEN = re.compile(r"(?:->|\.)(\w+)")
@@ -26,12 +28,14 @@ _TAKEN = re.compile(r"(?:->|\.)(\w+)")
 
 def targets(types: Types, path: str, at: Path | None, text: str) -> tuple[At, ...] | None:
     """The functions that a call in the file `path` through the pointer at `at`, written `text`, may mean; None where they are not
-    known. Those of other architectures, and what a file puts there that it got from elsewhere, are not among them."""
+    known, as where a variable's value is put there. Those of other architectures are not among them."""
     key = ("targets", path, f"{at} {at.type if at is not None else ''} {text}")
     if key not in types.found:
-        some = list(_given(types, path, at, text))
-        made = dict.fromkeys(function for given in some[: MOST + 1] for function in _functions(types, given))
-        types.found[key] = tuple(made) if made and len(some) <= MOST else None
+        some = list(dict.fromkeys(_given(types, path, at, text)))
+        several = [given for given in some if given.text]
+        made = dict.fromkeys(function for given in several[: MOST + 1] for function in _functions(types, given))
+        known = made and len(several) <= MOST and len(several) == len(some)
+        types.found[key] = tuple(made) if known else None
     return types.found[key]  # type: ignore[return-value]
 
 
@@ -54,7 +58,11 @@ def _given(types: Types, path: str, at: Path | None, text: str) -> Iterator[Give
             kind = pointee(kind) or pointee(types.bare(path, kind))
         tag = types.bare(path, kind).removeprefix("struct ").partition(".")[0] if kind else ""
         name = steps[-1].lstrip("->.")
-        yield from [g for g in types.defined.operations(name) if not (g.tag and tag) or g.tag == tag]
+        some = [g for g in types.defined.operations(name) if not (g.tag and tag) or g.tag == tag]
+        held = [g for g in some if not g.text]
+        if tag and len(held) <= MOST_HELD:  # a file that does not name the structure has a member of that name of another one
+            held = [g for g in held if re.search(rb"\b%s\b" % tag.encode(), types.code.data(g.path) or b"")]
+        yield from [*[g for g in some if g.text], *held]
     elif not at.type:
         if types.where(path, at.root) is not None:
             yield Given("", at.root, path)

@@ -134,6 +134,7 @@ def _summaries(types: Types, path: str) -> dict[str, Summary]:
     assert unit is not None
     known = types.declared(path).functions
     made = {name: summary(unit.functions[name], known[name].params if name in known else ()) for name in unit.functions}
+    unit.functions.forget()
     if code.kept is not None:
         code.kept.put(key, _Kept(made))
     return made

@@ -29,6 +29,8 @@ from checker.reach.types import ELSEWHERE, Types
 
 MOST_REACHED = 4000
 """How many functions a call may lead to before it is taken to touch anything."""
+ENOUGH = 200
+"""How many of them are looked at when one of them is found to touch something."""
 TRACE = "trace_"
 """What tracepoints begin with, which change nothing: include/linux/tracepoint.h."""
 STRAY = "a pointer may lead to a place of this test"
@@ -177,7 +179,7 @@ class World(Struct):
                     callers[other] = []
                     todo.append(other)
                 callers[other].append(one)
-            if len(callers) > MOST_REACHED:  # nobody knows
+            if len(callers) > (ENOUGH if touch else MOST_REACHED):  # it does, or nobody knows
                 known[first] = True
                 return
         known.update({one: known.get(one, False) for one in callers})
