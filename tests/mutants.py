@@ -88,6 +88,7 @@ def is_python(mutant: Mutant) -> bool:
 
 def _changes(tree: ast.Module, source) -> Iterator[tuple[ast.expr | ast.stmt, str]]:  # type: ignore[no-untyped-def]
     types = [n for node in ast.walk(tree) for n in (getattr(node, "annotation", None), getattr(node, "returns", None)) if n]
+    types += [base for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for base in node.bases]
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]  # wording, and 3.11 cannot place their parts
     notes = [node for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg in ("frozen", "slots")]  # for who writes
     skipped = {id(part) for node in [*types, *texts, *notes] for part in ast.walk(node)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from checker.cli import cli
 from checker.core.source import CheckerError, Source
 from checker.insight.audit import IDLE, LOAD_BEARING, TOO_STRONG, UNSURE, Audit, Choice, audit
 from checker.library import SHIPPED, load_model, load_test
+from checker.library import test_in as a_litmus_test
 from checker.program import ir
 from checker.report.audited import record, text
 
@@ -255,3 +257,13 @@ def test_what_one_machine_needs_however_it_is_compiled_is_said() -> None:
     test = load_test(LITMUS / "kvm" / "emulate-block-smp-rmb.litmus")
     found = [audit(test, load_model(name), Options()) for name in ("aarch64", "aarch64-llsc", "x86-tso")]
     assert "only aarch64 and aarch64-llsc need smp_rmb() in line" in text(found)
+
+
+def test_no_choice_is_held_against_a_wait_that_lasts_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether one can is not asked, though the file expects something of it: that takes longer than the rest."""
+    code = "P0(int *x) { smp_store_release(x, 1); }\nP1(int *x) { while (!smp_load_acquire(x)) cpu_relax(); }\nexists (x=2)\n"
+    texts = [f"C spin\n(*\n * Result: {said}\n *)\n{{}}\n{code}" for said in ("Never PROGRESS", "Never")]
+    tests = [a_litmus_test(Source("spin.litmus", text)) for text in texts]
+    monkeypatch.setattr(sys.modules["checker.check"], "endless_wait", lambda *_: pytest.fail("asked"))
+    found = [audit(test, load_model("lkmm"), Options()) for test in tests]
+    assert found[0].choices == found[1].choices

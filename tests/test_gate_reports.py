@@ -21,11 +21,16 @@ from msgspec.structs import asdict, replace
 from checker.campaign.gate import Finding, Report
 from checker.campaign.policy import KINDS
 from checker.campaign.verdicts import Row
-from checker.campaign.witness import Opened, Step
+from checker.campaign.witness import Opened, Step, opened
+from checker.check import Options
+from checker.core.source import Source
+from checker.insight.explanation import explain
+from checker.library import load_model
+from checker.library import test_in as a_litmus_test
 from checker.report.blocks import View
 from checker.report.gate import render
 from checker.report.markdown import text as plain_words
-from checker.report.words import one_line
+from checker.report.words import one_line, verdict_line
 
 TEXT = {"type": "string"}
 LINE = {"type": "integer", "minimum": 1}
@@ -591,3 +596,26 @@ def test_quiet_is_what_blocks_and_verbose_is_everything() -> None:
 @given(NASTY)
 def test_plain_words_in_markdown_are_the_words(said: str) -> None:
     assert html.unescape(re.sub(r"\\(.)", r"\1", plain_words(said))) == one_line(said)
+
+
+def test_of_all_verdicts_those_are_as_expected_that_are_decided_and_met() -> None:
+    rows = (
+        Row("a", "lkmm", verdict="Never", expected="Never"),
+        Row("b", "lkmm", verdict="Sometimes", expected="Never", unmet="Sometimes, expected Never"),
+        Row("c", "lkmm", verdict="Never"),
+        Row("d", "lkmm", expected="Never", error="unreadable"),
+        Row("e", "lkmm", verdict="Unknown", expected="Never"),
+    )
+    assert "5 verdicts, 1 as expected" in verdict_line(Report(rows, ()))
+
+
+def test_reads_and_overwritings_need_no_reason_in_a_cycle() -> None:
+    text = (
+        "C 2+2W\n{}\nP0(int *x, int *y) { WRITE_ONCE(*x, 2); smp_mb(); WRITE_ONCE(*y, 1); }\n"
+        "P1(int *x, int *y) { WRITE_ONCE(*y, 2); smp_mb(); WRITE_ONCE(*x, 1); }\nexists (x=2 /\\ y=2)\n"
+    )
+    found = opened(explain(a_litmus_test(Source("x.litmus", text)), load_model("lkmm"), Options()), ())
+    assert found is not None
+    steps = [str(step) for step in found.steps]
+    assert any(step.endswith((", co", ", coe")) for step in steps), steps
+    assert any(" by smp_mb()" in step for step in steps), steps

@@ -585,3 +585,13 @@ def test_a_function_that_becomes_a_macro_is_compared_with_it(scenarios: Report, 
 def test_a_call_that_ordered_is_missed(scenarios: Report, tmp_path: Path, old: str, new: str, kinds: set[str]) -> None:
     findings = judged(scenarios, tmp_path, {MAIN: (old, new)}, grown(tmp_path, MAIN, HELPED))
     assert {f.kind for f in findings} == kinds, said(findings)
+
+
+def test_a_signal_that_is_no_store_is_an_error_where_the_patch_is_judged(tmp_path: Path) -> None:
+    path = tmp_path / "signal.litmus"
+    scenario = ROOT / "litmus" / "kvm" / "mmio-bus-exit-after-lock-mb.litmus"
+    path.write_text(scenario.read_text().replace("Signal: P0 = registered", "Signal: P0 = slots_lock"))
+    rows = (Row(str(path), "lkmm", verdict="Never", expected="Never"),)
+    findings = judged(Report(rows, ()), tmp_path, {MAIN: below("#define KVM_X 1\n")})
+    assert [(f.kind, f.level) for f in findings] == [("error", "error")], said(findings)
+    assert (findings[0].path, findings[0].message) == (str(path), "this signal is no store of the test")

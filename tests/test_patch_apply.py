@@ -195,6 +195,14 @@ def test_of_several_barriers_none_is_removed_by_a_patch_that_does_not_say_which(
     assert "no context" in made.remarks[0]
 
 
+def test_a_barrier_without_context_is_looked_for_under_the_old_name_of_its_file(tmp_path: Path) -> None:
+    patch = patch_of(tmp_path / "git", {NAME: WITH}, {"moved.c": BASE}, "-U0", "-M")
+    assert b"rename from " in patch
+    made = applied(tree_of(tmp_path / "tree", b"\n" + WITH), read_patch("x", patch))
+    assert made.after.read("moved.c") == b"\n" + BASE
+    assert made.remarks[0].startswith(f"{NAME}: the hunk at line ")
+
+
 def test_a_patch_that_fits_only_with_less_context_says_so(tmp_path: Path) -> None:
     patch = patch_of(tmp_path / "git", {NAME: BASE}, {NAME: WITH})
     other = BASE.replace(b"line7()", b"other()")

@@ -117,8 +117,9 @@ def changed(patch: Applied, codes: tuple[Code, Code]) -> Iterator[Changed]:
     for old, new in patch.paths:
         units = [code.unit(path) if path.endswith((".c", ".h")) else None for code, path in zip(codes, (old, new), strict=True)]
         one, other = [unit.functions if unit is not None else None for unit in units]
+        renamed = codes[1].renamed(new) if old == new else {}
         for name in dict.fromkeys((*(one or ()), *(other or ()))):
-            if one and other and one.written(name) == other.written(name):
+            if name in {*renamed, *renamed.values()} or (one and other and one.written(name) == other.written(name)):
                 continue
             was, now = [own_ops(side[name]) if side and name in side else [] for side in (one, other)]
             for change in difference(was, now).changes:

@@ -101,7 +101,7 @@ class _Site(Struct, frozen=True):
 def audit(test: Test, model: Model, options: Options) -> Audit:
     """What each ordering choice is good for. Raises CheckerError for a test that cannot be asked about, or audited."""
     began = time.perf_counter()
-    result = check(test, model, options)
+    result = check(test, model, replace(options, progress=False))  # no choice is held against a wait that lasts for ever
     if result.observation not in (NEVER, ALWAYS):
         kept = f"undecided: {result.unknown_because}" if result.observation == UNKNOWN else "nothing is forbidden"
         return Audit(result, kept, decided=result.observation != UNKNOWN, seconds=time.perf_counter() - began)
