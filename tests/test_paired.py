@@ -194,6 +194,16 @@ def test_what_is_lost_outside_of_two_accesses_is_no_part_of_the_question(tmp_pat
     assert only(gate(tmp_path, "\tsmp_wmb();\n", "", code)).kind == "harmless"
 
 
+def test_what_may_order_and_is_left_out_makes_nothing_green(tmp_path: Path) -> None:
+    """Without it the reader may see the two in either order, with the writer's barrier and without."""
+    code = CODE.replace("\t\tsmp_rmb();", "\t\tmystery_smp_rmb();")
+    found = only(gate(tmp_path, "\tsmp_wmb();\n", "", code))
+    assert found.kind == "uncovered" and "may order" in found.message
+    code = CODE.replace("\tsmp_wmb();", "\tsmp_mb();\n\tmystery_smp_rmb();\n\tsmp_wmb();")
+    (tmp_path / "other").mkdir()
+    assert only(gate(tmp_path / "other", "\tsmp_wmb();\n", "", code)).kind == "harmless"
+
+
 def test_another_program_is_not_a_lost_order(tmp_path: Path) -> None:
     found = gate(tmp_path, "WRITE_ONCE(t->flag, 1)", "WRITE_ONCE(t->flag, 2)")
     assert not [f for f in found if f.level in ("block", "error")], found

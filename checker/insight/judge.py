@@ -6,7 +6,8 @@ the same places; reads correspond by process, place and order.
     compared(before, after, models, options)    Difference("opens", "exists (1:seen=1 /\\ 1:n=0)", model="lkmm", …)
 
 `opens`: the second has an outcome that the first has not. `closes`: only the first has one that the other has not. `same`: neither,
-under any model. `open`: it is not known.
+under any model. `open`: it is not known. Where something is left out that may order, an outcome that both have may in truth be one
+of the second only: then they are the `same` only if all outcomes are those of interleavings.
 """
 
 from __future__ import annotations
@@ -213,6 +214,7 @@ def compared(
     altered = bool(what.left) or not same_accesses(before, after)
     lost = [_lost(made) for made in (before, after)]
     unsure = "what is left out of it is not the same before and after" if lost[0] != lost[1] else ""
+    ordering = next((note.text for made in (before, after) for note in made.notes if note.kind in ("call", "order")), "")
     missing = {f"{tid}:{local}" for tid, local in before.ends}
     reached = [not missing]
     closes, why = None, what.left or unsure or ("something is left out that may matter" if before.lost or after.lost else "")
@@ -236,6 +238,8 @@ def compared(
                 return Difference(OPENS, "", model, second, first, altered=altered)
             if gone and closes is None and not now.open and not unsure:
                 closes = _shown(CLOSES, gone, now, first, second, what.first, model, altered, ask)
+            if ordering and not why and not new and now.states - ask(second, "sc", what.second).states:
+                why = f"what is left out may order something: {ordering}"
     if not reached[-1]:
         why = why or "no run of it comes to both accesses"
     return closes or (Difference(OPEN, why=why, altered=altered) if why else Difference(SAME, altered=altered))

@@ -123,8 +123,16 @@ def _cut(
     names = [world.name(a.place, "").rpartition(">")[2] if a.place is not None else "" for a in window]
     found, ends = windowed(parts, Ends((window[0].path, window[0].line), names[0], (window[1].path, window[1].line), names[1]))
     left = {part.at for part in every(found) if isinstance(part, Line)}
-    one.notes = {note for note in one.notes if note.kind not in ("lost", "call") or (note.path, note.line) in left}
+    one.notes = {note for note in one.notes if (note.path, note.line) in left or _matters(note, window)}
     return found, ends
+
+
+def _matters(note: Note, window: tuple[Access, Access]) -> bool:
+    """Whether a note is about what two accesses have between them, as far as lines tell."""
+    if note.kind not in ("call", "order"):
+        return note.kind != "lost"
+    first, second = sorted([one.line for one in window])
+    return any(one.path != note.path for one in window) or first <= note.line <= second
 
 
 def _process(world: World, chosen: Sequence[Place], at: At, wanted: Wanted) -> tuple[Slice, tuple[Part, ...]]:
