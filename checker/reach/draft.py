@@ -67,6 +67,7 @@ class Draft(Struct):
     """How many parts there were where an atomic operation that gives nothing was on another place, and left out."""
     count: int = 0
     parts: int = 0
+    bodies: int = 0
     # ------------------------------------------------------------ what is put out
 
     def line(self, text: str, at: At, sets: str = "", *, idle: bool = False, note: str = "") -> None:

@@ -47,9 +47,11 @@ from checker.reach.statements import (
 from checker.reach.statements import Jump as Jumps
 from checker.reach.summary import Path, Walk
 from checker.reach.types import Types
-from checker.reach.world import STRAY, UNKNOWN, Frame, Value, bracketed, number_type, scalar
+from checker.reach.world import STRAY, UNKNOWN, Frame, TooLong, Value, bracketed, number_type, scalar
 
 MAX_ROUNDS_OF_NAMES = 12
+MAX_BODIES = 1500
+"""How many functions are gone through for one process, each round of names anew."""
 _GUARDS = {
     "mutex": ("mutex_lock", "mutex_unlock"), "rcu": ("rcu_read_lock", "rcu_read_unlock"),
     "srcu": ("srcu_read_lock", "srcu_read_unlock"), "spin": ("spin_lock", "spin_unlock"),
@@ -80,6 +82,9 @@ class Slice(Calls):
         return (*self.first, *self.out)
 
     def body(self, found: Function, frame: Frame) -> None:
+        self.bodies += 1
+        if self.bodies > MAX_BODIES:
+            raise TooLong(f"more than {MAX_BODIES:,} functions, written out", hint="--depth follows calls less deep")
         for lines, text in missing(self.types, found):
             if any(re.search(rf"\b{re.escape(p.name)}\b", text) for p in self.chosen):
                 self.lost((found.path, lines[0]), "a line that cannot be read")
