@@ -34,8 +34,8 @@ from tools.undone import FIXES, Fix
 SCOPE = ("virt/kvm", "arch/x86/kvm", "arch/arm64/kvm", "include/linux/kvm_host.h", "drivers/vhost")
 GENERIC = re.compile(r"(?:smp_|dma_)?(?:mb|rmb|wmb)(?:__\w+)?|smp_\w+|atomic\w*_(?:acquire|release)")
 WEAKENED, HARMLESS, UNDONE = "weakened", "harmless", "undone"
-JUDGED = ("harmful", "harmless")
-_ORDER = ("harmful", "review", "altered", "uncovered", "unasked", "bears", "idle", "harmless")
+JUDGED = ("harmful", "spare", "harmless")
+_ORDER = ("harmful", "review", "altered", "uncovered", "unasked", "bears", "idle", "spare", "harmless")
 
 
 class Case(Struct, frozen=True):

@@ -32,6 +32,7 @@ from checker.insight.judge import (
     Outcomes,
     asked_for,
     asking,
+    bare,
     compared,
     executed,
     refuting,
@@ -211,7 +212,9 @@ def _rest(one: Changed, asked: Sequence[Asked], why: Sequence[str], policy: Poli
         names = ", ".join(dict.fromkeys(_called(a) for a in same))
         if one.change.before is None:
             return _finding("idle", one, f"it forbids nothing, with {names}", policy)
-        return _finding("harmless", one, f"nothing new comes out of it, with {names}", policy)
+        less = any(bare(a.before) != bare(a.after) for a in same)  # not only elsewhere in the code
+        kind = "spare" if less and weakens(one.change) else "harmless"
+        return _finding(kind, one, f"nothing new comes out of it, with {names}", policy)
     return _uncovered(one, "; ".join(dict.fromkeys(why[:2])) or "no function was found that it pairs with", policy)
 
 

@@ -44,6 +44,7 @@ KINDS: dict[str, str] = {
     "altered": "with the patch, functions do something else: what may come out that could not is possible in an interleaving, too",
     "bears": "what the patch adds forbids an outcome of functions that no test covers",
     "idle": "what the patch adds forbids nothing of the functions that were found to pair with it",
+    "spare": "order is lost, and no function that was found to pair with it needs it: what it is for may not be among them",
     "leans": "with the patch, it holds by what the kernel does, not by what is documented",
     "already": "with the patch, a model allows what it allowed before",
     "repaired": "with the patch, a model forbids what it allowed before",
@@ -71,6 +72,7 @@ HELP: dict[str, str] = {
     "unasked": "For information: no order is lost by it; a test bound to the function would say what it relies on.",
     "altered": "See whether the other functions go with what this one does now: no order is lost by itself.",
     "bears": "For information: the execution is what is impossible now.",
+    "spare": "Name what it is for, in a test or in a comment: guests, users and devices, too, are on the other side of barriers.",
     "idle": "For information: say in a comment what it pairs with, or do without.",
     "leans": "For information: ask whether what the kernel does here may be relied on, and have it documented.",
     "already": "For information: the test allowed this before the patch, too.",
@@ -80,7 +82,7 @@ HELP: dict[str, str] = {
 }
 """What to do about a finding."""
 BLOCKING = ("unexpected", "changed", "race-appeared", "flag-appeared", "missing", "unknown", "removed", "harmful", "review")
-WARNING = ("race-gone", "flag-gone", "drift", "uncovered", "altered")
+WARNING = ("race-gone", "flag-gone", "drift", "uncovered", "spare", "altered")
 
 
 class BadPolicy(CheckerError):
