@@ -11,10 +11,9 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
-from msgspec import Struct
 
 from checker.command import AS_EXPECTED, BAD_INPUT, DIFFERENT, ModelName
 
@@ -31,7 +30,7 @@ Said = tuple[dict[str, object], str, bool]
 """An object for JSON, the same as a text, and whether something is left to do."""
 
 
-class Asked(Struct, frozen=True):
+class Asked(NamedTuple):
     """The models that are asked, where their files come from, and how far and long."""
 
     models: tuple[str, ...]
@@ -75,7 +74,7 @@ def _asked(layouts: tuple[str, ...], models: str) -> Callable[[Command], Command
 
         @functools.wraps(command)
         def called(**given: Any) -> None:
-            shared = {name: given.pop(name) for name in Asked.__struct_fields__}
+            shared = {name: given.pop(name) for name in Asked._fields}
             command(Asked(**shared), **given)
 
         made: Command = called

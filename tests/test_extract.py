@@ -239,6 +239,15 @@ def test_a_lock_that_lockdep_is_told_of_is_held(tmp_path: Path) -> None:
     assert not question(made).conditions
 
 
+def test_a_lock_that_the_callers_of_both_hold_is_held(tmp_path: Path) -> None:
+    """As kvm_io_bus_register_dev() says by rcu_dereference_protected(): two of it do not run at once."""
+    held = "lockdep_assert_held(&t->lock);"
+    made = extract(tmp_path, f"{held} t->data = 1; t->flag = 1;", f"{held} int seen = t->flag; n = t->data;")
+    assert process(made, 0) == "spin_lock(lock); *data = 1; *flag = 1; spin_unlock(lock);"
+    assert process(made, 1).startswith("spin_lock(lock);")
+    assert not question(made).conditions
+
+
 def test_a_guard_is_a_lock_until_the_end_of_the_block_and_before_each_return(tmp_path: Path) -> None:
     first = "guard(mutex)(&t->mutex); if (n) return; t->data = 1; t->flag = 1;"
     made = extract(tmp_path, first, "scoped_guard(mutex, &t->mutex) { n = t->flag; t->flag = t->data; }")

@@ -108,7 +108,7 @@ def extracted(types: Types, functions: Sequence[At], wanted: Wanted) -> Extract:
     if world.bits:
         made = [_again(one, at) for (one, _), at in zip(made, functions, strict=True)]  # which bits are meant is known by now
     slices, parts = [one for one, _ in made], [part for _, part in made]
-    parts = [_held(part, one, parts) for part, one in zip(parts, slices, strict=True)]
+    parts = [_held(part, one, parts, slices) for part, one in zip(parts, slices, strict=True)]
     ends: list[tuple[int, str]] = []
     for n, window in enumerate(wanted.windows):
         parts[n], some = _cut(world, slices[n], parts[n], window)
@@ -235,14 +235,20 @@ def _objects(types: Types, chosen: Sequence[Place]) -> frozenset[str]:
 # ---------------------------------------------------------------- locks that callers hold
 
 
-def _held(parts: tuple[Part, ...], one: Slice, all_parts: Sequence[tuple[Part, ...]]) -> tuple[Part, ...]:
-    """A process between the locks that its caller holds, as far as others take them too."""
+def _held(
+    parts: tuple[Part, ...], one: Slice, all_parts: Sequence[tuple[Part, ...]], slices: Sequence[Slice]
+) -> tuple[Part, ...]:  # fmt: skip
+    """A process between the locks that its caller holds, as far as others take them too, or their callers hold them."""
     text = ["\n".join(line.text for line in every(some) if isinstance(line, Line)) for some in all_parts]
     mine = "\n".join(line.text for line in every(parts) if isinstance(line, Line))
     for lock, unlock in one.held.items():
         name, idx = lock.partition("(")[2], ""
         others = [t for t, some in zip(text, all_parts, strict=True) if some is not parts]
-        wanted = any(f"({name}" in t for t in others) or ("after_srcu_read_lock" in mine and lock.startswith("srcu"))
+        wanted = (
+            any(f"({name}" in t for t in others)
+            or any(lock in other.held for other in slices if other is not one)
+            or ("after_srcu_read_lock" in mine and lock.startswith("srcu"))
+        )
         if f"lock({name}" in mine or not wanted:
             continue
         inside = _without_returns(parts)
