@@ -49,6 +49,8 @@ class Code(Struct):
     _digests: dict[str, str] = field(default_factory=dict)
     _summaries: dict[str, Summary | None] = field(default_factory=dict)
     _arounds: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _nears: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _folders: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _surroundings: dict[str, str] = field(default_factory=dict)
     _callees: dict[tuple[str, str], Function | None] = field(default_factory=dict)
     _renamed: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -108,9 +110,12 @@ class Code(Struct):
         return found
 
     def _callee(self, caller: str, name: str) -> Iterator[Function]:
-        for path in self.around(caller):
+        for path in self._near(caller):
             summary = self.summary(path)
             if summary is not None and name in summary.names and (found := self.function(path, name)) is not None:
+                yield found
+        for path in self._beside(str(PurePosixPath(caller).parent)).get(name, ()):
+            if (found := self.function(path, name)) is not None:
                 yield found
 
     # ------------------------------------------------------------ where a call is looked for
@@ -118,10 +123,17 @@ class Code(Struct):
     def around(self, caller: str) -> tuple[str, ...]:
         """The files in which what `caller` calls is looked for, in their order."""
         if caller not in self._arounds:
-            self._arounds[caller] = tuple(dict.fromkeys(self._around(caller)))
+            folder = str(PurePosixPath(caller).parent)
+            self._arounds[caller] = tuple(dict.fromkeys((*self._near(caller), *self._files(folder))))
         return self._arounds[caller]
 
-    def _around(self, caller: str) -> Iterator[str]:
+    def _near(self, caller: str) -> tuple[str, ...]:
+        """The file itself, what it includes, and what is always looked at."""
+        if caller not in self._nears:
+            self._nears[caller] = tuple(dict.fromkeys(self._named(caller)))
+        return self._nears[caller]
+
+    def _named(self, caller: str) -> Iterator[str]:
         yield caller
         summary = self.summary(caller)
         folder = str(PurePosixPath(caller).parent)
@@ -130,9 +142,20 @@ class Code(Struct):
         for name, quoted in summary.includes if summary is not None else ():
             yield from (posixpath.normpath(f"{top}/{name}") for top in ([folder] if quoted else []) + tops)
         yield from self.also
-        for name in self.names(folder):
-            if name.endswith((".c", ".h")):
-                yield posixpath.normpath(f"{folder}/{name}")
+
+    def _files(self, folder: str) -> list[str]:
+        return [posixpath.normpath(f"{folder}/{name}") for name in self.names(folder) if name.endswith((".c", ".h"))]
+
+    def _beside(self, folder: str) -> dict[str, list[str]]:
+        """What the files of a folder define, each name with the files that have it, in their order."""
+        if folder not in self._folders:
+            found: dict[str, list[str]] = {}
+            for path in self._files(folder):
+                summary = self.summary(path)
+                for name in summary.names if summary is not None else ():
+                    found.setdefault(name, []).append(path)
+            self._folders[folder] = found
+        return self._folders[folder]
 
     def names(self, folder: str) -> tuple[str, ...]:
         if folder not in self._names:
