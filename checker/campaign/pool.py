@@ -25,7 +25,7 @@ from typing import Any, TypeAlias, TypeVar
 from checker.core.source import CheckerError
 
 WINDOW = 256
-_PRELOAD = ["checker.campaign.corpus"]
+_PRELOAD = ["checker.campaign.orphans", "checker.campaign.corpus"]
 _ADDRESS = re.compile(r"dask://([A-Za-z0-9_.\-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})")
 
 T = TypeVar("T")
