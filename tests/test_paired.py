@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from checker.campaign.patched import with_kernel
 from checker.campaign.policy import Policy
 from checker.check import Options
 from checker.cli import cli
-from checker.insight.judge import CLOSES, OPEN, OPENS, SAME, Difference, asking, compared, matched
+from checker.core.source import LimitExceeded
+from checker.insight.judge import CLOSES, OPEN, OPENS, SAME, Difference, Outcomes, asking, compared, matched
 from checker.reach.extract import Extract, NotThere, Wanted, extracted
 from tests.kernel_trees import tree
 
@@ -321,3 +323,19 @@ def test_the_command_needs_no_test(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert done.exit_code == 1 and done.stdout.startswith("✗ harmful  drivers/t/a.c:9\n"), done.output
     assert done.stdout == CliRunner().invoke(cli, args).stdout
     assert CliRunner().invoke(cli, [*args, str(tmp_path / "empty")]).exit_code == 2  # a folder that is named has to have some
+
+
+def test_time_that_is_up_while_a_difference_is_shown_is_no_answer_and_no_error(tmp_path: Path) -> None:
+    """What no interleaving has is asked last, when there may be no time left."""
+    reader = "n = READ_ONCE(t->flag); smp_rmb(); n = READ_ONCE(t->data);"
+    writers = ("WRITE_ONCE(t->data, 1); smp_wmb(); WRITE_ONCE(t->flag, 1);", "WRITE_ONCE(t->data, 1); WRITE_ONCE(t->flag, 1);")
+    before, after = [pair(tmp_path / str(n), writer, reader) for n, writer in enumerate(writers)]
+    assert compared(before, after, ("lkmm",), ASK).kind == OPENS
+
+    def ask(text: str, model: str, observed: Sequence[str]) -> Outcomes:
+        if model == "sc":
+            raise LimitExceeded("not compared in time")
+        return ASK(text, model, observed)
+
+    found = compared(before, after, ("lkmm",), ask)
+    assert (found.kind, found.why) == (OPEN, "lkmm: not compared in time")

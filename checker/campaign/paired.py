@@ -200,7 +200,8 @@ def _of(op: Op, side: Side) -> Iterator[Partner]:
 def _rest(one: Changed, asked: Sequence[Asked], why: Sequence[str], policy: Policy) -> Finding:
     """What is said of a change that takes no order away from any pair, as far as is known."""
     same = [a for a in asked if a.found.kind == SAME]
-    closes = next((a for a in asked if a.found.kind == CLOSES), None)
+    sure = [a for a in asked if not (a.found.why and weakens(one.change))]  # what else may come of a loss is to be known
+    closes = next((a for a in sure if a.found.kind == CLOSES), None)
     altered = next((a for a in asked if a.found.kind == OPENS), None)
     if altered is not None:
         text = f"with {_called(altered)}, {_asked(altered)} becomes possible, in an interleaving: it does something else now"

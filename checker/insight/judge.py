@@ -222,27 +222,28 @@ def compared(
         for model in models:
             try:
                 was, now = ask(first, model, what.first), ask(second, model, what.second)
+                why = why or was.open or now.open
+                reached.append(reached[-1] or _reached(was, what.first, missing))
+                new, gone = now.states - was.states, was.states - now.states
+                if new and not was.open and not unsure:
+                    return _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
+                if new and was.states and not unsure:
+                    found = _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
+                    if what.first == what.second and never(asked_for(first, found.condition), model):
+                        return found
+                if now.race and not was.race and not was.open and not altered:
+                    return Difference(OPENS, "", model, second, first, altered=altered)
+                if gone and closes is None and not now.open and not unsure:
+                    closes = _shown(CLOSES, gone, now, first, second, what.first, model, altered, ask)
+                if ordering and not why and not new and now.states - ask(second, "sc", what.second).states:
+                    why = f"what is left out may order something: {ordering}"
             except CheckerError as error:
                 why = why or f"{model}: {error.message}"
-                continue
-            why = why or was.open or now.open
-            reached.append(reached[-1] or _reached(was, what.first, missing))
-            new, gone = now.states - was.states, was.states - now.states
-            if new and not was.open and not unsure:
-                return _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
-            if new and was.states and not unsure:
-                found = _shown(OPENS, new, was, second, first, what.second, model, altered, ask)
-                if what.first == what.second and never(asked_for(first, found.condition), model):
-                    return found
-            if now.race and not was.race and not was.open and not altered:
-                return Difference(OPENS, "", model, second, first, altered=altered)
-            if gone and closes is None and not now.open and not unsure:
-                closes = _shown(CLOSES, gone, now, first, second, what.first, model, altered, ask)
-            if ordering and not why and not new and now.states - ask(second, "sc", what.second).states:
-                why = f"what is left out may order something: {ordering}"
     if not reached[-1]:
         why = why or "no run of it comes to both accesses"
-    return closes or (Difference(OPEN, why=why, altered=altered) if why else Difference(SAME, altered=altered))
+    if closes is not None:
+        return replace(closes, why=why)
+    return Difference(OPEN, why=why, altered=altered) if why else Difference(SAME, altered=altered)
 
 
 def _reached(found: Outcomes, observed: Sequence[str], ends: set[str]) -> bool:
